@@ -1,0 +1,345 @@
+//! What lifters write IR with.
+//!
+//! The op methods come from the op table. What stands here adds value numbering of constants and state
+//! slots and the fusion of a condition with the comparison that set its flags, because doing it while
+//! the ops are made costs less than a pass over them.
+
+use super::{
+    Block, Cond, FSize, FlagKind, FloatCc, InsnMark, IntCc, Kind, MAX_CELLS, NanRule, Nans, Op, Terminator,
+    Val, VecLen, Width, flag,
+};
+use crate::{GuestAddr, Trap, state::Slot};
+
+/// Cells that one instruction may take; a block is full when fewer are left.
+const CELLS_PER_INSN: usize = 768;
+
+/// The last flag-setting op of the block, while it still describes the flags.
+#[derive(Clone, Copy)]
+struct LastFlags {
+    kind: FlagKind,
+    w: Width,
+    a: Val,
+    b: Val,
+    r: Val,
+    /// For `Fcmp*`: the size of the operands.
+    fs: FSize,
+}
+
+/// Builds one block.
+pub struct Builder {
+    block: Block,
+    cells: usize,
+    consts: Vec<(u64, Val)>,
+    known: Vec<Known>,
+    last_flags: Option<LastFlags>,
+}
+
+/// A state slot whose value is at hand.
+#[derive(Clone, Copy)]
+struct Known {
+    slot: Slot,
+    bytes: u16,
+    value: Val,
+}
+
+impl Builder {
+    #[must_use]
+    pub fn new(pc: GuestAddr, nan_rule: NanRule) -> Self {
+        let terminator = Terminator::Jump { target: pc, hint: super::Hint::None };
+        let block = Block {
+            pc,
+            ops: Vec::with_capacity(64),
+            insns: Vec::with_capacity(16),
+            pool: Vec::new(),
+            terminator,
+            nan_rule,
+            cells: 0,
+        };
+        Self { block, cells: 0, consts: Vec::new(), known: Vec::new(), last_flags: None }
+    }
+
+    /// Starts the instruction at `pc`, `len` bytes long.
+    pub fn begin_insn(&mut self, pc: GuestAddr, len: u8) {
+        let first_op = self.block.ops.len() as u32;
+        self.block.insns.push(InsnMark { first_op, pc, len });
+    }
+
+    /// Whether another instruction might not fit any more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.cells + CELLS_PER_INSN > MAX_CELLS
+    }
+
+    #[must_use]
+    pub fn insn_count(&self) -> usize {
+        self.block.insns.len()
+    }
+
+    /// Ends the block.
+    #[must_use]
+    pub fn finish(mut self, terminator: Terminator) -> Block {
+        self.block.terminator = terminator;
+        self.block.cells = self.cells as u16;
+        self.block
+    }
+
+    pub(super) fn fresh(&mut self, kind: Kind) -> Val {
+        let cells = match kind {
+            Kind::Int => 1,
+            Kind::Vector(n) => 2 * n.units(),
+        };
+        let value = Val(self.cells as u16);
+        self.cells += cells;
+        assert!(self.cells <= MAX_CELLS, "one instruction was lifted into too many values");
+        value
+    }
+
+    pub(super) fn push(&mut self, op: Op) {
+        self.note(op);
+        self.block.ops.push(op);
+    }
+
+    /// Keeps what is known about state and flags true across `op`.
+    fn note(&mut self, op: Op) {
+        match op {
+            Op::Get { dst, w, slot } => self.learn(slot, w.bytes() as u16, dst),
+            Op::Vget { dst, n, slot } => self.learn(slot, 16 * n.units() as u16, dst),
+            Op::Put { w, slot, a } => {
+                self.forget(slot, w.bytes() as u16);
+                if w == Width::W64 {
+                    self.learn(slot, 8, a);
+                }
+            }
+            Op::Vput { n, slot, a } => {
+                let bytes = 16 * n.units() as u16;
+                self.forget(slot, bytes);
+                self.learn(slot, bytes, a);
+            }
+            Op::SetFlags { kind, w, a, b, r } => {
+                self.last_flags = Some(LastFlags { kind, w, a, b, r, fs: FSize::F64 });
+            }
+            Op::SetFlagsIf { .. } => self.last_flags = None,
+            Op::CallState { .. } => {
+                self.known.clear();
+                self.last_flags = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn learn(&mut self, slot: Slot, bytes: u16, value: Val) {
+        self.known.push(Known { slot, bytes, value });
+    }
+
+    fn forget(&mut self, slot: Slot, bytes: u16) {
+        self.known.retain(|k| k.slot.0 + k.bytes <= slot.0 || slot.0 + bytes <= k.slot.0);
+    }
+
+    fn lookup(&self, slot: Slot, bytes: u16) -> Option<Val> {
+        self.known.iter().rev().find(|k| k.slot == slot && k.bytes == bytes).map(|k| k.value)
+    }
+
+    // ---- conveniences for lifters ----
+
+    /// The constant, made once per block.
+    pub fn imm(&mut self, value: u64) -> Val {
+        if let Some(&(_, known)) = self.consts.iter().find(|(v, _)| *v == value) {
+            return known;
+        }
+        let made = self.konst(value);
+        self.consts.push((value, made));
+        made
+    }
+
+    /// The value of an earlier constant.
+    #[must_use]
+    pub fn const_of(&self, value: Val) -> Option<u64> {
+        self.consts.iter().find(|(_, v)| *v == value).map(|(imm, _)| *imm)
+    }
+
+    /// A 64-bit state slot, read at most once while nothing overwrites it.
+    pub fn read_slot(&mut self, slot: Slot) -> Val {
+        match self.lookup(slot, 8) {
+            Some(known) => known,
+            None => self.get(Width::W64, slot),
+        }
+    }
+
+    /// A slot of any width; `put`s of 64 bits are forwarded, narrower ones read back.
+    pub fn read_slot_w(&mut self, w: Width, slot: Slot) -> Val {
+        match self.lookup(slot, w.bytes() as u16) {
+            Some(known) => known,
+            None => self.get(w, slot),
+        }
+    }
+
+    pub fn write_slot(&mut self, slot: Slot, value: Val) {
+        self.put(Width::W64, slot, value);
+    }
+
+    /// A vector state slot, read at most once while nothing overwrites it.
+    pub fn read_vector(&mut self, n: VecLen, slot: Slot) -> Val {
+        match self.lookup(slot, 16 * n.units() as u16) {
+            Some(known) => known,
+            None => self.vget(n, slot),
+        }
+    }
+
+    /// The vector constant.
+    pub fn vimm(&mut self, n: VecLen, unit: u128) -> Val {
+        let index = match self.block.pool.iter().position(|&p| p == unit) {
+            Some(index) => index,
+            None => {
+                self.block.pool.push(unit);
+                self.block.pool.len() - 1
+            }
+        };
+        self.vconst(n, index as u16)
+    }
+
+    /// `a + imm` at 64 bits, folded where it can be.
+    pub fn add_imm(&mut self, a: Val, imm: i64) -> Val {
+        if imm == 0 {
+            return a;
+        }
+        let b = self.imm(imm as u64);
+        self.add(Width::W64, a, b)
+    }
+
+    /// Raises `trap` where `c` is not zero.
+    pub fn trap_when(&mut self, trap: Trap, c: Val) {
+        self.trap_if(trap as u8, c);
+    }
+
+    /// Sets all flags from their packed form.
+    pub fn put_flags(&mut self, packed: Val) {
+        let zero = self.imm(0);
+        self.set_flags(FlagKind::Packed, Width::W64, packed, zero, zero);
+    }
+
+    /// Records a floating-point comparison: `code` is what `fcompare` gave for `a` and `b`.
+    pub fn set_fcmp_flags(&mut self, kind: FlagKind, fs: FSize, a: Val, b: Val, code: Val) {
+        self.set_flags(kind, Width::W64, a, b, code);
+        if let Some(last) = &mut self.last_flags {
+            last.fs = fs;
+        }
+    }
+
+    /// 1 where the condition holds on the flags as they are here, else 0; fused with the operation that
+    /// set them where that is in this block.
+    pub fn condition(&mut self, cc: Cond) -> Val {
+        let Some(last) = self.last_flags else { return self.cond(cc) };
+        match last.kind {
+            FlagKind::Sub | FlagKind::SubInv => self.fused_sub(cc, last),
+            FlagKind::FcmpX86 | FlagKind::FcmpArm => self.fused_fcmp(cc, last),
+            FlagKind::Packed => self.fused_packed(cc, last.a),
+            _ => self.fused_result(cc, last),
+        }
+    }
+
+    fn fused_sub(&mut self, cc: Cond, last: LastFlags) -> Val {
+        let inverted = last.kind == FlagKind::SubInv;
+        let compare = match cc {
+            Cond::Eq => IntCc::Eq,
+            Cond::Ne => IntCc::Ne,
+            Cond::Lt => IntCc::Slt,
+            Cond::Ge => IntCc::Sge,
+            Cond::Le => IntCc::Sle,
+            Cond::Gt => IntCc::Sgt,
+            Cond::Cs if inverted => IntCc::Uge,
+            Cond::Cc if inverted => IntCc::Ult,
+            Cond::Hi if inverted => IntCc::Ugt,
+            Cond::Ls if inverted => IntCc::Ule,
+            Cond::Cs if !inverted => IntCc::Ult,
+            Cond::Cc if !inverted => IntCc::Uge,
+            Cond::Be if !inverted => IntCc::Ule,
+            Cond::Nbe if !inverted => IntCc::Ugt,
+            _ => return self.fused_result(cc, last),
+        };
+        self.icmp(compare, last.w, last.a, last.b)
+    }
+
+    /// Conditions that depend on the result alone.
+    fn fused_result(&mut self, cc: Cond, last: LastFlags) -> Val {
+        let (zero, logic) = (self.imm(0), last.kind == FlagKind::Logic);
+        let compare = match cc {
+            Cond::Eq => IntCc::Eq,
+            Cond::Ne => IntCc::Ne,
+            Cond::Mi => IntCc::Slt,
+            Cond::Pl => IntCc::Sge,
+            Cond::Lt if logic => IntCc::Slt,
+            Cond::Ge if logic => IntCc::Sge,
+            Cond::Le if logic => IntCc::Sle,
+            Cond::Gt if logic => IntCc::Sgt,
+            Cond::Be if logic => IntCc::Eq,
+            Cond::Nbe if logic => IntCc::Ne,
+            Cond::Cs | Cond::Vs if logic => return zero,
+            Cond::Cc | Cond::Vc if logic => return self.imm(1),
+            Cond::Cs if matches!(last.kind, FlagKind::Add) => {
+                return self.icmp(IntCc::Ult, last.w, last.r, last.a);
+            }
+            Cond::Cc if matches!(last.kind, FlagKind::Add) => {
+                return self.icmp(IntCc::Uge, last.w, last.r, last.a);
+            }
+            Cond::Cs if matches!(last.kind, FlagKind::ResultCv) => return self.extract(0, 1, last.a),
+            Cond::Cs if matches!(last.kind, FlagKind::Inc | FlagKind::Dec) => {
+                return self.extract(0, 1, last.b);
+            }
+            _ => return self.cond(cc),
+        };
+        self.icmp(compare, last.w, last.r, zero)
+    }
+
+    fn fused_fcmp(&mut self, cc: Cond, last: LastFlags) -> Val {
+        use FloatCc as F;
+        let compare = match (last.kind, cc) {
+            (FlagKind::FcmpX86, Cond::Eq) => F::Ueq,
+            (FlagKind::FcmpX86, Cond::Ne) => F::One,
+            (FlagKind::FcmpX86, Cond::Cs) => F::Ult,
+            (FlagKind::FcmpX86, Cond::Cc) => F::Ge,
+            (FlagKind::FcmpX86, Cond::Be) => F::Ule,
+            (FlagKind::FcmpX86, Cond::Nbe) => F::Gt,
+            (FlagKind::FcmpX86, Cond::Pe) => F::Uno,
+            (FlagKind::FcmpX86, Cond::Po) => F::Ord,
+            (FlagKind::FcmpArm, Cond::Eq) => F::Eq,
+            (FlagKind::FcmpArm, Cond::Ne) => F::Une,
+            (FlagKind::FcmpArm, Cond::Mi) => F::Lt,
+            (FlagKind::FcmpArm, Cond::Pl) => F::Uge,
+            (FlagKind::FcmpArm, Cond::Cs) => F::Uge,
+            (FlagKind::FcmpArm, Cond::Cc) => F::Lt,
+            (FlagKind::FcmpArm, Cond::Vs) => F::Uno,
+            (FlagKind::FcmpArm, Cond::Vc) => F::Ord,
+            (FlagKind::FcmpArm, Cond::Hi) => F::Ugt,
+            (FlagKind::FcmpArm, Cond::Ls) => F::Le,
+            (FlagKind::FcmpArm, Cond::Ge) => F::Ge,
+            (FlagKind::FcmpArm, Cond::Lt) => F::Ult,
+            (FlagKind::FcmpArm, Cond::Gt) => F::Gt,
+            (FlagKind::FcmpArm, Cond::Le) => F::Ule,
+            _ => return self.cond(cc),
+        };
+        self.fcmp(compare, Nans::Quiet, last.fs, last.a, last.b)
+    }
+
+    /// Single-flag conditions on packed flags.
+    fn fused_packed(&mut self, cc: Cond, packed: Val) -> Val {
+        let (bit, negate) = match cc {
+            Cond::Eq => (flag::Z, false),
+            Cond::Ne => (flag::Z, true),
+            Cond::Cs => (flag::C, false),
+            Cond::Cc => (flag::C, true),
+            Cond::Mi => (flag::S, false),
+            Cond::Pl => (flag::S, true),
+            Cond::Vs => (flag::V, false),
+            Cond::Vc => (flag::V, true),
+            Cond::Pe => (flag::P, false),
+            Cond::Po => (flag::P, true),
+            _ => return self.cond(cc),
+        };
+        let set = self.extract(bit.trailing_zeros() as u8, 1, packed);
+        if !negate {
+            return set;
+        }
+        let one = self.imm(1);
+        self.xor(Width::W64, set, one)
+    }
+}
