@@ -1,0 +1,25 @@
+//! CPUID and the time stamp counter.
+
+use crate::cpu;
+use crate::state::{RAX, RBX, RCX, RDX};
+use guest::helper::{HelperContext, HelperExit};
+
+/// `CPUID`: the leaf in eax, the subleaf in ecx.
+pub(super) fn cpuid(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -> Result<u64, HelperExit> {
+    let (features, cpu) = (cx.features(), cx.cpu_number());
+    let state = cx.state();
+    let (leaf, subleaf) = (state.u64(RAX) as u32, state.u64(RCX) as u32);
+    let [eax, ebx, ecx, edx] = cpu::cpuid(features, cpu, leaf, subleaf);
+    for (slot, value) in [(RAX, eax), (RBX, ebx), (RCX, ecx), (RDX, edx)] {
+        state.set_u64(slot, u64::from(value));
+    }
+    Ok(0)
+}
+
+pub(super) fn timestamp(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -> Result<u64, HelperExit> {
+    Ok(cx.timestamp())
+}
+
+pub(super) fn cpu_number(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -> Result<u64, HelperExit> {
+    Ok(u64::from(cx.cpu_number()))
+}

@@ -1,0 +1,93 @@
+//! Integer helpers: rotates through the carry, CRC32.
+
+/// Count and width, as the lifter packs them: the count modulo the bits that turn.
+fn turns(how: u64) -> (u32, u32) {
+    let (count, bits) = (how & 0xff, (how >> 8) as u32);
+    ((count % u64::from(bits + 1)) as u32, bits)
+}
+
+/// The operand with the carry above it, as a number of `bits + 1` bits.
+fn ring(a: u64, bits: u32, carry: u64) -> u128 {
+    let mask = (1u128 << bits) - 1;
+    (u128::from(a) & mask) | u128::from(carry & 1) << bits
+}
+
+fn turn_left(value: u128, by: u32, size: u32) -> u128 {
+    let mask = (1u128 << size) - 1;
+    (value << by | value >> (size - by)) & mask
+}
+
+fn rotated_left(a: u64, how: u64, carry: u64) -> u128 {
+    let (count, bits) = turns(how);
+    turn_left(ring(a, bits, carry), count, bits + 1)
+}
+
+fn rotated_right(a: u64, how: u64, carry: u64) -> u128 {
+    let (count, bits) = turns(how);
+    turn_left(ring(a, bits, carry), bits + 1 - count, bits + 1)
+}
+
+fn low(value: u128, how: u64) -> u64 {
+    (value & ((1u128 << (how >> 8)) - 1)) as u64
+}
+
+pub(super) fn rcl(a: u64, how: u64, carry: u64) -> u64 {
+    low(rotated_left(a, how, carry), how)
+}
+
+pub(super) fn rcl_carry(a: u64, how: u64, carry: u64) -> u64 {
+    (rotated_left(a, how, carry) >> (how >> 8)) as u64 & 1
+}
+
+pub(super) fn rcr(a: u64, how: u64, carry: u64) -> u64 {
+    low(rotated_right(a, how, carry), how)
+}
+
+pub(super) fn rcr_carry(a: u64, how: u64, carry: u64) -> u64 {
+    (rotated_right(a, how, carry) >> (how >> 8)) as u64 & 1
+}
+
+/// The Castagnoli polynomial, bits reversed.
+const CASTAGNOLI: u32 = 0x82f6_3b78;
+
+const CRC_TABLE: [u32; 256] = {
+    let mut table = [0u32; 256];
+    let mut index = 0;
+    while index < 256 {
+        let mut crc = index as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 != 0 { crc >> 1 ^ CASTAGNOLI } else { crc >> 1 };
+            bit += 1;
+        }
+        table[index] = crc;
+        index += 1;
+    }
+    table
+};
+
+/// `CRC32` of the low `bytes` bytes of `data`.
+pub(super) fn crc32c(crc: u64, data: u64, bytes: u64) -> u64 {
+    let step = |crc: u32, byte: &u8| crc >> 8 ^ CRC_TABLE[usize::from(crc as u8 ^ byte)];
+    let data = data.to_le_bytes();
+    u64::from(data[..bytes.min(8) as usize].iter().fold(crc as u32, step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rcl_takes_the_carry_in_below() {
+        assert_eq!(rcl(0x80, 8 << 8 | 1, 1), 1);
+        assert_eq!(rcl_carry(0x80, 8 << 8 | 1, 1), 1);
+        assert_eq!(rcr(0x01, 64 << 8 | 1, 1), 1 << 63);
+        assert_eq!(rcr_carry(0x01, 64 << 8 | 1, 1), 1);
+    }
+
+    #[test]
+    fn crc32c_of_nine_digits() {
+        let crc = b"123456789".iter().fold(0xffff_ffff, |crc, &b| crc32c(crc, u64::from(b), 1));
+        assert_eq!(crc as u32 ^ 0xffff_ffff, 0xe306_9283);
+    }
+}

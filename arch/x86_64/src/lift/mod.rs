@@ -1,0 +1,187 @@
+//! From guest bytes to IR.
+//!
+//! Each family of instructions is a file that maps mnemonics to handlers. The handler is looked up
+//! before anything is emitted, so that an instruction we lack ends the block before it and raises its
+//! trap from a block of its own.
+
+mod atomic;
+mod bits;
+mod control;
+mod flags;
+mod int;
+mod mmx;
+mod muldiv;
+mod operand;
+mod shift;
+mod sse_convert;
+mod sse_float;
+mod sse_int;
+mod sse_move;
+mod sse_shuffle;
+mod sse_text;
+mod stack;
+mod string;
+mod system;
+mod x87;
+
+use crate::cpu;
+use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
+use guest::ir::{Block, Builder, Hint, NanRule, Terminator, Val};
+use guest::{GuestAddr, Trap};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+
+/// Emits the IR of the current instruction.
+pub(crate) type Handler = fn(&mut Lifter);
+
+/// The state of lifting one block.
+pub(crate) struct Lifter {
+    ir: Builder,
+    insn: Instruction,
+    /// Set by an instruction that ends the block.
+    end: Option<Terminator>,
+    /// The carry flag, where it is at hand as a value although the flag record holds more.
+    carry: Option<Val>,
+    /// Whether the instruction has an MMX operand.
+    mmx: bool,
+}
+
+/// What decoding at an address gave.
+enum Decoded {
+    Insn(Handler),
+    Illegal { len: u8 },
+    Unfetchable { fault: GuestAddr },
+}
+
+/// The handler of an instruction, or none where the CPU model lacks it.
+pub(crate) fn handler(insn: &Instruction, features: u64) -> Option<Handler> {
+    let found = int::lookup(insn)
+        .or_else(|| control::lookup(insn))
+        .or_else(|| stack::lookup(insn))
+        .or_else(|| sse_move::lookup(insn))
+        .or_else(|| shift::lookup(insn))
+        .or_else(|| bits::lookup(insn))
+        .or_else(|| muldiv::lookup(insn))
+        .or_else(|| flags::lookup(insn))
+        .or_else(|| sse_float::lookup(insn))
+        .or_else(|| sse_convert::lookup(insn))
+        .or_else(|| sse_int::lookup(insn))
+        .or_else(|| sse_shuffle::lookup(insn))
+        .or_else(|| atomic::lookup(insn))
+        .or_else(|| string::lookup(insn))
+        .or_else(|| system::lookup(insn))
+        .or_else(|| sse_text::lookup(insn))
+        .or_else(|| x87::lookup(insn))
+        .or_else(|| mmx::lookup(insn))?;
+    cpu::allows(features, insn).then_some(found)
+}
+
+/// Lifts a block at `pc`.
+pub(crate) fn lift(
+    config: &LiftConfig,
+    limits: LiftLimits,
+    code: &mut dyn CodeReader,
+    pc: GuestAddr,
+) -> Block {
+    let mut lifter = Lifter {
+        ir: Builder::new(pc, NanRule::X86),
+        insn: Instruction::default(),
+        end: None,
+        carry: None,
+        mmx: false,
+    };
+    let terminator = lifter.run(config, limits, code, pc);
+    lifter.ir.finish(terminator)
+}
+
+impl Lifter {
+    fn run(
+        &mut self,
+        config: &LiftConfig,
+        limits: LiftLimits,
+        code: &mut dyn CodeReader,
+        start: GuestAddr,
+    ) -> Terminator {
+        let mut pc = start.0;
+        loop {
+            let bytes = code.bytes_at(GuestAddr(pc));
+            let mut decoder = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
+            loop {
+                let stop = self.ir.insn_count() >= limits.max_insns.max(1) || self.ir.is_full();
+                if stop && pc != start.0 {
+                    return Terminator::Jump { target: GuestAddr(pc), hint: Hint::None };
+                }
+                match self.decode(&mut decoder, config.features) {
+                    Decoded::Insn(handler) => self.emit(handler),
+                    other => return self.end_undecoded(&other, start, GuestAddr(pc)),
+                }
+                if let Some(end) = self.end.take() {
+                    return end;
+                }
+                pc = self.insn.next_ip();
+                if decoder.max_position() - decoder.position() < MAX_INSN_LEN {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder<'_>, features: u64) -> Decoded {
+        decoder.decode_out(&mut self.insn);
+        if self.insn.is_invalid() {
+            let room = decoder.max_position();
+            return match decoder.last_error() {
+                DecoderError::NoMoreBytes if room < MAX_INSN_LEN => {
+                    Decoded::Unfetchable { fault: GuestAddr(self.insn.ip() + room as u64) }
+                }
+                _ => Decoded::Illegal { len: self.insn.len().clamp(1, 15) as u8 },
+            };
+        }
+        match handler(&self.insn, features) {
+            Some(handler) => Decoded::Insn(handler),
+            None => Decoded::Illegal { len: self.insn.len() as u8 },
+        }
+    }
+
+    fn emit(&mut self, handler: Handler) {
+        self.ir.begin_insn(GuestAddr(self.insn.ip()), self.insn.len() as u8);
+        self.mmx = mmx::touches_mmx(&self.insn);
+        if self.mmx {
+            self.enter_mmx();
+        }
+        handler(self);
+    }
+
+    /// The end of a block before something that is no instruction, or the block that reports it.
+    fn end_undecoded(&mut self, what: &Decoded, start: GuestAddr, pc: GuestAddr) -> Terminator {
+        if pc != start {
+            return Terminator::Jump { target: pc, hint: Hint::None };
+        }
+        match *what {
+            Decoded::Unfetchable { fault } => Terminator::FetchFault { pc, fault },
+            Decoded::Illegal { len } => {
+                self.ir.begin_insn(pc, len);
+                Terminator::Trap { trap: Trap::Illegal, pc }
+            }
+            Decoded::Insn(_) => unreachable!("a decoded instruction was emitted"),
+        }
+    }
+
+    /// Where the next instruction starts.
+    fn next(&self) -> GuestAddr {
+        GuestAddr(self.insn.next_ip())
+    }
+
+    /// Where this instruction starts.
+    fn here(&self) -> GuestAddr {
+        GuestAddr(self.insn.ip())
+    }
+
+    fn raise(&mut self, trap: Trap, pc: GuestAddr) {
+        self.end = Some(Terminator::Trap { trap, pc });
+    }
+
+    /// Goes on through the translator: control state has changed.
+    fn resync(&mut self) {
+        self.end = Some(Terminator::Resync { next: self.next() });
+    }
+}

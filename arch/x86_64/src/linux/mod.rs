@@ -1,0 +1,8 @@
+//! The x86-64 Linux ABI.
+
+mod abi;
+mod numbers;
+mod signal_frame;
+mod vdso;
+
+pub(crate) use abi::LINUX;

@@ -1,0 +1,265 @@
+//! The signal frame (arch/x86/kernel/signal_64.c, arch/x86/include/uapi/asm/sigcontext.h).
+//!
+//! From the handler's stack pointer up: the return address, `struct ucontext`, `siginfo_t`, and, aligned
+//! to 64, the FXSAVE image that the context points to. Unwinders and debuggers know this layout.
+
+use crate::helpers::{FxImage, load_image, save_image};
+use crate::state::{
+    DF, EFLAGS_REST, MXCSR, MXCSR_MASK, ORIG_RAX, RAX, RDI, RDX, RSI, RSP, eflags, gpr, read_eflags,
+    write_eflags,
+};
+use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
+use guest::state::{GuestState, Slot};
+use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
+
+/// Bytes below the stack pointer that leaf functions use.
+const RED_ZONE: u64 = 128;
+/// Frame without the FXSAVE image: pretcode, ucontext, siginfo.
+const FRAME_SIZE: usize = INFO_AT + 128;
+const FX_SIZE: u64 = 512;
+
+/// `SA_ONSTACK` aside, what `uc_flags` says: SS is in the context and must be restored as it is.
+const UC_FLAGS: u64 = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+const UC_SIGCONTEXT_SS: u64 = 2;
+const UC_STRICT_RESTORE_SS: u64 = 4;
+
+// Offsets in the frame.
+const UC_AT: usize = 8;
+const STACK_AT: usize = UC_AT + 16;
+const CONTEXT_AT: usize = UC_AT + 40;
+const MASK_AT: usize = CONTEXT_AT + 256;
+const INFO_AT: usize = MASK_AT + 8;
+
+// Offsets in `struct sigcontext`.
+const RIP_AT: usize = CONTEXT_AT + 128;
+const EFLAGS_AT: usize = CONTEXT_AT + 136;
+const SELECTORS_AT: usize = CONTEXT_AT + 144;
+const ERR_AT: usize = CONTEXT_AT + 152;
+const TRAPNO_AT: usize = CONTEXT_AT + 160;
+const OLDMASK_AT: usize = CONTEXT_AT + 168;
+const CR2_AT: usize = CONTEXT_AT + 176;
+const FPSTATE_AT: usize = CONTEXT_AT + 184;
+
+/// General registers in the order of `struct sigcontext`, by encoding number.
+const ORDER: [u16; 16] = [8, 9, 10, 11, 12, 13, 14, 15, 7, 6, 5, 3, 2, 0, 1, 4];
+/// cs, gs, fs, ss.
+const SELECTORS: [u16; 4] = [0x33, 0, 0, 0x2b];
+
+/// A frame being written or read, by offset.
+struct Frame([u8; FRAME_SIZE]);
+
+impl Frame {
+    fn set(&mut self, at: usize, value: u64) {
+        self.0[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+
+    fn get(&self, at: usize) -> u64 {
+        u64::from_le_bytes(std::array::from_fn(|i| self.0[at + i]))
+    }
+}
+
+/// Hardware's exception number, error code and cr2.
+fn exception(delivery: &SignalDelivery) -> (u64, u64, u64) {
+    if let Some(fault) = delivery.fault {
+        return fault_exception(fault);
+    }
+    match delivery.trap {
+        Some(Trap::DivideError) => (0, 0, 0),
+        Some(Trap::SingleStep) => (1, 0, 0),
+        Some(Trap::Breakpoint) => (3, 0, 0),
+        Some(Trap::Illegal | Trap::BranchTarget) => (6, 0, 0),
+        Some(Trap::GeneralProtection) => (13, 0, 0),
+        Some(Trap::BadGate) => (13, 0x80 << 3 | 2, 0),
+        Some(Trap::X87) => (16, 0, 0),
+        Some(Trap::Alignment | Trap::PcAlignment) => (17, 0, 0),
+        Some(Trap::FloatingPoint) => (19, 0, 0),
+        None => (0, 0, 0),
+    }
+}
+
+/// A page fault's error code: present, write, user, fetch.
+fn fault_exception(fault: Fault) -> (u64, u64, u64) {
+    if fault.kind == FaultKind::NonCanonical {
+        return (13, 0, 0);
+    }
+    let present = u64::from(fault.kind == FaultKind::Protected);
+    let access = match fault.access {
+        Access::Read => 0,
+        Access::Write => 2,
+        Access::Fetch => 16,
+    };
+    (14, present | access | 4, fault.addr.0)
+}
+
+/// Where the frame and its FXSAVE image go. The frame is 8 below a multiple of 16, as after a call.
+fn place(state: &GuestState, delivery: &SignalDelivery) -> (u64, u64) {
+    let top = delivery.stack_top.0;
+    let on_stack = top == state.u64(RSP);
+    let below = if on_stack { top.wrapping_sub(RED_ZONE) } else { top };
+    let fx = below.wrapping_sub(FX_SIZE) & !63;
+    let frame = (fx.wrapping_sub(FRAME_SIZE as u64) & !15).wrapping_sub(8);
+    (frame, fx)
+}
+
+/// Writes the frame and points the state at the handler.
+pub(super) fn push(
+    state: &mut GuestState,
+    memory: &dyn GuestMemory,
+    delivery: &SignalDelivery,
+) -> Result<(), Fault> {
+    let (at, fx_at) = place(state, delivery);
+    let mut image: FxImage = [0; 512];
+    save_image(state, state.u32(MXCSR), true, &mut image);
+    memory.write(GuestAddr(fx_at), &image)?;
+    memory.write(GuestAddr(at), &compose(state, delivery, fx_at).0)?;
+    enter_handler(state, delivery, at);
+    Ok(())
+}
+
+fn compose(state: &GuestState, delivery: &SignalDelivery, fx_at: u64) -> Frame {
+    let mut frame = Frame([0; FRAME_SIZE]);
+    let (trapno, err, cr2) = exception(delivery);
+    frame.set(0, delivery.restorer.unwrap_or(delivery.trampoline).0);
+    frame.set(UC_AT, UC_FLAGS);
+    frame.set(STACK_AT, delivery.alt_stack.sp);
+    frame.set(STACK_AT + 8, delivery.alt_stack.flags.into());
+    frame.set(STACK_AT + 16, delivery.alt_stack.size);
+    for (index, &n) in ORDER.iter().enumerate() {
+        frame.set(CONTEXT_AT + 8 * index, state.u64(gpr(n)));
+    }
+    frame.set(RIP_AT, state.pc());
+    frame.set(EFLAGS_AT, read_eflags(state));
+    frame.set(SELECTORS_AT, SELECTORS.iter().rev().fold(0, |all, &s| all << 16 | u64::from(s)));
+    frame.set(ERR_AT, err);
+    frame.set(TRAPNO_AT, trapno);
+    frame.set(OLDMASK_AT, delivery.mask);
+    frame.set(CR2_AT, cr2);
+    frame.set(FPSTATE_AT, fx_at);
+    frame.set(MASK_AT, delivery.mask);
+    frame.0[INFO_AT..].copy_from_slice(&delivery.info);
+    frame
+}
+
+/// The handler starts with clear direction and trap flags; its floating-point state is the
+/// interrupted code's.
+fn enter_handler(state: &mut GuestState, delivery: &SignalDelivery, at: u64) {
+    state.set_u64(RDI, delivery.signal.into());
+    state.set_u64(RSI, at + INFO_AT as u64);
+    state.set_u64(RDX, at + UC_AT as u64);
+    state.set_u64(RAX, 0);
+    state.set_u64(RSP, at);
+    state.set_u64(DF, 0);
+    let rest = state.u64(EFLAGS_REST) & !eflags::TF;
+    state.set_u64(EFLAGS_REST, rest);
+    state.set_pc(delivery.handler.0);
+}
+
+/// `rt_sigreturn`: the return address has been popped, so the frame lies 8 below the stack pointer.
+pub(super) fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredFrame, Fault> {
+    let mut frame = Frame([0; FRAME_SIZE]);
+    memory.read(GuestAddr(state.u64(RSP).wrapping_sub(8)), &mut frame.0)?;
+    let fx_at = frame.get(FPSTATE_AT);
+    let mut image: FxImage = [0; 512];
+    if fx_at != 0 {
+        memory.read(GuestAddr(fx_at), &mut image)?;
+    }
+    restore(state, &frame);
+    if fx_at == 0 {
+        reset_floats(state);
+    } else {
+        let mxcsr = load_image(state, &image, true);
+        state.set_u32(MXCSR, mxcsr & MXCSR_MASK);
+    }
+    let alt_stack = AltStack {
+        sp: frame.get(STACK_AT),
+        flags: frame.get(STACK_AT + 8) as u32,
+        size: frame.get(STACK_AT + 16),
+    };
+    Ok(RestoredFrame { mask: frame.get(MASK_AT), alt_stack })
+}
+
+fn restore(state: &mut GuestState, frame: &Frame) {
+    for (index, &n) in ORDER.iter().enumerate() {
+        let slot: Slot = gpr(n);
+        state.set_u64(slot, frame.get(CONTEXT_AT + 8 * index));
+    }
+    state.set_pc(frame.get(RIP_AT));
+    write_eflags(state, frame.get(EFLAGS_AT));
+    state.set_u64(ORIG_RAX, u64::MAX);
+}
+
+/// A context without floating-point state means the initial one.
+fn reset_floats(state: &mut GuestState) {
+    let mut image: FxImage = [0; 512];
+    image[..2].copy_from_slice(&crate::state::X87_CONTROL_DEFAULT.to_le_bytes());
+    load_image(state, &image, true);
+    state.set_u32(MXCSR, crate::state::MXCSR_DEFAULT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    const BASE: u64 = 0x10_0000;
+
+    /// A page of memory at `BASE`.
+    struct Page(RefCell<Vec<u8>>);
+
+    impl GuestMemory for Page {
+        fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
+            out.copy_from_slice(&self.0.borrow()[(addr.0 - BASE) as usize..][..out.len()]);
+            Ok(())
+        }
+        fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
+            self.0.borrow_mut()[(addr.0 - BASE) as usize..][..data.len()].copy_from_slice(data);
+            Ok(())
+        }
+    }
+
+    fn delivery(state: &GuestState) -> SignalDelivery {
+        SignalDelivery {
+            signal: 11,
+            info: [7; 128],
+            handler: GuestAddr(0x4000),
+            restorer: Some(GuestAddr(0x5000)),
+            trampoline: GuestAddr(0),
+            sa_flags: 0,
+            mask: 0x55,
+            alt_stack: AltStack { sp: 1, flags: 2, size: 3 },
+            stack_top: GuestAddr(state.u64(RSP)),
+            fault: None,
+            trap: None,
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_is_popped() {
+        let memory = Page(RefCell::new(vec![0; 4096]));
+        let mut state = GuestState::default();
+        for n in 0..16 {
+            state.set_u64(gpr(n), 0x1111 * u64::from(n));
+            state.set_u128(guest::state::vector_slot(n), u128::from(n) << 90 | 5);
+        }
+        state.set_u64(RSP, BASE + 4000);
+        state.set_pc(0x1234);
+        write_eflags(&mut state, eflags::DF | 1);
+        let (before, delivery) = (state.clone(), delivery(&state));
+        push(&mut state, &memory, &delivery).unwrap();
+        let sp = state.u64(RSP);
+        assert_eq!((sp % 16, state.pc(), state.u64(RDI), state.u64(DF)), (8, 0x4000, 11, 0));
+        assert_eq!(memory.read_u64(GuestAddr(sp)).unwrap(), 0x5000);
+        assert!(sp + FRAME_SIZE as u64 + FX_SIZE <= BASE + 4000 - RED_ZONE);
+
+        state = GuestState::default();
+        state.set_u64(RSP, sp + 8);
+        let restored = pop(&mut state, &memory).unwrap();
+        assert_eq!(restored, RestoredFrame { mask: 0x55, alt_stack: AltStack { sp: 1, flags: 2, size: 3 } });
+        assert_eq!((state.pc(), read_eflags(&state)), (before.pc(), read_eflags(&before)));
+        for n in 0..16 {
+            assert_eq!(state.u64(gpr(n)), before.u64(gpr(n)));
+            let slot = guest::state::vector_slot(n);
+            assert_eq!(state.u128(slot), before.u128(slot));
+        }
+    }
+}
