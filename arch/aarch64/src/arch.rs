@@ -1,0 +1,95 @@
+//! The contract's implementation: mostly a table of contents.
+
+use crate::state::{FEATURES, FPCR, FPSR, SP};
+use crate::{disasm, features, fpenv, helpers, lift, linux, regs};
+use guest::GuestAddr;
+use guest::arch::{CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
+use guest::helper::HelperDef;
+use guest::ir::Block;
+use guest::ir::flags::FlagRecord;
+use guest::linux::GuestLinux;
+use guest::regs::RegisterTable;
+use guest::state::GuestState;
+
+/// The AArch64 architecture.
+pub struct AArch64;
+
+pub static AARCH64: AArch64 = AArch64;
+
+const EM_AARCH64: u16 = 183;
+
+impl GuestArch for AArch64 {
+    fn name(&self) -> &'static str {
+        "aarch64"
+    }
+
+    fn elf_machine(&self) -> u16 {
+        EM_AARCH64
+    }
+
+    fn registers(&self) -> RegisterTable {
+        regs::registers()
+    }
+
+    fn cpu_models(&self) -> &'static [CpuModel] {
+        features::MODELS
+    }
+
+    fn cpu_features(&self) -> &'static [(&'static str, u64)] {
+        features::FEATURES
+    }
+
+    fn lift(
+        &self,
+        config: &LiftConfig,
+        limits: LiftLimits,
+        code: &mut dyn CodeReader,
+        pc: GuestAddr,
+    ) -> Block {
+        lift::lift_block(config, limits, code, pc)
+    }
+
+    fn control_key(&self, state: &GuestState) -> u64 {
+        state.u64(FPCR)
+    }
+
+    fn helpers(&self) -> &'static [HelperDef] {
+        helpers::TABLE
+    }
+
+    fn disassemble(&self, _pc: GuestAddr, bytes: &[u8]) -> Disassembly {
+        disasm::disassemble(bytes)
+    }
+
+    fn initial_state(&self, features: u64) -> GuestState {
+        let mut state = GuestState::default();
+        state.set_u64(FEATURES, features);
+        FlagRecord::packed(0).store(&mut state);
+        state
+    }
+
+    fn single_steps(&self, _state: &GuestState) -> bool {
+        false
+    }
+
+    fn stack_pointer(&self, state: &GuestState) -> GuestAddr {
+        GuestAddr(state.u64(SP))
+    }
+
+    fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr) {
+        state.set_u64(SP, sp.raw());
+    }
+
+    fn fp_environment(&self, state: &GuestState) -> u32 {
+        fpenv::environment(state.u64(FPCR), state.u64(FPSR))
+    }
+
+    fn save_fp_environment(&self, state: &mut GuestState, mxcsr: u32) {
+        let fpsr = fpenv::merge_fpsr(state.u64(FPSR), mxcsr);
+        state.set_u64(FPSR, fpsr);
+    }
+
+    fn linux(&self) -> &'static dyn GuestLinux {
+        &linux::LINUX
+    }
+}

@@ -1,0 +1,296 @@
+//! Loads and stores of single registers and pairs.
+
+use super::{Lifter, X1};
+use crate::decode::Insn;
+use crate::state::x;
+use guest::ir::{Order, Val, Width};
+
+/// How a loaded value fills its register.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    Zero,
+    SignTo64,
+    SignTo32,
+}
+
+/// A vector register's part that a load or store moves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Scalar(Width),
+    Whole,
+}
+
+impl Part {
+    const fn bytes(self) -> u32 {
+        match self {
+            Self::Scalar(w) => w.bytes(),
+            Self::Whole => 16,
+        }
+    }
+
+    /// From `size` and the upper bit of `opc` of single-register forms.
+    const fn of_single(insn: Insn) -> Self {
+        if insn.bit(23) { Self::Whole } else { Self::Scalar(insn.access()) }
+    }
+
+    /// From `opc` of pairs and literals.
+    const fn of_pair(insn: Insn) -> Self {
+        match insn.bits(30, 2) {
+            0 => Self::Scalar(Width::W32),
+            1 => Self::Scalar(Width::W64),
+            _ => Self::Whole,
+        }
+    }
+}
+
+/// Where an access goes and what becomes of the base register.
+struct Place {
+    addr: Val,
+    off: i32,
+    /// The base register and its new value.
+    writeback: Option<(u16, Val)>,
+}
+
+const fn fill(insn: Insn) -> Fill {
+    match insn.bits(22, 2) {
+        2 => Fill::SignTo64,
+        3 => Fill::SignTo32,
+        _ => Fill::Zero,
+    }
+}
+
+impl Lifter {
+    fn place_unsigned(&mut self, insn: Insn, bytes: u32) -> Place {
+        let addr = self.x_or_sp(insn.rn());
+        Place { addr, off: (insn.bits(10, 12) * bytes) as i32, writeback: None }
+    }
+
+    /// Unscaled, unprivileged, post-indexed and pre-indexed: bits 11:10.
+    fn place_indexed(&mut self, insn: Insn) -> Place {
+        let imm = insn.signed(12, 9);
+        self.place_by_mode(insn, imm, insn.bit(10), insn.bit(11))
+    }
+
+    fn place_by_mode(&mut self, insn: Insn, imm: i64, writes_back: bool, pre: bool) -> Place {
+        let base = self.x_or_sp(insn.rn());
+        if !writes_back {
+            return Place { addr: base, off: imm as i32, writeback: None };
+        }
+        let moved = self.ir.add_imm(base, imm);
+        let addr = if pre { moved } else { base };
+        Place { addr, off: 0, writeback: Some((insn.rn(), moved)) }
+    }
+
+    fn place_register(&mut self, insn: Insn, bytes: u32) -> Place {
+        let index = self.x(insn.rm());
+        let shift = if insn.bit(12) { bytes.trailing_zeros() } else { 0 };
+        let index = self.extend(index, insn.bits(13, 3), shift);
+        let base = self.x_or_sp(insn.rn());
+        let addr = self.ir.add(Width::W64, base, index);
+        Place { addr, off: 0, writeback: None }
+    }
+
+    fn place_pair(&mut self, insn: Insn, bytes: u32) -> Place {
+        let imm = insn.signed(15, 7) * i64::from(bytes);
+        self.place_by_mode(insn, imm, insn.bit(23), insn.bit(24))
+    }
+
+    fn write_back(&mut self, place: &Place) {
+        if let Some((n, value)) = place.writeback {
+            self.ir.write_slot(x(n), value);
+        }
+    }
+
+    fn load_filled(&mut self, w: Width, fill: Fill, addr: Val, off: i32) -> Val {
+        let value = self.ir.load(w, Order::Relaxed, addr, off);
+        match fill {
+            Fill::Zero => value,
+            Fill::SignTo64 => self.ir.sext(w, value),
+            Fill::SignTo32 => {
+                let extended = self.ir.sext(w, value);
+                self.ir.zext(Width::W32, extended)
+            }
+        }
+    }
+
+    fn load_single(&mut self, insn: Insn, place: &Place) {
+        let value = self.load_filled(insn.access(), fill(insn), place.addr, place.off);
+        self.write_back(place);
+        self.set_x(insn.rd(), value);
+    }
+
+    fn store_single(&mut self, insn: Insn, place: &Place) {
+        let value = self.x(insn.rd());
+        self.ir.store(insn.access(), Order::Relaxed, place.addr, place.off, value);
+        self.write_back(place);
+    }
+
+    pub fn ldr_unsigned(&mut self, insn: Insn) {
+        let place = self.place_unsigned(insn, insn.access().bytes());
+        self.load_single(insn, &place);
+    }
+
+    pub fn str_unsigned(&mut self, insn: Insn) {
+        let place = self.place_unsigned(insn, insn.access().bytes());
+        self.store_single(insn, &place);
+    }
+
+    pub fn ldr_register(&mut self, insn: Insn) {
+        let place = self.place_register(insn, insn.access().bytes());
+        self.load_single(insn, &place);
+    }
+
+    pub fn str_register(&mut self, insn: Insn) {
+        let place = self.place_register(insn, insn.access().bytes());
+        self.store_single(insn, &place);
+    }
+
+    pub fn ldr_indexed(&mut self, insn: Insn) {
+        let place = self.place_indexed(insn);
+        self.load_single(insn, &place);
+    }
+
+    pub fn str_indexed(&mut self, insn: Insn) {
+        let place = self.place_indexed(insn);
+        self.store_single(insn, &place);
+    }
+
+    fn literal(&mut self, insn: Insn) -> Val {
+        self.imm(self.pc.wrapping_add_signed(insn.signed(5, 19) << 2))
+    }
+
+    pub fn ldr_literal(&mut self, insn: Insn) {
+        let addr = self.literal(insn);
+        let (w, fill) = match insn.bits(30, 2) {
+            0 => (Width::W32, Fill::Zero),
+            1 => (Width::W64, Fill::Zero),
+            _ => (Width::W32, Fill::SignTo64),
+        };
+        let value = self.load_filled(w, fill, addr, 0);
+        self.set_x(insn.rd(), value);
+    }
+
+    // ---- pairs ----
+
+    fn load_pair(&mut self, insn: Insn, w: Width, fill: Fill) {
+        let place = self.place_pair(insn, w.bytes());
+        let first = self.load_filled(w, fill, place.addr, place.off);
+        let second = self.load_filled(w, fill, place.addr, place.off + w.bytes() as i32);
+        self.write_back(&place);
+        self.set_x(insn.rd(), first);
+        self.set_x(insn.ra(), second);
+    }
+
+    pub fn ldp(&mut self, insn: Insn) {
+        self.load_pair(insn, insn.sf(), Fill::Zero);
+    }
+
+    pub fn ldpsw(&mut self, insn: Insn) {
+        self.load_pair(insn, Width::W32, Fill::SignTo64);
+    }
+
+    pub fn stp(&mut self, insn: Insn) {
+        let w = insn.sf();
+        let place = self.place_pair(insn, w.bytes());
+        let (first, second) = (self.x(insn.rd()), self.x(insn.ra()));
+        self.ir.store(w, Order::Relaxed, place.addr, place.off, first);
+        self.ir.store(w, Order::Relaxed, place.addr, place.off + w.bytes() as i32, second);
+        self.write_back(&place);
+    }
+
+    pub fn ldp_vector(&mut self, insn: Insn) {
+        let part = Part::of_pair(insn);
+        let place = self.place_pair(insn, part.bytes());
+        let first = self.load_part(part, place.addr, place.off);
+        let second = self.load_part(part, place.addr, place.off + part.bytes() as i32);
+        self.write_back(&place);
+        self.set_part(part, insn.rd(), first);
+        self.set_part(part, insn.ra(), second);
+    }
+
+    pub fn stp_vector(&mut self, insn: Insn) {
+        let part = Part::of_pair(insn);
+        let place = self.place_pair(insn, part.bytes());
+        self.store_part(part, insn.rd(), place.addr, place.off);
+        self.store_part(part, insn.ra(), place.addr, place.off + part.bytes() as i32);
+        self.write_back(&place);
+    }
+
+    // ---- vector registers ----
+
+    fn load_part(&mut self, part: Part, addr: Val, off: i32) -> Val {
+        match part {
+            Part::Whole => self.ir.vload(X1, addr, off),
+            Part::Scalar(w) => self.ir.load(w, Order::Relaxed, addr, off),
+        }
+    }
+
+    fn set_part(&mut self, part: Part, n: u16, value: Val) {
+        match part {
+            Part::Whole => self.set_v(n, value),
+            Part::Scalar(w) => self.set_v_scalar(n, w, value),
+        }
+    }
+
+    fn store_part(&mut self, part: Part, n: u16, addr: Val, off: i32) {
+        match part {
+            Part::Whole => {
+                let value = self.v(n);
+                self.ir.vstore(X1, addr, off, value);
+            }
+            Part::Scalar(w) => {
+                let value = self.v_low(w, n);
+                self.ir.store(w, Order::Relaxed, addr, off, value);
+            }
+        }
+    }
+
+    fn load_vector(&mut self, insn: Insn, place: &Place) {
+        let part = Part::of_single(insn);
+        let value = self.load_part(part, place.addr, place.off);
+        self.write_back(place);
+        self.set_part(part, insn.rd(), value);
+    }
+
+    fn store_vector(&mut self, insn: Insn, place: &Place) {
+        self.store_part(Part::of_single(insn), insn.rd(), place.addr, place.off);
+        self.write_back(place);
+    }
+
+    pub fn ldr_vector_unsigned(&mut self, insn: Insn) {
+        let place = self.place_unsigned(insn, Part::of_single(insn).bytes());
+        self.load_vector(insn, &place);
+    }
+
+    pub fn str_vector_unsigned(&mut self, insn: Insn) {
+        let place = self.place_unsigned(insn, Part::of_single(insn).bytes());
+        self.store_vector(insn, &place);
+    }
+
+    pub fn ldr_vector_register(&mut self, insn: Insn) {
+        let place = self.place_register(insn, Part::of_single(insn).bytes());
+        self.load_vector(insn, &place);
+    }
+
+    pub fn str_vector_register(&mut self, insn: Insn) {
+        let place = self.place_register(insn, Part::of_single(insn).bytes());
+        self.store_vector(insn, &place);
+    }
+
+    pub fn ldr_vector_indexed(&mut self, insn: Insn) {
+        let place = self.place_indexed(insn);
+        self.load_vector(insn, &place);
+    }
+
+    pub fn str_vector_indexed(&mut self, insn: Insn) {
+        let place = self.place_indexed(insn);
+        self.store_vector(insn, &place);
+    }
+
+    pub fn ldr_vector_literal(&mut self, insn: Insn) {
+        let addr = self.literal(insn);
+        let part = Part::of_pair(insn);
+        let value = self.load_part(part, addr, 0);
+        self.set_part(part, insn.rd(), value);
+    }
+}

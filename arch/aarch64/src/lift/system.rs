@@ -1,0 +1,203 @@
+//! System registers, barriers, cache maintenance, hints.
+
+use super::Lifter;
+use crate::decode::Insn;
+use crate::features::{self, IdRegister};
+use crate::state::{FPCR, FPSR, QC, TPIDR};
+use crate::{fpenv, helpers};
+use guest::ir::{Order, Val, VecLen, Width};
+
+/// A system register that EL0 can name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SystemRegister {
+    Nzcv,
+    Fpcr,
+    Fpsr,
+    Tpidr,
+    /// CNTVCT_EL0
+    Counter,
+    /// Reads as a constant, as hardware or the kernel's emulation (HWCAP_CPUID) has it.
+    Fixed(Fixed),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fixed {
+    Value(u64),
+    Midr,
+    Id(IdRegister),
+}
+
+/// CTR_EL0: 64-byte lines, IDC = DIC = 0, so that guests announce new code with IC IVAU.
+const CTR: u64 = 0x8444_c004;
+/// DCZID_EL0: DC ZVA clears 64 bytes.
+const DCZID: u64 = 4;
+const ZVA_BYTES: u64 = 64;
+/// CNTFRQ_EL0: the counter counts nanoseconds.
+const COUNTER_FREQUENCY: u64 = 1_000_000_000;
+/// MPIDR_EL1 as the kernel shows it.
+const MPIDR: u64 = 1 << 31;
+
+/// The register that bits 20:5 name, as op0, op1, CRn, CRm, op2.
+fn named(insn: Insn) -> Option<SystemRegister> {
+    use SystemRegister as R;
+    let place = (2 + insn.bits(19, 1), insn.bits(16, 3), insn.bits(12, 4), insn.bits(8, 4), insn.bits(5, 3));
+    let fixed = match place {
+        (3, 3, 4, 2, 0) => return Some(R::Nzcv),
+        (3, 3, 4, 4, 0) => return Some(R::Fpcr),
+        (3, 3, 4, 4, 1) => return Some(R::Fpsr),
+        (3, 3, 13, 0, 2) => return Some(R::Tpidr),
+        (3, 3, 14, 0, 2) => return Some(R::Counter),
+        (3, 3, 14, 0, 0) => Fixed::Value(COUNTER_FREQUENCY),
+        (3, 3, 0, 0, 1) => Fixed::Value(CTR),
+        (3, 3, 0, 0, 7) => Fixed::Value(DCZID),
+        // TPIDRRO_EL0, which the kernel keeps at zero.
+        (3, 3, 13, 0, 3) => Fixed::Value(0),
+        (3, 0, 0, 0, 0) => Fixed::Midr,
+        (3, 0, 0, 0, 5) => Fixed::Value(MPIDR),
+        (3, 0, 0, 0, 6) => Fixed::Value(0),
+        (3, 0, 0, 4, 0) => Fixed::Id(IdRegister::Pfr0),
+        (3, 0, 0, 6, 0) => Fixed::Id(IdRegister::Isar0),
+        (3, 0, 0, 6, 1) => Fixed::Id(IdRegister::Isar1),
+        (3, 0, 0, 7, 0) => Fixed::Id(IdRegister::Mmfr0),
+        (3, 0, 0, 2..=7, _) => Fixed::Value(0),
+        _ => return None,
+    };
+    Some(R::Fixed(fixed))
+}
+
+pub fn is_readable(insn: Insn) -> bool {
+    named(insn).is_some()
+}
+
+pub fn is_writable(insn: Insn) -> bool {
+    named(insn).is_some_and(|r| !matches!(r, SystemRegister::Fixed(_) | SystemRegister::Counter))
+}
+
+impl Lifter {
+    pub fn nop(&mut self, _: Insn) {}
+
+    pub fn clrex(&mut self, _: Insn) {
+        self.ir.clear_ex();
+    }
+
+    /// `DMB`, `DSB`: bits 9:8 say which accesses are ordered.
+    pub fn barrier(&mut self, insn: Insn) {
+        self.ir.fence(match insn.bits(8, 2) {
+            1 => Order::Acquire,
+            2 => Order::Release,
+            _ => Order::SeqCst,
+        });
+    }
+
+    pub fn isb(&mut self, _: Insn) {
+        self.resync();
+    }
+
+    /// Stores that change code are noticed by themselves; what follows must be looked up anew.
+    pub fn ic_ivau(&mut self, _: Insn) {
+        self.resync();
+    }
+
+    /// Caches are coherent, but the address must be readable.
+    pub fn dc_clean(&mut self, insn: Insn) {
+        let addr = self.x(insn.rd());
+        self.ir.load(Width::W8, Order::Relaxed, addr, 0);
+    }
+
+    pub fn dc_zva(&mut self, insn: Insn) {
+        let (addr, mask) = (self.x(insn.rd()), self.imm(!(ZVA_BYTES - 1)));
+        let line = self.ir.and(Width::W64, addr, mask);
+        let zeros = self.ir.vimm(VecLen::X4, 0);
+        self.ir.vstore(VecLen::X4, line, 0, zeros);
+    }
+
+    pub fn mrs(&mut self, insn: Insn) {
+        let value = match named(insn) {
+            Some(SystemRegister::Nzcv) => self.read_nzcv(),
+            Some(SystemRegister::Fpcr) => self.ir.read_slot(FPCR),
+            Some(SystemRegister::Fpsr) => self.read_fpsr(),
+            Some(SystemRegister::Tpidr) => self.ir.read_slot(TPIDR),
+            Some(SystemRegister::Counter) => {
+                let zero = self.imm(0);
+                self.ir.call_state(helpers::COUNTER, zero, zero, zero)
+            }
+            Some(SystemRegister::Fixed(fixed)) => {
+                let value = match fixed {
+                    Fixed::Value(value) => value,
+                    Fixed::Midr => features::midr(self.features),
+                    Fixed::Id(register) => features::id_register(register, self.features),
+                };
+                self.imm(value)
+            }
+            None => return,
+        };
+        self.set_x(insn.rd(), value);
+    }
+
+    pub fn msr(&mut self, insn: Insn) {
+        let value = self.x(insn.rd());
+        match named(insn) {
+            Some(SystemRegister::Nzcv) => self.write_nzcv(value),
+            Some(SystemRegister::Fpcr) => self.write_fpcr(value),
+            Some(SystemRegister::Fpsr) => self.write_fpsr(value),
+            Some(SystemRegister::Tpidr) => self.ir.write_slot(TPIDR, value),
+            _ => {}
+        }
+    }
+
+    fn read_nzcv(&mut self) -> Val {
+        let flags = self.ir.get_flags();
+        let nz = self.ir.extract(6, 2, flags);
+        let v = self.ir.extract(11, 1, flags);
+        let cv = self.ir.deposit(1, 1, v, flags);
+        let nzcv = self.ir.deposit(2, 2, cv, nz);
+        let place = self.imm(28);
+        self.ir.shl(Width::W64, nzcv, place)
+    }
+
+    fn write_nzcv(&mut self, value: Val) {
+        let nz = self.ir.extract(30, 2, value);
+        let c = self.ir.extract(29, 1, value);
+        let v = self.ir.extract(28, 1, value);
+        let flags = self.ir.deposit(6, 2, c, nz);
+        let flags = self.ir.deposit(11, 1, flags, v);
+        self.ir.put_flags(flags);
+    }
+
+    fn read_fpsr(&mut self) -> Val {
+        let environment = self.ir.fpenv_get();
+        let kept = self.ir.read_slot(FPSR);
+        let (low, high) = (self.ir.read_slot(QC), self.ir.read_slot(QC.plus(8)));
+        let qc = self.ir.or(Width::W64, low, high);
+        self.ir.call(helpers::FPSR_READ, kept, environment, qc)
+    }
+
+    /// The environment op comes last: it leaves the state's registers as written here.
+    fn write_fpsr(&mut self, value: Val) {
+        let environment = self.ir.fpenv_get();
+        let fpcr = self.ir.read_slot(FPCR);
+        let zero = self.imm(0);
+        let environment = self.ir.call(helpers::FPSR_TO_ENVIRONMENT, value, fpcr, environment);
+        let mask = self.imm(0x9f);
+        let sticky = self.ir.and(Width::W64, value, mask);
+        let qc = self.ir.extract(27, 1, value);
+        self.ir.write_slot(FPSR, sticky);
+        self.ir.write_slot(QC, qc);
+        self.ir.write_slot(QC.plus(8), zero);
+        self.ir.fpenv_set(environment);
+        self.resync();
+    }
+
+    fn write_fpcr(&mut self, value: Val) {
+        let environment = self.ir.fpenv_get();
+        let kept = self.ir.read_slot(FPSR);
+        let mask = self.imm(fpenv::FPCR_MASK);
+        let fpcr = self.ir.and(Width::W64, value, mask);
+        let sticky = self.ir.call(helpers::FPSR_MERGE, kept, environment, fpcr);
+        let environment = self.ir.call(helpers::FPCR_TO_ENVIRONMENT, environment, fpcr, kept);
+        self.ir.write_slot(FPSR, sticky);
+        self.ir.write_slot(FPCR, fpcr);
+        self.ir.fpenv_set(environment);
+        self.resync();
+    }
+}

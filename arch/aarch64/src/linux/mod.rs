@@ -1,0 +1,8 @@
+//! The arm64 kernel ABI.
+
+mod abi;
+mod numbers;
+mod signal_frame;
+mod vdso;
+
+pub use abi::LINUX;

@@ -1,0 +1,27 @@
+//! Where the AArch64 registers live in the guest state.
+
+use guest::state::{ARCH_BASE, Slot};
+
+/// x0; the others follow, 8 bytes each, up to x30.
+pub const X0: Slot = ARCH_BASE;
+/// The stack pointer, in the place that register number 31 has.
+pub const SP: Slot = x(31);
+pub const TPIDR: Slot = Slot(SP.0 + 8);
+pub const FPCR: Slot = Slot(SP.0 + 16);
+/// The sticky exception bits of FPSR as of the last time guest code stopped running; while it runs they
+/// are in the floating-point environment.
+pub const FPSR: Slot = Slot(SP.0 + 24);
+/// 16 bytes that are nonzero where FPSR.QC is set: saturating instructions merge the difference between
+/// their exact and their saturated result into it.
+pub const QC: Slot = Slot(416);
+/// x0 as the last system call found it.
+pub const ORIG_X0: Slot = Slot(432);
+/// The CPU model's feature bits.
+pub const FEATURES: Slot = Slot(440);
+
+/// The slot of register number `n`; 31 is the stack pointer.
+pub const fn x(n: u16) -> Slot {
+    Slot(X0.0 + 8 * n)
+}
+
+const _: () = assert!(FPSR.0 + 8 <= QC.0 && QC.0.is_multiple_of(16));
