@@ -1,0 +1,60 @@
+//! The machine, as helpers see it.
+
+use super::Env;
+use crate::host::{tsc, x87};
+use crate::mem::Memory;
+use guest::GuestMemory;
+use guest::helper::{F80, HelperContext, X87Op, X87Result};
+use guest::state::GuestState;
+
+/// One helper call's view of its thread.
+pub struct Context<'a> {
+    state: &'a mut GuestState,
+    env: &'a Env,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(state: &'a mut GuestState, env: &'a Env) -> Self {
+        Self { state, env }
+    }
+}
+
+impl HelperContext for Context<'_> {
+    fn state(&mut self) -> &mut GuestState {
+        self.state
+    }
+    fn memory(&self) -> &dyn GuestMemory {
+        &UnreleasedMemory
+    }
+    fn timestamp(&mut self) -> u64 {
+        tsc::timestamp()
+    }
+    fn nanoseconds(&mut self) -> u64 {
+        tsc::nanoseconds()
+    }
+    fn cpu_number(&mut self) -> u32 {
+        tsc::cpu_number()
+    }
+    fn random(&mut self) -> u64 {
+        crate::host::random::word()
+    }
+    fn features(&self) -> u64 {
+        self.env.features
+    }
+    fn x87(&mut self, op: X87Op, control: u16, a: F80, b: F80) -> X87Result {
+        x87::execute(op, control, a, b)
+    }
+}
+
+/// Guest memory as instructions access it: a write into a page with translations is a fault, which the
+/// run loop answers.
+struct UnreleasedMemory;
+
+impl GuestMemory for UnreleasedMemory {
+    fn read(&self, addr: guest::GuestAddr, out: &mut [u8]) -> Result<(), guest::Fault> {
+        Memory.read(addr, out)
+    }
+    fn write(&self, addr: guest::GuestAddr, data: &[u8]) -> Result<(), guest::Fault> {
+        crate::mem::access::write_unreleased(addr, data)
+    }
+}

@@ -1,0 +1,248 @@
+//! The state as compiled code keeps it in values: 8-byte cells for integers, 16-byte cells for vectors.
+//!
+//! Registers are read and written in several widths and places (the high byte of a word, the low lane of a
+//! vector). Every access is resolved to whole cells, so that a cell is one SSA variable. What does not
+//! fit (an access across cells, the engine's own words) goes to memory.
+
+use super::region::flushes;
+use guest::ir::{Block, Effect, Op, Width};
+use guest::state::{ARCH_BASE, FLAG_A, FLAG_B, FLAG_KIND, FLAG_R, MONITOR_SIZE, Slot, VECTORS};
+
+/// The most cells a region may use.
+pub const MAX_CELLS: usize = 256;
+
+/// A set of cells, by index.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct CellSet([u64; MAX_CELLS / 64]);
+
+impl CellSet {
+    pub fn insert(&mut self, cell: usize) {
+        self.0[cell / 64] |= 1 << (cell % 64);
+    }
+    pub fn remove(&mut self, cell: usize) {
+        self.0[cell / 64] &= !(1 << (cell % 64));
+    }
+    pub fn contains(&self, cell: usize) -> bool {
+        self.0[cell / 64] >> (cell % 64) & 1 != 0
+    }
+    pub fn insert_all(&mut self, other: &Self) {
+        for (to, from) in self.0.iter_mut().zip(other.0) {
+            *to |= from;
+        }
+    }
+    #[must_use]
+    pub fn without(mut self, other: &Self) -> Self {
+        for (to, gone) in self.0.iter_mut().zip(other.0) {
+            *to &= !gone;
+        }
+        self
+    }
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..MAX_CELLS).filter(move |&cell| self.contains(cell))
+    }
+}
+
+/// Where a state access lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In the integer cell at that offset, `shift` bits up.
+    Int { cell: u16, shift: u32 },
+    /// Lane `lane` (of the access's width) of the vector cell at that offset.
+    Lane { cell: u16, lane: u8 },
+    /// Whole vector cells from that offset on.
+    Units { cell: u16 },
+    /// Integer cells from that offset on.
+    Words { cell: u16 },
+    /// In memory only.
+    Memory,
+}
+
+/// The place of an access of `bytes` bytes as an integer (`Some(width)`) or a vector.
+pub fn place(slot: Slot, bytes: u16, width: Option<Width>) -> Place {
+    let at = slot.0;
+    let flags = at >= FLAG_KIND.0 && at + bytes <= MONITOR_SIZE.0;
+    if at < ARCH_BASE.0 && !flags {
+        return Place::Memory;
+    }
+    match width {
+        Some(_) if at < VECTORS.0 && at % 8 + bytes <= 8 => {
+            Place::Int { cell: at & !7, shift: u32::from(at % 8) * 8 }
+        }
+        Some(_) if at >= VECTORS.0 && at.is_multiple_of(bytes) => {
+            Place::Lane { cell: at & !15, lane: (at % 16 / bytes) as u8 }
+        }
+        None if at >= VECTORS.0 && at.is_multiple_of(16) => Place::Units { cell: at },
+        None if at + bytes <= VECTORS.0 && at.is_multiple_of(8) => Place::Words { cell: at },
+        _ => Place::Memory,
+    }
+}
+
+/// A state access of an op: slot, bytes, integer width; and whether it writes.
+fn access(op: Op) -> Option<(Slot, u16, Option<Width>, bool)> {
+    Some(match op {
+        Op::Get { w, slot, .. } => (slot, w.bytes() as u16, Some(w), false),
+        Op::Put { w, slot, .. } => (slot, w.bytes() as u16, Some(w), true),
+        Op::Vget { n, slot, .. } => (slot, 16 * n.units() as u16, None, false),
+        Op::Vput { n, slot, .. } => (slot, 16 * n.units() as u16, None, true),
+        _ => return None,
+    })
+}
+
+pub const FLAG_CELLS: [Slot; 4] = [FLAG_KIND, FLAG_A, FLAG_B, FLAG_R];
+
+/// The cells of a region: index to offset.
+#[derive(Clone, Default, Debug)]
+pub struct Cells {
+    offsets: Vec<u16>,
+}
+
+impl Cells {
+    /// The cells that these blocks use; `None` if there are too many.
+    pub fn of<'a>(blocks: impl Iterator<Item = &'a Block>) -> Option<Self> {
+        let mut offsets = Vec::new();
+        for block in blocks {
+            for &op in &block.ops {
+                offsets_of(op, |offset, _| offsets.push(offset));
+            }
+        }
+        offsets.sort_unstable();
+        offsets.dedup();
+        (offsets.len() <= MAX_CELLS).then_some(Self { offsets })
+    }
+
+    /// The index of the cell at `offset`.
+    pub fn index(&self, offset: u16) -> usize {
+        self.offsets.binary_search(&offset).unwrap_or_else(|_| unreachable!("every cell in use was counted"))
+    }
+
+    pub fn offset(&self, index: usize) -> u16 {
+        self.offsets[index]
+    }
+
+    pub fn is_vector(&self, index: usize) -> bool {
+        self.offsets[index] >= VECTORS.0
+    }
+
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    pub fn all(&self) -> CellSet {
+        let mut set = CellSet::default();
+        (0..self.len()).for_each(|cell| set.insert(cell));
+        set
+    }
+
+    /// The cells that overlap these bytes of the state.
+    pub fn overlapping(&self, slot: Slot, bytes: u16) -> CellSet {
+        let mut set = CellSet::default();
+        for (index, &offset) in self.offsets.iter().enumerate() {
+            let size = if offset >= VECTORS.0 { 16 } else { 8 };
+            if offset < slot.0 + bytes && slot.0 < offset + size {
+                set.insert(index);
+            }
+        }
+        set
+    }
+
+    pub fn written(&self, block: &Block) -> CellSet {
+        let mut set = CellSet::default();
+        for &op in &block.ops {
+            self.add_writes(op, &mut set);
+        }
+        set
+    }
+
+    fn add_writes(&self, op: Op, set: &mut CellSet) {
+        if matches!(op, Op::CallState { .. }) {
+            *set = self.all();
+        }
+        offsets_of(op, |offset, writes| {
+            if writes {
+                set.insert(self.index(offset));
+            }
+        });
+    }
+
+    /// What `block` does to the dirty cells: whether all are stored at some point, and what is written
+    /// after that.
+    pub fn dirt(&self, block: &Block) -> (bool, CellSet) {
+        let (mut cleaned, mut set) = (false, CellSet::default());
+        for &op in &block.ops {
+            if flushes(op) {
+                (cleaned, set) = (true, CellSet::default());
+            }
+            if op.effect() == Effect::WritesState {
+                self.add_writes(op, &mut set);
+            }
+        }
+        (cleaned, set)
+    }
+
+    /// What `block` does to values that come from before it, given the cells that may be dirty then: those
+    /// it needs, and those it replaces. Storing a dirty cell needs it; `leaves` says whether the block's
+    /// end stores them.
+    pub fn demand(&self, block: &Block, dirty: CellSet, leaves: bool) -> (CellSet, CellSet) {
+        let (mut dirty, mut needed, mut replaced) = (dirty, CellSet::default(), CellSet::default());
+        for &op in &block.ops {
+            if op.effect().may_exit() {
+                needed.insert_all(&dirty.without(&replaced));
+            }
+            if flushes(op) {
+                dirty = CellSet::default();
+            }
+            if matches!(op, Op::CallState { .. }) {
+                replaced = self.all();
+            }
+            self.add_beyond(op, &replaced, &mut needed);
+            offsets_of(op, |offset, writes| {
+                let cell = self.index(offset);
+                let reads = !writes || !replaces(op);
+                if reads && !replaced.contains(cell) {
+                    needed.insert(cell);
+                }
+                if writes {
+                    replaced.insert(cell);
+                    dirty.insert(cell);
+                }
+            });
+        }
+        if leaves {
+            needed.insert_all(&dirty.without(&replaced));
+        }
+        (needed, replaced)
+    }
+
+    /// Accesses past the cells store what overlaps them.
+    fn add_beyond(&self, op: Op, replaced: &CellSet, needed: &mut CellSet) {
+        let Some((slot, bytes, width, _)) = access(op) else { return };
+        if place(slot, bytes, width) == Place::Memory {
+            needed.insert_all(&self.overlapping(slot, bytes).without(replaced));
+        }
+    }
+}
+
+/// Whether a write leaves nothing of the cells' old values.
+fn replaces(op: Op) -> bool {
+    match op {
+        Op::Put { w, slot, .. } => w == Width::W64 && slot.0 < VECTORS.0,
+        Op::SetFlagsIf { .. } => false,
+        _ => true,
+    }
+}
+
+/// Calls `f` with the offset of each cell that `op` names, and whether it writes it.
+fn offsets_of(op: Op, mut f: impl FnMut(u16, bool)) {
+    match op {
+        Op::SetFlags { .. } | Op::SetFlagsIf { .. } => FLAG_CELLS.iter().for_each(|slot| f(slot.0, true)),
+        Op::CondOp { .. } | Op::GetFlags { .. } => FLAG_CELLS.iter().for_each(|slot| f(slot.0, false)),
+        _ => {}
+    }
+    let Some((slot, bytes, width, writes)) = access(op) else { return };
+    match place(slot, bytes, width) {
+        Place::Int { cell, .. } | Place::Lane { cell, .. } => f(cell, writes),
+        Place::Units { cell } => (0..bytes / 16).for_each(|unit| f(cell + 16 * unit, writes)),
+        Place::Words { cell } => (0..bytes / 8).for_each(|word| f(cell + 8 * word, writes)),
+        Place::Memory => {}
+    }
+}

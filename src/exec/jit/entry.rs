@@ -1,0 +1,222 @@
+//! Into compiled code and out of it again.
+//!
+//! Compiled code finds everything through one pinned register, which points to the guest state: two of
+//! the state's words that no architecture uses hold the addresses of the thread's [`Context`] and poll
+//! flag. Nothing of the host's is written into the code itself.
+//!
+//! A guest access that faults leaves compiled code from the signal handler: the thread is sent to an exit
+//! that restores the stack pointer of the way in and returns, with the host pc left in the context.
+#![allow(unsafe_code)] // runs compiled code; pointers that travel through it
+
+use super::code_memory;
+use super::slow::slow_op_at;
+use crate::exec::Env;
+use crate::exec::interp::{Stop, run_op};
+use crate::host::fault_table::HostFault;
+use crate::host::signals::{self, Port};
+use guest::ir::MAX_CELLS;
+use guest::state::{GuestState, Slot};
+use std::arch::global_asm;
+use std::mem::offset_of;
+
+/// The state's word that points to the [`Context`].
+pub const CONTEXT_SLOT: Slot = Slot(80);
+/// The state's word that points to the poll flag.
+pub const POLL_SLOT: Slot = Slot(88);
+
+/// Entries of the jump cache: a power of two.
+pub const JUMP_ENTRIES: usize = 4096;
+
+/// Places for results that nobody wants: many, because of two stores to one place Cranelift drops the first.
+pub const SCRATCH_ENTRIES: usize = 64;
+
+/// Where an indirect jump to a guest address goes on.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct JumpEntry {
+    pub pc: u64,
+    pub host: u64,
+}
+
+/// A jump cache that knows nothing: each entry holds an address that belongs into another one.
+static NO_JUMPS: [JumpEntry; JUMP_ENTRIES] = {
+    let mut entries = [JumpEntry { pc: 0, host: 0 }; JUMP_ENTRIES];
+    let mut index = 0;
+    while index < JUMP_ENTRIES {
+        entries[index].pc = index as u64 ^ 1;
+        index += 1;
+    }
+    entries
+};
+
+/// What compiled code returns.
+pub mod exit {
+    /// Goes on at the state's pc.
+    pub const NEXT: u64 = 0;
+    pub const RESYNC: u64 = 1;
+    pub const SYSCALL: u64 = 2;
+    /// The context's `stop` says why; the state's pc is the instruction.
+    pub const STOP: u64 = 3;
+    /// A guest access faulted; the context's `fault` says where.
+    pub const FAULT: u64 = 4;
+    /// Plus a trap's number; the state's pc is the instruction.
+    pub const TRAP: u64 = 0x100;
+    /// From here on: the address of the slot it left through.
+    pub const SLOT: u64 = 0x1000;
+}
+
+/// One thread's side of compiled code. The first fields are read by it.
+#[repr(C, align(64))]
+pub struct Context {
+    stack: u64,
+    slow_op: extern "C" fn(*mut GuestState, u64) -> u64,
+    /// Guest instructions run, where code that counts was made.
+    pub counted: u64,
+    unused: u64,
+    /// Always 0; compiled code adds it to make a value opaque.
+    zero: [u64; 2],
+    /// Results that nobody wants.
+    scratch: [[u64; 2]; SCRATCH_ENTRIES],
+    pub jumps: [JumpEntry; JUMP_ENTRIES],
+    cells: [u64; MAX_CELLS],
+    env: &'static Env,
+    pub stop: Option<Stop>,
+    pub fault: HostFault,
+    pub fault_pc: usize,
+}
+
+pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
+pub const COUNTED: i32 = offset_of!(Context, counted) as i32;
+pub const ZERO: i32 = offset_of!(Context, zero) as i32;
+pub const SCRATCH: i32 = offset_of!(Context, scratch) as i32;
+pub const JUMPS: i32 = offset_of!(Context, jumps) as i32;
+pub const CELLS: i32 = offset_of!(Context, cells) as i32;
+
+impl Context {
+    pub fn new(env: &'static Env) -> Box<Self> {
+        signals::set_code_fault_hook(on_code_fault);
+        Box::new(Self {
+            stack: 0,
+            slow_op,
+            counted: 0,
+            unused: 0,
+            zero: [0; 2],
+            scratch: [[0; 2]; SCRATCH_ENTRIES],
+            jumps: NO_JUMPS,
+            cells: [0; MAX_CELLS],
+            env,
+            stop: None,
+            fault: HostFault::default(),
+            fault_pc: 0,
+        })
+    }
+
+    /// Forgets every indirect jump.
+    pub fn forget_jumps(&mut self) {
+        self.jumps = NO_JUMPS;
+    }
+
+    /// Makes indirect jumps to `pc` go to `host`.
+    pub fn learn_jump(&mut self, pc: u64, host: u64) {
+        self.jumps[jump_index(pc)] = JumpEntry { pc, host };
+    }
+}
+
+/// The jump cache's entry for `pc`; the lowering computes the same.
+fn jump_index(pc: u64) -> usize {
+    (pc ^ pc >> 12) as usize % JUMP_ENTRIES
+}
+
+global_asm!(
+    ".pushsection .text.qemu_lua_enter,\"ax\",@progbits",
+    // rdi: state, rsi: code, rdx: where the stack pointer is kept
+    ".globl qemu_lua_enter",
+    "qemu_lua_enter:",
+    "push rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 8",
+    "mov r15, rdi",
+    "mov [rdx], rsp",
+    "xor edi, edi",
+    "call rsi",
+    "2:",
+    "add rsp, 8",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+    // Where a fault in compiled code goes on. r15 is the state still.
+    ".globl qemu_lua_fault_exit",
+    "qemu_lua_fault_exit:",
+    "mov rax, [r15 + {context}]",
+    "mov rsp, [rax + {stack}]",
+    "mov eax, {fault}",
+    "cld",
+    "jmp 2b",
+    ".popsection",
+    context = const CONTEXT_SLOT.0,
+    stack = const offset_of!(Context, stack),
+    fault = const exit::FAULT,
+);
+
+unsafe extern "C" {
+    fn qemu_lua_enter(state: *mut GuestState, code: u64, stack: *mut u64) -> u64;
+    fn qemu_lua_fault_exit();
+}
+
+/// Runs compiled code; what it returned (see [`exit`]).
+pub fn run(code: u64, state: &mut GuestState, port: &Port, context: &mut Context) -> u64 {
+    assert!(code_memory::contains(code as usize), "an entry lies in code memory");
+    let context = std::ptr::from_mut(context);
+    state.set_u64(CONTEXT_SLOT, context as u64);
+    state.set_u64(POLL_SLOT, (&raw const port.poll) as u64);
+    // SAFETY: `code` was installed by the compiler (checked) and keeps to the calling convention that the
+    // trampoline expects. State, port and context outlive the call, and nothing else uses them meanwhile
+    // but the callbacks below, on this thread.
+    unsafe { qemu_lua_enter(state, code, &raw mut (*context).stack) }
+}
+
+/// Called by compiled code: runs op `index` of the slow-op table on the context's cells. 0, or an exit.
+extern "C" fn slow_op(state: *mut GuestState, index: u64) -> u64 {
+    // SAFETY: compiled code passes its pinned register, the state that `run` was given exclusively.
+    let state = unsafe { &mut *state };
+    let context = state.u64(CONTEXT_SLOT) as *mut Context;
+    // SAFETY: `run` put the address of its exclusive context there.
+    let context = unsafe { &mut *context };
+    let env = context.env;
+    let (op, nan_rule) = slow_op_at(index as usize);
+    match run_op(op, nan_rule, state, env, &mut context.cells) {
+        Ok(()) => exit::NEXT,
+        Err(stop) => {
+            context.stop = Some(stop);
+            exit::STOP
+        }
+    }
+}
+
+/// Indices into `mcontext_t.gregs`.
+const REG_R15: usize = 7;
+const REG_RIP: usize = 16;
+
+/// In the signal handler: sends a thread that faulted in compiled code to the exit.
+fn on_code_fault(pc: usize, fault: HostFault, registers: &mut [i64; 23]) -> bool {
+    if !code_memory::contains(pc) {
+        return false;
+    }
+    let state = registers[REG_R15] as *const GuestState;
+    // SAFETY: in compiled code r15 is the state that `run` was given.
+    let context = unsafe { (*state).u64(CONTEXT_SLOT) } as *mut Context;
+    // SAFETY: `run` put its context there; the thread it belongs to is interrupted right here.
+    unsafe { (*context).fault = fault };
+    // SAFETY: as above.
+    unsafe { (*context).fault_pc = pc };
+    registers[REG_RIP] = qemu_lua_fault_exit as *const () as i64;
+    true
+}

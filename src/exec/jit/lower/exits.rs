@@ -1,0 +1,155 @@
+//! Ways out of a region: terminators, polls, slots and the jump cache.
+
+use super::Lowering;
+use crate::exec::jit::code_memory::SLOT_BYTES;
+use crate::exec::jit::entry::{self, exit};
+use crate::exec::jit::region::{Edge, RegionBlock};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, InstBuilder, types};
+use guest::ir::{Block, Terminator};
+use guest::state::PC;
+use guest::{GuestAddr, Trap};
+
+impl Lowering<'_, '_> {
+    pub(super) fn terminator(&mut self, block: &Block, planned: &RegionBlock) {
+        match block.terminator {
+            Terminator::Jump { target, .. } => self.edge(planned.taken, target),
+            Terminator::Branch { cond, taken, other } => {
+                let condition = self.int(cond);
+                let (yes, no) = (self.b.create_block(), self.b.create_block());
+                self.b.ins().brif(condition, yes, &[], no, &[]);
+                let dirty = self.dirty;
+                self.b.switch_to_block(yes);
+                self.edge(planned.taken, taken);
+                self.dirty = dirty;
+                self.b.switch_to_block(no);
+                self.edge(planned.other, other);
+            }
+            Terminator::Indirect { target, .. } => {
+                let target = self.int(target);
+                self.flush();
+                self.indirect(target);
+            }
+            Terminator::Syscall { next } => self.leave_at(next, exit::SYSCALL),
+            Terminator::Resync { next } => self.leave_at(next, exit::RESYNC),
+            Terminator::Trap { trap, pc } => self.leave_at(pc, exit::TRAP | trap as u64),
+            // The run loop finds that there is nothing to fetch.
+            Terminator::FetchFault { pc, .. } => self.leave_at(pc, exit::NEXT),
+        }
+    }
+
+    fn edge(&mut self, edge: Edge, target: GuestAddr) {
+        match edge {
+            Edge::Outside => {
+                self.flush();
+                self.chain(target);
+            }
+            Edge::Inside { block, back } => {
+                if back {
+                    self.poll(target);
+                }
+                let next = self.blocks[block];
+                self.b.ins().jump(next, &[]);
+            }
+        }
+    }
+
+    /// Leaves with the pc at `target` where the poll flag is set.
+    pub(super) fn poll(&mut self, target: GuestAddr) {
+        self.b.ins().sequence_point();
+        let flags = self.state_flags.with_readonly();
+        let flag = self.b.ins().load(types::I64, flags, self.state, i32::from(entry::POLL_SLOT.0));
+        let set = self.b.ins().load(types::I32, self.context_flags.with_alias_region(None), flag, 0);
+        let (leave, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(leave);
+        self.b.ins().brif(set, leave, &[], go_on, &[]);
+        self.b.switch_to_block(leave);
+        self.flush_aside();
+        self.exit(target, exit::NEXT);
+        self.b.switch_to_block(go_on);
+    }
+
+    fn leave_at(&mut self, pc: GuestAddr, code: u64) {
+        self.flush();
+        self.exit(pc, code);
+    }
+
+    /// Returns with the pc at `pc`.
+    fn exit(&mut self, pc: GuestAddr, code: u64) {
+        let pc = self.iconst(pc.raw());
+        self.exit_to(pc, code);
+    }
+
+    fn exit_to(&mut self, pc: ir::Value, code: u64) {
+        self.b.ins().store(self.state_flags, pc, self.state, i32::from(PC.0));
+        let code = self.iconst(code);
+        self.b.ins().return_(&[code]);
+    }
+
+    /// Leaves where a call-out failed: what it returned says how. Everything dirty was stored before.
+    pub(super) fn leave_if(&mut self, failed: ir::Value) {
+        let (leave, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(leave);
+        self.b.ins().brif(failed, leave, &[], go_on, &[]);
+        self.b.switch_to_block(leave);
+        let pc = self.iconst(self.pc.raw());
+        self.b.ins().store(self.state_flags, pc, self.state, i32::from(PC.0));
+        self.b.ins().return_(&[failed]);
+        self.b.switch_to_block(go_on);
+    }
+
+    /// Raises a trap of the instruction at hand where `condition` is not 0.
+    pub(super) fn trap_where(&mut self, condition: ir::Value, trap: Trap) {
+        let (leave, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(leave);
+        self.b.ins().brif(condition, leave, &[], go_on, &[]);
+        self.b.switch_to_block(leave);
+        self.flush_aside();
+        self.exit(self.pc, exit::TRAP | trap as u64);
+        self.b.switch_to_block(go_on);
+    }
+
+    /// Goes on at a constant address outside the region, through a slot of ours.
+    fn chain(&mut self, target: GuestAddr) {
+        let known = self.out.slots.iter().position(|&slot| slot == target);
+        let index = known.unwrap_or_else(|| {
+            self.out.slots.push(target);
+            self.out.slots.len() - 1
+        });
+        let symbol = self.b.create_global_value(GlobalValueData::Symbol {
+            name: ExternalName::user(self.slots_symbol),
+            offset: ((index * SLOT_BYTES) as i64).into(),
+            colocated: true,
+            tls: false,
+        });
+        let slot = self.b.ins().symbol_value(types::I64, symbol);
+        self.b.ins().sequence_point();
+        let flags = self.context_flags.with_alias_region(None);
+        let host = self.b.ins().load(types::I64, flags, slot, 0);
+        self.b.ins().return_call_indirect(self.signature, host, &[slot]);
+    }
+
+    /// Goes on at a computed address: through the jump cache where it is known there.
+    fn indirect(&mut self, target: ir::Value) {
+        self.b.ins().sequence_point();
+        let context = self.context();
+        let high = self.b.ins().ushr_imm_u(target, 12);
+        let mixed = self.b.ins().bxor(target, high);
+        let mask = self.iconst(entry::JUMP_ENTRIES as u64 - 1);
+        let index = self.b.ins().band(mixed, mask);
+        let offset = self.b.ins().ishl_imm_u(index, 4);
+        let at = self.b.ins().iadd(context, offset);
+        let flags = self.context_flags;
+        let pc = self.b.ins().load(types::I64, flags, at, entry::JUMPS);
+        let same = self.b.ins().icmp(IntCC::Equal, pc, target);
+        let (hit, miss) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(miss);
+        self.b.ins().brif(same, hit, &[], miss, &[]);
+        self.b.switch_to_block(hit);
+        let host = self.b.ins().load(types::I64, flags, at, entry::JUMPS + 8);
+        let none = self.iconst(0);
+        self.b.ins().return_call_indirect(self.signature, host, &[none]);
+        self.b.switch_to_block(miss);
+        self.exit_to(target, exit::NEXT);
+    }
+}

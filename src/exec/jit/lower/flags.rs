@@ -1,0 +1,242 @@
+//! The lazy flag record: stored as four cells, and read from values where the region knows its kind.
+
+use super::{KnownFlags, Lowering};
+use crate::exec::jit::cells::FLAG_CELLS;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use guest::ir::flags::{encode_kind, ordering};
+use guest::ir::{Cond, FlagKind, Val, Width, flag};
+
+impl Lowering<'_, '_> {
+    pub(super) fn record_flags(&mut self, kind: FlagKind, w: Width, operands: [Val; 3]) {
+        let float = operands.iter().any(|&v| self.vals.is_float_result(v));
+        let code = self.iconst(encode_kind(kind, w));
+        let [a, b, r] = operands.map(|v| self.int(v));
+        for (slot, value) in FLAG_CELLS.iter().zip([code, a, b, r]) {
+            self.write_cell(slot.0, value, float);
+        }
+        self.known_flags = Some(KnownFlags { kind, w, a, b, r });
+    }
+
+    pub(super) fn record_flags_if(&mut self, c: Val, kind: FlagKind, w: Width, operands: [Val; 3]) {
+        let float = operands.iter().any(|&v| self.vals.is_float_result(v));
+        let condition = self.int(c);
+        let code = self.iconst(encode_kind(kind, w));
+        let [a, b, r] = operands.map(|v| self.int(v));
+        for (slot, value) in FLAG_CELLS.iter().zip([code, a, b, r]) {
+            let cell = self.region.cells.index(slot.0);
+            let old = self.b.use_var(self.vars[cell]);
+            let chosen = self.b.ins().select(condition, value, old);
+            self.write_cell(slot.0, chosen, float);
+        }
+        self.known_flags = None;
+    }
+
+    /// The record in its cells, of a kind that every way here agrees on.
+    pub(super) fn recall_flags(&mut self, kind: FlagKind, w: Width) {
+        let [_, a, b, r] = FLAG_CELLS.map(|slot| {
+            let cell = self.region.cells.index(slot.0);
+            self.b.use_var(self.vars[cell])
+        });
+        self.known_flags = Some(KnownFlags { kind, w, a, b, r });
+    }
+
+    /// A condition as 0 or 1, if the flags' kind is known.
+    pub(super) fn known_condition(&mut self, cc: Cond) -> Option<ir::Value> {
+        let known = self.known_flags?;
+        let holds = match self.compared(cc, known) {
+            Some(holds) => holds,
+            None => self.composed(cc, known)?,
+        };
+        Some(self.widen(holds))
+    }
+
+    /// Conditions that are one comparison of a subtraction's operands.
+    fn compared(&mut self, cc: Cond, known: KnownFlags) -> Option<ir::Value> {
+        if !matches!(known.kind, FlagKind::Sub | FlagKind::SubInv) {
+            return None;
+        }
+        let inverted = known.kind == FlagKind::SubInv;
+        let test = match cc {
+            Cond::Eq => IntCC::Equal,
+            Cond::Ne => IntCC::NotEqual,
+            Cond::Lt => IntCC::SignedLessThan,
+            Cond::Ge => IntCC::SignedGreaterThanOrEqual,
+            Cond::Le => IntCC::SignedLessThanOrEqual,
+            Cond::Gt => IntCC::SignedGreaterThan,
+            Cond::Be if !inverted => IntCC::UnsignedLessThanOrEqual,
+            Cond::Nbe if !inverted => IntCC::UnsignedGreaterThan,
+            Cond::Hi if inverted => IntCC::UnsignedGreaterThan,
+            Cond::Ls if inverted => IntCC::UnsignedLessThanOrEqual,
+            _ => return None,
+        };
+        let (a, b) = (self.at_width(known.w, known.a), self.at_width(known.w, known.b));
+        Some(self.b.ins().icmp(test, a, b))
+    }
+
+    /// Conditions from single flags, as `Cond::holds` has them.
+    fn composed(&mut self, cc: Cond, known: KnownFlags) -> Option<ir::Value> {
+        Some(match cc {
+            Cond::Eq => self.flag(flag::Z, known),
+            Cond::Cs => self.flag(flag::C, known),
+            Cond::Mi => self.flag(flag::S, known),
+            Cond::Vs => self.flag(flag::V, known),
+            Cond::Pe => self.flag(flag::P, known),
+            Cond::Be => {
+                let (c, z) = (self.flag(flag::C, known), self.flag(flag::Z, known));
+                self.b.ins().bor(c, z)
+            }
+            Cond::Hi => {
+                let (c, z) = (self.flag(flag::C, known), self.flag(flag::Z, known));
+                self.b.ins().band_not(c, z)
+            }
+            Cond::Lt => {
+                let (s, v) = (self.flag(flag::S, known), self.flag(flag::V, known));
+                self.b.ins().bxor(s, v)
+            }
+            Cond::Le => {
+                let less = self.composed(Cond::Lt, known)?;
+                let z = self.flag(flag::Z, known);
+                self.b.ins().bor(less, z)
+            }
+            _ => {
+                let opposite = self.composed(cc.negated(), known)?;
+                self.is_zero(opposite)
+            }
+        })
+    }
+
+    /// A record's value at its width.
+    fn at_width(&mut self, w: Width, value: ir::Value) -> ir::Value {
+        if w == Width::W64 { value } else { self.b.ins().ireduce(super::values::int_type(w), value) }
+    }
+
+    /// One flag as an I8 of 0 or 1; the definition is `FlagRecord::pack`.
+    fn flag(&mut self, bit: u64, known: KnownFlags) -> ir::Value {
+        match known.kind {
+            FlagKind::Packed => {
+                let masked = self.b.ins().ushr_imm_u(known.a, i64::from(bit.trailing_zeros()));
+                let low = self.b.ins().ireduce(types::I8, masked);
+                let one = self.b.ins().iconst(types::I8, 1);
+                self.b.ins().band(low, one)
+            }
+            FlagKind::FcmpX86 => match bit {
+                flag::Z => self.ordered_as(known.r, &[ordering::EQUAL, ordering::UNORDERED]),
+                flag::C => self.ordered_as(known.r, &[ordering::LESS, ordering::UNORDERED]),
+                flag::P => self.ordered_as(known.r, &[ordering::UNORDERED]),
+                _ => self.b.ins().iconst(types::I8, 0),
+            },
+            FlagKind::FcmpArm => match bit {
+                flag::Z => self.ordered_as(known.r, &[ordering::EQUAL]),
+                flag::S => self.ordered_as(known.r, &[ordering::LESS]),
+                flag::C => {
+                    let less = self.ordered_as(known.r, &[ordering::LESS]);
+                    self.is_zero(less)
+                }
+                flag::V => self.ordered_as(known.r, &[ordering::UNORDERED]),
+                _ => self.b.ins().iconst(types::I8, 0),
+            },
+            _ => match bit {
+                flag::C => self.carry(known),
+                flag::V => self.overflow(known),
+                flag::P => self.parity(known.r),
+                flag::Z => {
+                    let r = self.at_width(known.w, known.r);
+                    self.is_zero(r)
+                }
+                _ => self.is_negative(known.w, known.r),
+            },
+        }
+    }
+
+    fn ordered_as(&mut self, r: ir::Value, codes: &[u64]) -> ir::Value {
+        let mut any = self.b.ins().iconst(types::I8, 0);
+        for &code in codes {
+            let code = self.iconst(code);
+            let same = self.b.ins().icmp(IntCC::Equal, r, code);
+            any = self.b.ins().bor(any, same);
+        }
+        any
+    }
+
+    fn parity(&mut self, r: ir::Value) -> ir::Value {
+        let low = self.low_bits(Width::W8, r);
+        let ones = self.b.ins().popcnt(low);
+        let narrow = self.b.ins().ireduce(types::I8, ones);
+        let odd = self.b.ins().band_imm_u(narrow, 1);
+        self.b.ins().bxor_imm_u(odd, 1)
+    }
+
+    fn is_negative(&mut self, w: Width, value: ir::Value) -> ir::Value {
+        let value = self.at_width(w, value);
+        let ty = self.b.func.dfg.value_type(value);
+        let zero = self.b.ins().iconst(ty, 0);
+        self.b.ins().icmp(IntCC::SignedLessThan, value, zero)
+    }
+
+    fn low_bit(&mut self, value: ir::Value) -> ir::Value {
+        let low = self.b.ins().ireduce(types::I8, value);
+        self.b.ins().band_imm_u(low, 1)
+    }
+
+    fn carry(&mut self, known: KnownFlags) -> ir::Value {
+        let KnownFlags { kind, w, a, b, r } = known;
+        let (x, y) = match kind {
+            FlagKind::Add => (r, a),
+            FlagKind::Sub | FlagKind::SubInv => (a, b),
+            FlagKind::Inc | FlagKind::Dec => return self.low_bit(b),
+            FlagKind::ResultCv => return self.low_bit(a),
+            FlagKind::Adc | FlagKind::Sbb | FlagKind::SbcInv => return self.carry_by_majority(known),
+            _ => return self.b.ins().iconst(types::I8, 0),
+        };
+        let test = if kind == FlagKind::SubInv {
+            IntCC::UnsignedGreaterThanOrEqual
+        } else {
+            IntCC::UnsignedLessThan
+        };
+        let (x, y) = (self.at_width(w, x), self.at_width(w, y));
+        self.b.ins().icmp(test, x, y)
+    }
+
+    /// Carry or borrow out of the top bit, from operands and result.
+    fn carry_by_majority(&mut self, known: KnownFlags) -> ir::Value {
+        let KnownFlags { kind, w, a, b, r } = known;
+        if kind == FlagKind::Adc {
+            let (both, either) = (self.b.ins().band(a, b), self.b.ins().bor(a, b));
+            let lost = self.b.ins().band_not(either, r);
+            let carried = self.b.ins().bor(both, lost);
+            return self.is_negative(w, carried);
+        }
+        let below = self.b.ins().band_not(b, a);
+        let not_a = self.b.ins().bnot(a);
+        let reach = self.b.ins().bor(not_a, b);
+        let kept = self.b.ins().band(reach, r);
+        let borrowed = self.b.ins().bor(below, kept);
+        let borrow = self.is_negative(w, borrowed);
+        if kind == FlagKind::SbcInv { self.is_zero(borrow) } else { borrow }
+    }
+
+    fn overflow(&mut self, known: KnownFlags) -> ir::Value {
+        let KnownFlags { kind, w, a, b, r } = known;
+        let (x, y) = match kind {
+            FlagKind::Add | FlagKind::Adc => (self.b.ins().bxor(a, r), self.b.ins().bxor(b, r)),
+            FlagKind::Sub | FlagKind::Sbb | FlagKind::SubInv | FlagKind::SbcInv => {
+                (self.b.ins().bxor(a, b), self.b.ins().bxor(a, r))
+            }
+            FlagKind::Inc | FlagKind::Dec => {
+                let value = if kind == FlagKind::Inc { r } else { a };
+                let value = self.low_bits_or_all(w, value);
+                let top = self.iconst(w.sign_bit());
+                return self.b.ins().icmp(IntCC::Equal, value, top);
+            }
+            FlagKind::ResultCv => return self.low_bit(b),
+            _ => return self.b.ins().iconst(types::I8, 0),
+        };
+        let both = self.b.ins().band(x, y);
+        self.is_negative(w, both)
+    }
+
+    fn low_bits_or_all(&mut self, w: Width, value: ir::Value) -> ir::Value {
+        if w == Width::W64 { value } else { self.low_bits(w, value) }
+    }
+}

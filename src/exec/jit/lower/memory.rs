@@ -1,0 +1,110 @@
+//! Guest memory: plain accesses and atomics as host instructions, the rest in the interpreter's code.
+//!
+//! Every access may fault, so everything dirty was stored before it (see `lower_op`), and every access has
+//! a `sequence_point` before it, so that Cranelift neither merges nor moves it.
+
+use super::Lowering;
+use super::values::int_type;
+use cranelift_codegen::ir::{self, AtomicRmwOp, InstBuilder, MemFlagsData, types};
+use guest::Access;
+use guest::ir::{Order, RmwOp, Val, VecLen, Width};
+
+/// Guest memory: any alignment, may trap.
+const GUEST: MemFlagsData = MemFlagsData::new();
+
+impl Lowering<'_, '_> {
+    /// What stands before a guest access.
+    fn access(&mut self, access: Access) {
+        self.b.ins().sequence_point();
+        self.set_access(access);
+    }
+
+    pub(super) fn guest_load(&mut self, dst: Val, w: Width, addr: Val, off: i32) {
+        let address = self.int(addr);
+        self.access(Access::Read);
+        let value = self.b.ins().load(int_type(w), GUEST, address, off);
+        self.loaded = true;
+        self.set_narrow(dst, value);
+    }
+
+    pub(super) fn guest_store(&mut self, w: Width, ord: Order, addr: Val, off: i32, a: Val) {
+        let address = self.int(addr);
+        let value = match self.whole_float(w, a) {
+            Some(float) if w.bits() >= 32 => float,
+            _ => self.narrow(w, a),
+        };
+        self.access(Access::Write);
+        self.b.ins().store(GUEST, value, address, off);
+        self.set_access(Access::Read);
+        if ord == Order::SeqCst {
+            self.b.ins().fence();
+        }
+    }
+
+    pub(super) fn guest_vload(&mut self, dst: Val, n: VecLen, addr: Val, off: i32) {
+        let address = self.int(addr);
+        for unit in 0..n.units() {
+            self.access(Access::Read);
+            // The last unit's end may be 2^31 further on than the offset can say.
+            let value = match off.checked_add(16 * unit as i32) {
+                Some(at) => self.b.ins().load(types::I8X16, GUEST, address, at),
+                None => {
+                    let further = self.b.ins().iadd_imm_s(address, 16 * unit as i64);
+                    self.b.ins().load(types::I8X16, GUEST, further, off)
+                }
+            };
+            self.set_unit(dst, unit, value);
+        }
+        self.loaded = true;
+    }
+
+    pub(super) fn guest_vstore(&mut self, n: VecLen, addr: Val, off: i32, a: Val) {
+        if n != VecLen::X1 {
+            return self.slow();
+        }
+        let address = self.int(addr);
+        let value = self.unit(a, 0);
+        self.access(Access::Write);
+        self.b.ins().store(GUEST, value, address, off);
+        self.set_access(Access::Read);
+    }
+
+    pub(super) fn guest_rmw(&mut self, dst: Val, op: RmwOp, w: Width, addr: Val, a: Val) {
+        let address = self.int(addr);
+        let operand = self.narrow(w, a);
+        let (op, operand) = match op {
+            RmwOp::Xchg => (AtomicRmwOp::Xchg, operand),
+            RmwOp::Add => (AtomicRmwOp::Add, operand),
+            RmwOp::Sub => (AtomicRmwOp::Sub, operand),
+            RmwOp::And => (AtomicRmwOp::And, operand),
+            RmwOp::Or => (AtomicRmwOp::Or, operand),
+            RmwOp::Xor => (AtomicRmwOp::Xor, operand),
+            RmwOp::AndNot => (AtomicRmwOp::And, self.b.ins().bnot(operand)),
+            RmwOp::Smin => (AtomicRmwOp::Smin, operand),
+            RmwOp::Smax => (AtomicRmwOp::Smax, operand),
+            RmwOp::Umin => (AtomicRmwOp::Umin, operand),
+            RmwOp::Umax => (AtomicRmwOp::Umax, operand),
+        };
+        self.access(Access::Write);
+        let old = self.b.ins().atomic_rmw(int_type(w), GUEST, op, address, operand);
+        self.set_access(Access::Read);
+        self.set_narrow(dst, old);
+    }
+
+    pub(super) fn guest_cas(&mut self, dst: Val, w: Width, addr: Val, expected: Val, new: Val) {
+        let address = self.int(addr);
+        let (expected, new) = (self.narrow(w, expected), self.narrow(w, new));
+        self.access(Access::Write);
+        let old = self.b.ins().atomic_cas(GUEST, address, expected, new);
+        self.set_access(Access::Read);
+        self.set_narrow(dst, old);
+    }
+
+    /// On this host only a full fence is an instruction; the compiler must keep every order.
+    pub(super) fn guest_fence(&mut self, ord: Order) {
+        let _: ir::Inst = match ord {
+            Order::SeqCst | Order::AcqRel => self.b.ins().fence(),
+            _ => self.b.ins().sequence_point(),
+        };
+    }
+}

@@ -1,0 +1,480 @@
+//! Lowering: a region's IR to one Cranelift function.
+//!
+//! Three things that Cranelift does have to be worked around, each with its own few lines here:
+//! - It merges and moves loads, also across loop iterations, unless a `sequence_point` stands between.
+//! - A load may be folded into its user, which then faults under the user's source location: a
+//!   `sequence_point` after each instruction that loaded keeps the two in one guest instruction.
+//! - Float operations count as pure. They must neither vanish (their flags count) nor move out of loops:
+//!   results that end in a register are stored at the block's end, and operands that a loop does not
+//!   change are made opaque.
+
+mod exits;
+mod flags;
+mod float;
+mod int;
+mod memory;
+mod shuffle;
+mod state;
+mod values;
+mod vector;
+mod vfloat;
+mod visitor;
+
+use super::cells::CellSet;
+use super::entry;
+use super::region::{Flags, Region, RegionBlock, flushes};
+use super::slow;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    self, AbiParam, AliasRegionData, ExternalName, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
+    UserExternalName, UserFuncName, types,
+};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Val, Width};
+use guest::{Access, GuestAddr};
+use values::Values;
+
+/// A place in the code that may fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    pub pc: GuestAddr,
+    pub access: Access,
+}
+
+/// What the function refers to.
+#[derive(Default, Debug)]
+pub struct Lowered {
+    /// By source location.
+    pub sites: Vec<Site>,
+    /// The guest address that each slot leads to.
+    pub slots: Vec<GuestAddr>,
+    /// Whether it could all be said.
+    pub complete: bool,
+}
+
+/// The user name of the region's slots in relocations.
+pub const SLOTS: UserExternalName = UserExternalName { namespace: 0, index: 0 };
+
+/// Whether code counts the instructions it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counting {
+    Off,
+    On,
+}
+
+pub struct Lowering<'a, 'f> {
+    b: FunctionBuilder<'f>,
+    region: &'a Region,
+    out: Lowered,
+    counting: Counting,
+    /// The pinned register.
+    state: ir::Value,
+    /// Flags of accesses to the state, and to the thread's context.
+    state_flags: MemFlagsData,
+    context_flags: MemFlagsData,
+    signature: ir::SigRef,
+    slow_signature: ir::SigRef,
+    slots_symbol: ir::UserExternalNameRef,
+    blocks: Vec<ir::Block>,
+    vars: Vec<Variable>,
+
+    // The block at hand.
+    at: usize,
+    op: Op,
+    pc: GuestAddr,
+    nan_rule: NanRule,
+    vals: Values,
+    dirty: CellSet,
+    /// Cells that hold the result of a float operation and have not been stored since.
+    float_cells: CellSet,
+    known_flags: Option<KnownFlags>,
+    site: u32,
+    loaded: bool,
+    unwanted: usize,
+}
+
+/// The flag record, where the region knows how it was set.
+#[derive(Clone, Copy, Debug)]
+struct KnownFlags {
+    kind: FlagKind,
+    w: Width,
+    a: ir::Value,
+    b: ir::Value,
+    r: ir::Value,
+}
+
+/// The signature of every region: the slot it was entered through (or 0) to an exit.
+pub fn region_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::Tail);
+    signature.params.push(AbiParam::new(types::I64));
+    signature.returns.push(AbiParam::new(types::I64));
+    signature
+}
+
+fn slow_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.extend([AbiParam::new(types::I64); 2]);
+    signature.returns.push(AbiParam::new(types::I64));
+    signature
+}
+
+/// Lowers `region` into `function`.
+pub fn lower(
+    region: &Region,
+    function: &mut Function,
+    builder: &mut FunctionBuilderContext,
+    config: TargetFrontendConfig,
+    counting: Counting,
+) -> Lowered {
+    function.signature = region_signature();
+    function.name = UserFuncName::user(1, 0);
+    let mut regions = ["state", "context"].into_iter().enumerate().map(|(id, name)| {
+        function.dfg.alias_regions.insert(AliasRegionData { user_id: id as u32, description: name.into() })
+    });
+    let notrap = MemFlagsData::new().with_notrap();
+    let (state_flags, context_flags) =
+        (notrap.with_alias_region(regions.next()), notrap.with_alias_region(regions.next()));
+    let slots_symbol = function.declare_imported_user_function(SLOTS);
+    let mut b = FunctionBuilder::new(function, builder);
+    let signature = b.import_signature(region_signature());
+    let slow_signature = b.import_signature(slow_signature());
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let state = b.ins().get_pinned_reg(types::I64);
+    let first = &region.blocks[0].translation.block;
+    let mut lowering = Lowering {
+        b,
+        region,
+        out: Lowered { complete: true, ..Lowered::default() },
+        counting,
+        state,
+        state_flags,
+        context_flags,
+        signature,
+        slow_signature,
+        slots_symbol,
+        blocks: Vec::new(),
+        vars: Vec::new(),
+        at: 0,
+        op: Op::ClearEx {},
+        pc: first.pc,
+        nan_rule: first.nan_rule,
+        vals: Values::default(),
+        dirty: CellSet::default(),
+        float_cells: CellSet::default(),
+        known_flags: None,
+        site: 0,
+        loaded: false,
+        unwanted: 0,
+    };
+    lowering.whole();
+    let Lowering { mut b, out, .. } = lowering;
+    b.seal_all_blocks();
+    b.finalize(config);
+    out
+}
+
+impl Lowering<'_, '_> {
+    fn whole(&mut self) {
+        self.blocks = (0..self.region.blocks.len()).map(|_| self.b.create_block()).collect();
+        self.poll(self.pc);
+        self.b.ins().sequence_point();
+        for cell in 0..self.region.cells.len() {
+            let ty = if self.region.cells.is_vector(cell) { types::I8X16 } else { types::I64 };
+            let var = self.b.declare_var(ty);
+            self.vars.push(var);
+            if self.region.entry.contains(cell) {
+                self.reload(cell);
+            } else {
+                self.define_unneeded(cell);
+            }
+        }
+        self.b.ins().sequence_point();
+        let head = self.blocks[0];
+        self.b.ins().jump(head, &[]);
+        for (index, block) in self.region.blocks.iter().enumerate() {
+            self.block(index, block);
+        }
+    }
+
+    /// A value for a cell that is written before it is read.
+    fn define_unneeded(&mut self, cell: usize) {
+        let zero = if self.region.cells.is_vector(cell) { self.vector_constant(0) } else { self.iconst(0) };
+        self.b.def_var(self.vars[cell], zero);
+    }
+
+    fn block(&mut self, index: usize, planned: &RegionBlock) {
+        let block = &planned.translation.block;
+        self.b.switch_to_block(self.blocks[index]);
+        self.at = index;
+        self.nan_rule = block.nan_rule;
+        self.vals.reset(block.cells);
+        self.dirty = planned.dirty;
+        self.float_cells = CellSet::default();
+        self.known_flags = None;
+        let reads_flags = block.ops.iter().any(|op| matches!(op, Op::CondOp { .. }));
+        if let (Flags::Known(kind, w), true) = (planned.flags, reads_flags) {
+            self.recall_flags(kind, w);
+        }
+        self.count(block.insns.len());
+        let mut marks = block.insns.iter().peekable();
+        for (at, &op) in block.ops.iter().enumerate() {
+            while let Some(mark) = marks.next_if(|m| m.first_op as usize <= at) {
+                self.begin_insn(mark.pc);
+            }
+            self.lower_op(op, block.ops.as_slice());
+        }
+        self.store_float_results();
+        if let Some(last) = block.insns.last() {
+            self.pc = last.pc;
+        }
+        self.terminator(block, planned);
+    }
+
+    /// A new guest instruction: its loads must not be folded into code of the next one.
+    fn begin_insn(&mut self, pc: GuestAddr) {
+        if std::mem::take(&mut self.loaded) {
+            self.b.ins().sequence_point();
+        }
+        self.pc = pc;
+        self.site = self.out.sites.len() as u32;
+        self.out.sites.push(Site { pc, access: Access::Read });
+        self.out.sites.push(Site { pc, access: Access::Write });
+        self.set_access(Access::Read);
+    }
+
+    fn set_access(&mut self, access: Access) {
+        let site = self.site + u32::from(access == Access::Write);
+        self.b.set_srcloc(SourceLoc::new(site));
+    }
+
+    fn lower_op(&mut self, op: Op, block_ops: &[Op]) {
+        self.op = op;
+        if flushes(op) {
+            self.flush();
+        }
+        let varying = op.effect() == Effect::Loads || op.effect() == Effect::Commits || {
+            let mut any = false;
+            op.for_each_use(|v| any |= self.vals.is_varying(v));
+            any
+        };
+        let float = op.effect() == Effect::Float;
+        if float && !varying {
+            self.make_opaque(op);
+        }
+        if let Some((dst, Kind::Vector(n))) = op.result() {
+            self.vals.set_len(dst, n);
+        }
+        op.visit(self);
+        if let Some((dst, _)) = op.result() {
+            self.vals.set_varying(dst, varying || float || self.reads_varying(op));
+            let mut tainted = float && !self.is_repeated(op, block_ops);
+            op.for_each_use(|v| tainted |= self.vals.is_float_result(v));
+            self.vals.set_float_result(dst, tainted && op.effect() != Effect::Loads);
+        }
+        self.keep_result(op, block_ops);
+    }
+
+    /// A comparison that only exists for flags which nobody may read is done again by the branch it is for.
+    fn is_repeated(&self, op: Op, ops: &[Op]) -> bool {
+        let Op::Fcompare { nans: _, fs, a, b, .. } = op else { return false };
+        ops.iter().any(|&o| matches!(o, Op::Fcmp { fs: f, a: x, b: y, .. } if (f, x, y) == (fs, a, b)))
+    }
+
+    /// A float result that nobody uses is stored where it does not matter: its flags do.
+    fn keep_result(&mut self, op: Op, ops: &[Op]) {
+        let (Effect::Float, Some((dst, kind))) = (op.effect(), op.result()) else { return };
+        let mut used = false;
+        for other in ops {
+            other.for_each_use(|v| used |= v == dst);
+        }
+        if used {
+            return;
+        }
+        let context = self.context();
+        let value = match kind {
+            Kind::Int => self.int(dst),
+            Kind::Vector(_) => self.unit(dst, 0),
+        };
+        self.unwanted = (self.unwanted + 1) % entry::SCRATCH_ENTRIES;
+        let at = entry::SCRATCH + 16 * self.unwanted as i32;
+        self.b.ins().store(self.context_flags, value, context, at);
+    }
+
+    fn reads_varying(&self, op: Op) -> bool {
+        let invariant = &self.region.blocks[self.at].invariant;
+        match op {
+            Op::Get { w, slot, .. } => self.place_varies(slot, w.bytes() as u16, Some(w), invariant),
+            Op::Vget { n, slot, .. } => self.place_varies(slot, 16 * n.units() as u16, None, invariant),
+            Op::CondOp { .. } | Op::GetFlags { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Gives the first operand of a float operation a value that Cranelift cannot know.
+    fn make_opaque(&mut self, op: Op) {
+        let mut first = None;
+        op.for_each_use(|v| {
+            first.get_or_insert(v);
+        });
+        let Some(v) = first else { return };
+        self.b.ins().sequence_point();
+        let context = self.context();
+        match self.vals.kind(v) {
+            Kind::Int => {
+                let zero = self.b.ins().load(types::I64, self.context_flags, context, entry::ZERO);
+                let known = self.int(v);
+                let opaque = self.b.ins().iadd(known, zero);
+                self.set(v, opaque);
+            }
+            Kind::Vector(n) => {
+                let zero = self.b.ins().load(types::I8X16, self.context_flags, context, entry::ZERO);
+                for unit in 0..n.units() {
+                    let known = self.unit(v, unit);
+                    let opaque = self.b.ins().bor(known, zero);
+                    self.set_unit(v, unit, opaque);
+                }
+            }
+        }
+        self.vals.set_varying(v, true);
+    }
+
+    /// The thread's context.
+    fn context(&mut self) -> ir::Value {
+        let flags = self.state_flags.with_readonly();
+        self.b.ins().load(types::I64, flags, self.state, i32::from(entry::CONTEXT_SLOT.0))
+    }
+
+    /// Counts `insns` as run.
+    fn count(&mut self, insns: usize) {
+        if self.counting == Counting::On {
+            let context = self.context();
+            let before = self.b.ins().load(types::I64, self.context_flags, context, entry::COUNTED);
+            let after = self.b.ins().iadd_imm_s(before, insns as i64);
+            self.b.ins().store(self.context_flags, after, context, entry::COUNTED);
+        }
+    }
+
+    /// Runs the op at hand in the interpreter's own code.
+    fn slow(&mut self) {
+        let op = self.op;
+        if op.effect() == Effect::ReadsState {
+            self.flush();
+        }
+        let call = slow::register(op, self.nan_rule, |v| self.vals.kind(v));
+        let Some(call) = call else {
+            self.out.complete = false;
+            self.undefined(op);
+            return;
+        };
+        let context = self.context();
+        for &(v, cell) in &call.operands {
+            self.store_operand(v, context, cell);
+        }
+        let callee = self.b.ins().load(types::I64, self.context_flags, context, entry::SLOW_OP);
+        let index = self.b.ins().iconst(types::I64, call.index as i64);
+        let inst = self.b.ins().call_indirect(self.slow_signature, callee, &[self.state, index]);
+        let failed = self.b.inst_results(inst)[0];
+        if op.effect().may_exit() {
+            self.leave_if(failed);
+        }
+        if let Some((dst, kind)) = op.result() {
+            self.load_result(dst, kind, context, call.result);
+        }
+        if matches!(op, Op::CallState { .. }) {
+            self.b.ins().sequence_point();
+            (0..self.vars.len()).for_each(|cell| self.reload(cell));
+            self.b.ins().sequence_point();
+            self.known_flags = None;
+        }
+    }
+
+    fn store_operand(&mut self, v: Val, context: ir::Value, cell: u16) {
+        let at = entry::CELLS + 8 * i32::from(cell);
+        match self.vals.kind(v) {
+            Kind::Int => {
+                let value = self.int(v);
+                self.b.ins().store(self.context_flags, value, context, at);
+            }
+            Kind::Vector(n) => {
+                for unit in 0..n.units() {
+                    let value = self.unit(v, unit);
+                    self.b.ins().store(self.context_flags, value, context, at + 16 * unit as i32);
+                }
+            }
+        }
+    }
+
+    fn load_result(&mut self, dst: Val, kind: Kind, context: ir::Value, cell: u16) {
+        let at = entry::CELLS + 8 * i32::from(cell);
+        match kind {
+            Kind::Int => {
+                let value = self.b.ins().load(types::I64, self.context_flags, context, at);
+                self.set(dst, value);
+            }
+            Kind::Vector(n) => {
+                for unit in 0..n.units() {
+                    let offset = at + 16 * unit as i32;
+                    let value = self.b.ins().load(types::I8X16, self.context_flags, context, offset);
+                    self.set_unit(dst, unit, value);
+                }
+            }
+        }
+    }
+
+    /// The op's value where no code can be made for it (the region is thrown away).
+    fn undefined(&mut self, op: Op) {
+        let Some((dst, kind)) = op.result() else { return };
+        let zero = self.b.ins().iconst(types::I64, 0);
+        match kind {
+            Kind::Int => self.set(dst, zero),
+            Kind::Vector(n) => {
+                let unit = self.b.ins().splat(types::I64X2, zero);
+                for u in 0..n.units() {
+                    self.set_unit(dst, u, unit);
+                }
+            }
+        }
+    }
+
+    /// The op's value from `fast` where `usual` is not 0, else from the interpreter's code.
+    fn usually(&mut self, usual: ir::Value, fast: impl FnOnce(&mut Self) -> ir::Value) {
+        let Some((dst, kind)) = self.op.result() else { return };
+        self.prepare_operands();
+        let (hot, cold, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let ty = if kind == Kind::Int { types::I64 } else { types::I8X16 };
+        let joined = self.b.append_block_param(join, ty);
+        self.b.ins().brif(usual, hot, &[], cold, &[]);
+        self.b.switch_to_block(cold);
+        self.slow();
+        let slow = if kind == Kind::Int { self.int(dst) } else { self.unit(dst, 0) };
+        self.b.ins().jump(join, &[slow.into()]);
+        self.b.switch_to_block(hot);
+        let value = fast(self);
+        self.b.ins().jump(join, &[value.into()]);
+        self.b.switch_to_block(join);
+        self.vals.forget(dst);
+        match kind {
+            Kind::Int => self.set(dst, joined),
+            Kind::Vector(_) => self.set_unit(dst, 0, joined),
+        }
+    }
+
+    fn iconst(&mut self, value: u64) -> ir::Value {
+        self.b.ins().iconst(types::I64, value as i64)
+    }
+
+    fn is_zero(&mut self, value: ir::Value) -> ir::Value {
+        let ty = self.b.func.dfg.value_type(value);
+        let zero = self.b.ins().iconst(ty, 0);
+        self.b.ins().icmp(IntCC::Equal, value, zero)
+    }
+}
+
+/// The name that relocations carry.
+pub fn is_slots(name: &ExternalName) -> bool {
+    matches!(name, ExternalName::User(_))
+}

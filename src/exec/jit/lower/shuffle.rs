@@ -1,0 +1,44 @@
+//! Byte shuffles: by a constant where the indices are one, else through two table look-ups.
+
+use super::Lowering;
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use guest::ir::{Val, VecLen};
+
+impl Lowering<'_, '_> {
+    pub(super) fn byte_shuffle(&mut self, dst: Val, n: VecLen, a: Val, b: Val, idx: Val) {
+        for unit in 0..n.units() {
+            let (x, y) = (self.unit(a, unit), self.unit(b, unit));
+            let value = match self.vals.vconst(idx) {
+                Some(indices) => self.constant_shuffle(x, y, indices),
+                None => {
+                    let indices = self.unit(idx, unit);
+                    self.table_shuffle(x, y, indices)
+                }
+            };
+            self.set_unit(dst, unit, value);
+        }
+    }
+
+    fn constant_shuffle(&mut self, x: ir::Value, y: ir::Value, indices: u128) -> ir::Value {
+        let bytes = indices.to_le_bytes();
+        let picks: Vec<u8> = bytes.iter().map(|&i| if i < 32 { i } else { 0 }).collect();
+        let picks = self.b.func.dfg.immediates.push(picks.into());
+        let shuffled = self.b.ins().shuffle(x, y, picks);
+        if bytes.iter().all(|&i| i < 32) {
+            return shuffled;
+        }
+        let keep = bytes.map(|i| if i < 32 { 0xff } else { 0 });
+        let mask = self.vector_constant(u128::from_le_bytes(keep));
+        self.b.ins().band(shuffled, mask)
+    }
+
+    /// `swizzle` gives 0 for an index above 15: those below 16 pick from x, the next 16 from y.
+    fn table_shuffle(&mut self, x: ir::Value, y: ir::Value, indices: ir::Value) -> ir::Value {
+        let first = self.b.ins().swizzle(x, indices);
+        let sixteen = self.vector_constant(u128::from_le_bytes([16; 16]));
+        let beyond = self.b.ins().isub(indices, sixteen);
+        let second = self.b.ins().swizzle(y, beyond);
+        debug_assert_eq!(self.b.func.dfg.value_type(second), types::I8X16);
+        self.b.ins().bor(first, second)
+    }
+}

@@ -1,0 +1,234 @@
+//! State slots: reads and writes of cells, and when cells go to memory.
+
+use super::Lowering;
+use super::values::{int_type, vector_type};
+use crate::exec::jit::cells::{CellSet, Place, place};
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use guest::ir::{Lane, Val, VecLen, Width};
+use guest::state::{ARCH_BASE, Slot};
+
+impl Lowering<'_, '_> {
+    /// Loads a cell's variable from memory.
+    pub(super) fn reload(&mut self, cell: usize) {
+        let offset = i32::from(self.region.cells.offset(cell));
+        let vector = self.region.cells.is_vector(cell);
+        let (ty, flags) = if vector {
+            (types::I8X16, self.state_flags.with_aligned())
+        } else {
+            (types::I64, self.state_flags)
+        };
+        let value = self.b.ins().load(ty, flags, self.state, offset);
+        self.b.def_var(self.vars[cell], value);
+    }
+
+    fn store_cells(&mut self, cells: CellSet) {
+        for cell in cells.iter() {
+            let value = self.b.use_var(self.vars[cell]);
+            let offset = i32::from(self.region.cells.offset(cell));
+            let vector = self.region.cells.is_vector(cell);
+            let flags = if vector { self.state_flags.with_aligned() } else { self.state_flags };
+            self.b.ins().store(flags, value, self.state, offset);
+        }
+    }
+
+    /// Stores every dirty cell and notes that they are clean.
+    pub(super) fn flush(&mut self) {
+        self.store_cells(self.dirty);
+        self.dirty = CellSet::default();
+        self.float_cells = CellSet::default();
+    }
+
+    /// Stores every dirty cell on a way out that is not taken usually.
+    pub(super) fn flush_aside(&mut self) {
+        self.store_cells(self.dirty);
+    }
+
+    /// At a block's end: float results go to memory, so that the operations stay where they are.
+    pub(super) fn store_float_results(&mut self) {
+        self.store_cells(self.float_cells);
+        self.dirty = self.dirty.without(&self.float_cells);
+        self.float_cells = CellSet::default();
+    }
+
+    fn read_cell(&mut self, offset: u16) -> ir::Value {
+        let cell = self.region.cells.index(offset);
+        self.b.use_var(self.vars[cell])
+    }
+
+    pub(super) fn write_cell(&mut self, offset: u16, value: ir::Value, float: bool) {
+        let cell = self.region.cells.index(offset);
+        self.b.def_var(self.vars[cell], value);
+        self.dirty.insert(cell);
+        if float {
+            self.float_cells.insert(cell);
+        } else {
+            self.float_cells.remove(cell);
+        }
+    }
+
+    /// Whether a loop around this block changes what an access reads.
+    pub(super) fn place_varies(&self, slot: Slot, bytes: u16, w: Option<Width>, invariant: &CellSet) -> bool {
+        let cell = match place(slot, bytes, w) {
+            Place::Int { cell, .. }
+            | Place::Lane { cell, .. }
+            | Place::Units { cell }
+            | Place::Words { cell } => cell,
+            Place::Memory => return true,
+        };
+        !invariant.contains(self.region.cells.index(cell))
+    }
+
+    pub(super) fn read_slot(&mut self, dst: Val, w: Width, slot: Slot) {
+        match place(slot, w.bytes() as u16, Some(w)) {
+            Place::Int { cell, shift } => {
+                let whole = self.read_cell(cell);
+                let moved = if shift == 0 { whole } else { self.b.ins().ushr_imm_u(whole, i64::from(shift)) };
+                let value = if w == Width::W64 { moved } else { self.low_bits(w, moved) };
+                self.set(dst, value);
+            }
+            Place::Lane { cell, lane } => {
+                let vector = self.read_cell(cell);
+                self.set_lane(dst, vector, w, lane);
+            }
+            _ => {
+                self.sync(slot, w.bytes() as u16);
+                let value = self.b.ins().load(int_type(w), self.state_flags, self.state, i32::from(slot.0));
+                self.set_narrow(dst, value);
+            }
+        }
+    }
+
+    pub(super) fn low_bits(&mut self, w: Width, value: ir::Value) -> ir::Value {
+        let narrow = self.b.ins().ireduce(int_type(w), value);
+        self.b.ins().uextend(types::I64, narrow)
+    }
+
+    pub(super) fn write_slot(&mut self, w: Width, slot: Slot, a: Val) {
+        if slot < ARCH_BASE {
+            self.known_flags = None;
+        }
+        let float = self.vals.is_float_result(a);
+        match place(slot, w.bytes() as u16, Some(w)) {
+            Place::Int { cell, shift } => {
+                let value = self.deposited(w, cell, shift, a);
+                self.write_cell(cell, value, float);
+            }
+            Place::Lane { cell, lane } => {
+                let value = self.with_lane(w, cell, lane, a);
+                let float = float || self.is_float_cell(cell);
+                self.write_cell(cell, value, float);
+            }
+            _ => {
+                self.sync(slot, w.bytes() as u16);
+                let value = self.narrow(w, a);
+                self.b.ins().store(self.state_flags, value, self.state, i32::from(slot.0));
+                self.resync(slot, w.bytes() as u16);
+            }
+        }
+    }
+
+    fn is_float_cell(&self, offset: u16) -> bool {
+        self.float_cells.contains(self.region.cells.index(offset))
+    }
+
+    /// The cell with `w` bits at `shift` replaced.
+    fn deposited(&mut self, w: Width, cell: u16, shift: u32, a: Val) -> ir::Value {
+        let value = self.int(a);
+        if w == Width::W64 {
+            return value;
+        }
+        let mask = w.mask() << shift;
+        let old = self.read_cell(cell);
+        let keep = self.iconst(!mask);
+        let kept = self.b.ins().band(old, keep);
+        let low = self.low_bits(w, value);
+        let moved = if shift == 0 { low } else { self.b.ins().ishl_imm_u(low, i64::from(shift)) };
+        self.b.ins().bor(kept, moved)
+    }
+
+    fn with_lane(&mut self, w: Width, cell: u16, lane: u8, a: Val) -> ir::Value {
+        let old = self.read_cell(cell);
+        let float = if w.bits() >= 32 { self.whole_float(w, a) } else { None };
+        if let Some(float) = float {
+            let ty = if w == Width::W64 { types::F64X2 } else { types::F32X4 };
+            let typed = self.cast(ty, old);
+            let new = self.b.ins().insertlane(typed, float, lane);
+            return self.cast(types::I8X16, new);
+        }
+        let typed = self.cast(vector_type(Lane::ALL[w as usize]), old);
+        let value = self.narrow(w, a);
+        let new = self.b.ins().insertlane(typed, value, lane);
+        self.cast(types::I8X16, new)
+    }
+
+    pub(super) fn read_vector(&mut self, dst: Val, n: VecLen, slot: Slot) {
+        let bytes = 16 * n.units() as u16;
+        for unit in 0..n.units() {
+            let value = match place(slot, bytes, None) {
+                Place::Units { cell } => self.read_cell(cell + 16 * unit as u16),
+                Place::Words { cell } => {
+                    let low = self.read_cell(cell + 16 * unit as u16);
+                    let high = self.read_cell(cell + 16 * unit as u16 + 8);
+                    self.pair(low, high)
+                }
+                _ => {
+                    self.sync(slot, bytes);
+                    let at = i32::from(slot.0) + 16 * unit as i32;
+                    self.b.ins().load(types::I8X16, self.state_flags, self.state, at)
+                }
+            };
+            self.set_unit(dst, unit, value);
+        }
+    }
+
+    /// A vector from two 64-bit halves.
+    pub(super) fn pair(&mut self, low: ir::Value, high: ir::Value) -> ir::Value {
+        let vector = self.b.ins().scalar_to_vector(types::I64X2, low);
+        let both = self.b.ins().insertlane(vector, high, 1);
+        self.cast(types::I8X16, both)
+    }
+
+    pub(super) fn write_vector(&mut self, n: VecLen, slot: Slot, a: Val) {
+        let (bytes, float) = (16 * n.units() as u16, self.vals.is_float_result(a));
+        let to = place(slot, bytes, None);
+        if to == Place::Memory {
+            self.sync(slot, bytes);
+        }
+        for unit in 0..n.units() {
+            let value = self.unit(a, unit);
+            let ahead = 16 * unit as u16;
+            match to {
+                Place::Units { cell } => self.write_cell(cell + ahead, value, float),
+                Place::Words { cell } => {
+                    let halves = self.cast(types::I64X2, value);
+                    for half in 0..2u8 {
+                        let word = self.b.ins().extractlane(halves, half);
+                        self.write_cell(cell + ahead + 8 * u16::from(half), word, float);
+                    }
+                }
+                _ => {
+                    let at = i32::from(slot.0 + ahead);
+                    self.b.ins().store(self.state_flags, value, self.state, at);
+                }
+            }
+        }
+        if to == Place::Memory {
+            self.resync(slot, bytes);
+        }
+    }
+
+    /// Makes memory right where an access goes past the cells.
+    fn sync(&mut self, slot: Slot, bytes: u16) {
+        let overlapping = self.region.cells.overlapping(slot, bytes);
+        let dirty = self.dirty.without(&self.region.cells.all().without(&overlapping));
+        self.store_cells(dirty);
+        self.dirty = self.dirty.without(&dirty);
+        self.float_cells = self.float_cells.without(&dirty);
+    }
+
+    /// Makes the cells right after such a write.
+    fn resync(&mut self, slot: Slot, bytes: u16) {
+        let cells = self.region.cells.overlapping(slot, bytes);
+        cells.iter().for_each(|cell| self.reload(cell));
+    }
+}

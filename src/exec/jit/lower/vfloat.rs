@@ -1,0 +1,173 @@
+//! Float ops on lanes.
+
+use super::Lowering;
+use super::float::{Arith, float_condition, has_fma, infinity};
+use super::values::{float_vector_type, vector_type};
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use guest::ir::{FSize, FloatCc, Half, Inexact, MinMax, NanRule, Nans, Overflow, Round, Sign, Val, VecLen};
+
+impl Lowering<'_, '_> {
+    /// Whether NaNs need a second look, and there are too many units for it.
+    fn unsettled(&self, n: VecLen) -> bool {
+        self.nan_rule != NanRule::X86 && n != VecLen::X1
+    }
+
+    pub(super) fn vector_arith(&mut self, op: Arith, dst: Val, n: VecLen, fs: FSize, ab: (Val, Val)) {
+        let Some(ty) = float_vector_type(fs).filter(|_| !self.unsettled(n)) else { return self.slow() };
+        self.each2(dst, n, ty, ab, |this, x, y| this.arith(op, x, y));
+        self.settle_vector(dst, fs);
+    }
+
+    pub(super) fn vector_sqrt(&mut self, dst: Val, n: VecLen, fs: FSize, a: Val) {
+        let Some(ty) = float_vector_type(fs).filter(|_| !self.unsettled(n)) else { return self.slow() };
+        self.each1(dst, n, ty, a, |this, x| this.b.ins().sqrt(x));
+        self.settle_vector(dst, fs);
+    }
+
+    pub(super) fn vector_fused(&mut self, dst: Val, n: VecLen, fs: FSize, abc: [Val; 3]) {
+        let native = has_fma() && n == VecLen::X1;
+        let Some(ty) = float_vector_type(fs).filter(|_| native) else { return self.slow() };
+        let [x, y, z] = abc.map(|v| self.unit_as(ty, v, 0));
+        let value = self.b.ins().fma(x, y, z);
+        self.set_unit(dst, 0, value);
+        self.settle_lanes(dst, fs);
+    }
+
+    fn settle_vector(&mut self, dst: Val, fs: FSize) {
+        if self.nan_rule != NanRule::X86 {
+            self.settle_lanes(dst, fs);
+        }
+    }
+
+    /// Keeps the one unit of `dst`, or takes the interpreter's where a lane of it is a NaN.
+    fn settle_lanes(&mut self, dst: Val, fs: FSize) {
+        self.prepare_operands();
+        let value = self.unit(dst, 0);
+        let lane = fs.lane();
+        let bits = self.cast(vector_type(lane), value);
+        let (absolute, most) = (self.lanes(fs, fs.width().mask() >> 1), self.lanes(fs, infinity(fs)));
+        let magnitude = self.b.ins().band(bits, absolute);
+        let nans = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, most);
+        let any = self.b.ins().vany_true(nans);
+        let (cold, join) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let joined = self.b.append_block_param(join, types::I8X16);
+        self.b.ins().brif(any, cold, &[], join, &[value.into()]);
+        self.b.switch_to_block(cold);
+        self.slow();
+        let slow = self.unit(dst, 0);
+        self.b.ins().jump(join, &[slow.into()]);
+        self.b.switch_to_block(join);
+        self.set_unit(dst, 0, joined);
+    }
+
+    /// A constant in every lane.
+    fn lanes(&mut self, fs: FSize, value: u64) -> ir::Value {
+        let mut unit = 0u128;
+        for lane in 0..16 / fs.lane().bytes() {
+            unit |= u128::from(value) << (lane as u32 * fs.lane().bits());
+        }
+        let constant = self.vector_constant(unit);
+        self.cast(vector_type(fs.lane()), constant)
+    }
+
+    pub(super) fn vector_min_max(&mut self, dst: Val, n: VecLen, op: MinMax, fs: FSize, ab: (Val, Val)) {
+        let native = matches!(op, MinMax::X86Min | MinMax::X86Max) && ab.0 != ab.1;
+        let Some(ty) = float_vector_type(fs).filter(|_| native) else { return self.slow() };
+        self.each2(dst, n, ty, ab, |this, x, y| {
+            // These two forms are the ones that Cranelift makes MINPS and MAXPS of.
+            let first = match op {
+                MinMax::X86Min => this.b.ins().fcmp(FloatCC::LessThan, x, y),
+                _ => this.b.ins().fcmp(FloatCC::LessThan, y, x),
+            };
+            let mask = this.cast(ty, first);
+            this.b.ins().bitselect(mask, x, y)
+        });
+    }
+
+    pub(super) fn vector_float_compare(
+        &mut self,
+        dst: Val,
+        n: VecLen,
+        cc: FloatCc,
+        nans: Nans,
+        fs: FSize,
+        ab: (Val, Val),
+    ) {
+        // The host's predicates: equality and ordering are quiet, the others signal.
+        let own = match cc {
+            FloatCc::Eq | FloatCc::Une | FloatCc::Ord | FloatCc::Uno => Nans::Quiet,
+            FloatCc::Ueq | FloatCc::One => return self.slow(),
+            _ => Nans::Signal,
+        };
+        let (Some(ty), Some(cc)) = (float_vector_type(fs), float_condition(cc)) else { return self.slow() };
+        if own != nans {
+            return self.slow();
+        }
+        self.each2(dst, n, ty, ab, |this, x, y| this.b.ins().fcmp(cc, x, y));
+    }
+
+    pub(super) fn vector_round(
+        &mut self,
+        dst: Val,
+        n: VecLen,
+        fs: FSize,
+        mode: Round,
+        inexact: Inexact,
+        a: Val,
+    ) {
+        let native = self.nan_rule == NanRule::X86
+            && inexact == Inexact::Raise
+            && !matches!(mode, Round::Current | Round::Away);
+        let Some(ty) = float_vector_type(fs).filter(|_| native) else { return self.slow() };
+        self.each1(dst, n, ty, a, |this, x| match mode {
+            Round::Down => this.b.ins().floor(x),
+            Round::Up => this.b.ins().ceil(x),
+            Round::Zero => this.b.ins().trunc(x),
+            _ => this.b.ins().nearest(x),
+        });
+    }
+
+    pub(super) fn vector_widen(&mut self, dst: Val, n: VecLen, from: FSize, half: Half, a: Val) {
+        if from != FSize::F32 || self.nan_rule == NanRule::ArmDefault {
+            return self.slow();
+        }
+        let high = self.b.func.dfg.immediates.push((8..24).collect::<Vec<u8>>().into());
+        self.each1(dst, n, types::I8X16, a, |this, x| {
+            let low = if half == Half::High { this.b.ins().shuffle(x, x, high) } else { x };
+            let typed = this.cast(types::F32X4, low);
+            this.b.ins().fvpromote_low(typed)
+        });
+    }
+
+    pub(super) fn vector_narrow(&mut self, dst: Val, n: VecLen, from: FSize, a: Val) {
+        if from != FSize::F64 || self.nan_rule == NanRule::ArmDefault {
+            return self.slow();
+        }
+        self.each1(dst, n, types::F64X2, a, |this, x| this.b.ins().fvdemote(x));
+    }
+
+    pub(super) fn vector_to_int(
+        &mut self,
+        dst: Val,
+        n: VecLen,
+        fs: FSize,
+        signed: Sign,
+        mode: Round,
+        over: Overflow,
+        a: Val,
+    ) {
+        if (fs, signed, mode, over) != (FSize::F32, Sign::Signed, Round::Zero, Overflow::Indefinite) {
+            return self.slow();
+        }
+        self.each1(dst, n, types::F32X4, a, |this, x| this.b.ins().x86_cvtt2dq(types::I32X4, x));
+    }
+
+    pub(super) fn vector_from_int(&mut self, dst: Val, n: VecLen, fs: FSize, signed: Sign, a: Val) {
+        if (fs, signed) != (FSize::F32, Sign::Signed) {
+            return self.slow();
+        }
+        self.each1(dst, n, types::I32X4, a, |this, x| this.b.ins().fcvt_from_sint(types::F32X4, x));
+    }
+}

@@ -1,0 +1,301 @@
+//! Tier 1: regions of hot blocks, compiled by Cranelift.
+//!
+//! Everything that stays after a compilation is here: the code, which regions there are, and how they lead
+//! to each other. Regions are left through slots (see [`code_memory`]) that start out leading back to the
+//! run loop; when the target is compiled the run loop makes the slot lead there.
+//!
+//! # Why no thread runs a region after its guest code has changed
+//! `Cache::invalidate` holds the cache's lock while it drops translations, and for each of them cuts off the
+//! regions made from it, under this module's lock: the head's entry becomes 0, and every slot that leads
+//! to the region leads to the run loop again. [`link`] takes the same lock and checks the entry, so no
+//! slot leads to the region afterwards. What is left are threads that hold its address: in a register, in
+//! their jump cache, or as their pc. Before `invalidate` returns, every thread's poll flag is set; a region
+//! looks at the flag before anything else, and on each back-edge. So a thread that enters later leaves at
+//! once, and one that is inside leaves within one pass of straight code, as on a real processor. On its way
+//! through the run loop it clears the flag, and only then forgets its jump cache: an address that it
+//! learns after that comes from a translation that was valid after the flag was cleared, or the flag is
+//! set again.
+
+mod cells;
+pub mod code_memory;
+pub mod compile_thread;
+pub mod entry;
+mod lower;
+mod region;
+mod slow;
+#[cfg(test)]
+mod tests;
+
+use crate::debug;
+use crate::exec::cache::{Cache, Translation};
+use code_memory::{CodeMemory, SlotAddr, SlotReference};
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{Function, Signature, UserFuncName};
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use guest::{Access, GuestAddr};
+use lower::{Counting, Lowered, Site};
+pub use region::{Follow, Limits};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// An installed region.
+pub struct Compiled {
+    head: Arc<Translation>,
+    entry: u64,
+}
+
+/// A range of host code that may fault: up to `end`, from the key it is found by.
+#[derive(Clone, Copy)]
+struct FaultRange {
+    end: usize,
+    site: Site,
+}
+
+/// Everything that stays.
+struct Engine {
+    memory: CodeMemory,
+    /// Where a slot leads that leads nowhere yet.
+    unlinked: u64,
+    /// The slots that lead to each entry.
+    incoming: HashMap<u64, Vec<SlotAddr>>,
+    faults: BTreeMap<usize, FaultRange>,
+    full: bool,
+}
+
+static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
+
+fn lock() -> MutexGuard<'static, Option<Engine>> {
+    ENGINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the locks while `f` runs: for fork.
+pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
+    let _engine = lock();
+    slow::with_locked(f)
+}
+
+/// The host, as Cranelift knows it; `None` where it cannot compile for it.
+fn isa() -> Option<&'static dyn TargetIsa> {
+    static ISA: OnceLock<Option<OwnedTargetIsa>> = OnceLock::new();
+    ISA.get_or_init(make_isa).as_deref()
+}
+
+fn make_isa() -> Option<OwnedTargetIsa> {
+    let mut flags = settings::builder();
+    let verify = if cfg!(debug_assertions) { "true" } else { "false" };
+    for (name, value) in [
+        ("opt_level", "speed"),
+        ("regalloc_algorithm", "backtracking"),
+        ("enable_verifier", verify),
+        ("enable_pinned_reg", "true"),
+        ("preserve_frame_pointers", "true"),
+        ("unwind_info", "false"),
+        ("enable_probestack", "false"),
+        // Slots are near, so that their addresses need no table; the code is position-independent anyway.
+        ("is_pic", "false"),
+    ] {
+        flags.set(name, value).ok()?;
+    }
+    let mut builder = cranelift_codegen::isa::lookup_by_name("x86_64").ok()?;
+    for (feature, present) in host_features() {
+        if present {
+            builder.enable(feature).ok()?;
+        }
+    }
+    builder.finish(settings::Flags::new(flags)).ok()
+}
+
+fn host_features() -> [(&'static str, bool); 11] {
+    use std::arch::is_x86_feature_detected as has;
+    [
+        ("has_sse3", has!("sse3")),
+        ("has_ssse3", has!("ssse3")),
+        ("has_sse41", has!("sse4.1")),
+        ("has_sse42", has!("sse4.2")),
+        ("has_popcnt", has!("popcnt")),
+        ("has_avx", has!("avx")),
+        ("has_avx2", has!("avx2")),
+        ("has_fma", has!("fma")),
+        ("has_bmi1", has!("bmi1")),
+        ("has_bmi2", has!("bmi2")),
+        ("has_lzcnt", has!("lzcnt")),
+    ]
+}
+
+/// What one thread compiles with, used over and over.
+pub struct Compiler {
+    isa: &'static dyn TargetIsa,
+    context: Context,
+    builder: FunctionBuilderContext,
+}
+
+impl Compiler {
+    /// `None` where this host cannot be compiled for.
+    pub fn new() -> Option<Self> {
+        Some(Self { isa: isa()?, context: Context::new(), builder: FunctionBuilderContext::new() })
+    }
+
+    /// Compiles a region from `head` and installs it. Whether it did.
+    pub fn compile(&mut self, cache: &Cache, head: &Arc<Translation>, limits: Limits) -> bool {
+        let Some(region) = region::Region::grow(cache, head, limits) else { return false };
+        let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
+        self.context.clear();
+        let config = self.isa.frontend_config();
+        let lowered = lower::lower(&region, &mut self.context.func, &mut self.builder, config, counting);
+        if !lowered.complete {
+            return false;
+        }
+        self.context.set_disasm(debug::enabled(debug::item::OUT_ASM));
+        let code = match self.context.compile(self.isa, &mut ControlPlane::default()) {
+            Ok(code) => code,
+            Err(error) => {
+                crate::log::once("compile", || {
+                    format!("region at {} does not compile: {error:?}", head.block.pc)
+                });
+                debug_assert!(false, "{error:?}");
+                return false;
+            }
+        };
+        trace(code, head.block.pc, region.blocks.len(), region.insns());
+        let blocks: Vec<_> = region.blocks.iter().map(|b| Arc::clone(&b.translation)).collect();
+        cache.if_current(&blocks, || install(code, &lowered, &blocks)).unwrap_or(false)
+    }
+}
+
+/// Logs what `-d out_asm` asks for.
+fn trace(code: &CompiledCode, pc: GuestAddr, blocks: usize, insns: usize) {
+    if let Some(text) = &code.vcode {
+        let size = code.code_buffer().len();
+        crate::log::write(&format!(
+            "OUT: {pc}, {blocks} blocks, {insns} instructions, {size} bytes\n{text}\n"
+        ));
+    }
+}
+
+/// Puts finished code in place. The cache is locked and all of `blocks` are current.
+fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) -> bool {
+    let mut guard = lock();
+    let Some(engine) = engine(&mut guard) else { return false };
+    let references: Option<Vec<_>> = code.buffer.relocs().iter().map(reference).collect();
+    let Some(references) = references else { return false };
+    let unlinked = engine.unlinked;
+    let targets = lowered.slots.iter().map(|pc| (unlinked, pc.raw()));
+    let Some(installed) = engine.memory.install(code.code_buffer(), &references, targets) else {
+        engine.full = true;
+        crate::log::once("code memory", || "code memory is full: nothing more is compiled".to_owned());
+        return false;
+    };
+    engine.note_faults(installed.entry as usize, code, &lowered.sites);
+    let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry: installed.entry });
+    for block in blocks {
+        block.regions().push(Arc::clone(&compiled));
+    }
+    blocks[0].entry.store(installed.entry, Ordering::Release);
+    true
+}
+
+/// A relocation, which can only be one to the region's slots.
+fn reference(reloc: &cranelift_codegen::FinalizedMachReloc) -> Option<SlotReference> {
+    let ours = matches!(&reloc.target, FinalizedRelocTarget::ExternalName(name) if lower::is_slots(name));
+    let relative = matches!(reloc.kind, Reloc::X86PCRel4 | Reloc::X86CallPCRel4);
+    (ours && relative).then_some(SlotReference { offset: reloc.offset as usize, slot_offset: reloc.addend })
+}
+
+/// The engine, made on first use.
+fn engine<'a>(guard: &'a mut MutexGuard<'static, Option<Engine>>) -> Option<&'a mut Engine> {
+    if guard.is_none() {
+        **guard = Engine::new();
+    }
+    guard.as_mut().filter(|engine| !engine.full)
+}
+
+impl Engine {
+    fn new() -> Option<Self> {
+        let mut memory = CodeMemory::map()?;
+        let code = compile_unlinked(isa()?)?;
+        let unlinked = memory.install(&code, &[], std::iter::empty())?.entry;
+        Some(Self { memory, unlinked, incoming: HashMap::new(), faults: BTreeMap::new(), full: false })
+    }
+
+    /// Remembers which guest instruction each stretch of code is of.
+    fn note_faults(&mut self, entry: usize, code: &CompiledCode, sites: &[Site]) {
+        for range in code.buffer.get_srclocs_sorted() {
+            if range.loc.is_default() {
+                continue;
+            }
+            if let Some(&site) = sites.get(range.loc.bits() as usize) {
+                let end = entry + range.end as usize;
+                self.faults.insert(entry + range.start as usize, FaultRange { end, site });
+            }
+        }
+    }
+}
+
+/// Code that returns the slot it was entered through.
+fn compile_unlinked(isa: &dyn TargetIsa) -> Option<Vec<u8>> {
+    use cranelift_codegen::ir::InstBuilder;
+    let signature: Signature = lower::region_signature();
+    let mut function = Function::with_name_signature(UserFuncName::user(1, 1), signature);
+    let mut contexts = FunctionBuilderContext::new();
+    let mut b = FunctionBuilder::new(&mut function, &mut contexts);
+    let block = b.create_block();
+    b.append_block_params_for_function_params(block);
+    b.switch_to_block(block);
+    let slot = b.block_params(block)[0];
+    b.ins().return_(&[slot]);
+    b.seal_all_blocks();
+    b.finalize(isa.frontend_config());
+    let mut context = Context::for_function(function);
+    let code = context.compile(isa, &mut ControlPlane::default()).ok()?;
+    Some(code.code_buffer().to_vec())
+}
+
+/// Makes a slot lead to `target`, which stands for the slot's guest address.
+pub fn link(slot: u64, target: &Translation) {
+    let mut guard = lock();
+    let Some(engine) = guard.as_mut() else { return };
+    let entry = target.entry.load(Ordering::Acquire);
+    let slot = SlotAddr(slot);
+    if entry == 0 || code_memory::slot_target(slot) != target.block.pc.raw() {
+        return;
+    }
+    engine.memory.patch(slot, entry);
+    engine.incoming.entry(entry).or_default().push(slot);
+}
+
+/// Cuts off every region made from `gone`. The cache is locked.
+pub fn cut_off(gone: &Translation) {
+    let regions = std::mem::take(&mut *gone.regions());
+    if regions.is_empty() {
+        return;
+    }
+    let mut guard = lock();
+    let Some(engine) = guard.as_mut() else { return };
+    for region in regions {
+        let head = &region.head;
+        if head.entry.compare_exchange(region.entry, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            // It may get hot again with its other blocks as they are now.
+            head.runs.store(0, Ordering::Relaxed);
+        }
+        for slot in engine.incoming.remove(&region.entry).unwrap_or_default() {
+            engine.memory.patch(slot, engine.unlinked);
+        }
+    }
+}
+
+/// The guest instruction that host code at `pc` is of, and what it was doing.
+pub fn fault_site(pc: usize) -> Option<(GuestAddr, Access)> {
+    let guard = lock();
+    let (_, range) = guard.as_ref()?.faults.range(..=pc).next_back()?;
+    (pc < range.end).then_some((range.site.pc, range.site.access))
+}
+
+/// Bytes of code so far.
+pub fn code_size() -> usize {
+    lock().as_ref().map_or(0, |engine| engine.memory.used())
+}

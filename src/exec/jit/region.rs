@@ -1,0 +1,318 @@
+//! What is compiled together: a hot block and the blocks that direct jumps reach from it.
+//!
+//! Guest registers are SSA values throughout a region. Two facts about it are worked out before any code
+//! is made: where an edge closes a loop (there a poll stands), and which registers may differ from the
+//! state in memory on entry to each block (those are stored before anything that may leave the region).
+
+use super::cells::{CellSet, Cells};
+use crate::exec::cache::{Cache, Translation};
+use guest::GuestAddr;
+use guest::ir::{Effect, FlagKind, Op, Terminator, Width};
+use guest::state::ARCH_BASE;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How far a region goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub blocks: usize,
+    pub insns: usize,
+    pub follow: Follow,
+}
+
+/// Which successors are worth following.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Follow {
+    /// Blocks that have run that often already.
+    Ran(u32),
+    /// All.
+    Any,
+}
+
+/// Where control goes at a block's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edge {
+    /// To a block of the region; `back` where that closes a loop.
+    Inside {
+        block: usize,
+        back: bool,
+    },
+    Outside,
+}
+
+/// What is known about the flag record at a block's start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flags {
+    /// No way here was looked at yet.
+    Unreached,
+    Known(FlagKind, Width),
+    Unknown,
+}
+
+impl Flags {
+    fn met(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unreached, known) | (known, Self::Unreached) => known,
+            (one, two) if one == two => one,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// After `op`.
+    fn after(self, op: Op) -> Self {
+        match op {
+            Op::SetFlags { kind, w, .. } => Self::Known(kind, w),
+            Op::SetFlagsIf { .. } | Op::CallState { .. } => Self::Unknown,
+            Op::Put { slot, .. } | Op::Vput { slot, .. } if slot < ARCH_BASE => Self::Unknown,
+            _ => self,
+        }
+    }
+}
+
+pub struct RegionBlock {
+    pub translation: Arc<Translation>,
+    /// The target of a jump, or of a branch that is taken.
+    pub taken: Edge,
+    /// The target of a branch that is not taken.
+    pub other: Edge,
+    /// Cells that may differ from the state in memory on entry.
+    pub dirty: CellSet,
+    /// How the flags were last set, where every way here agrees.
+    pub flags: Flags,
+    /// Cells that no block of the innermost loops around this one writes.
+    pub invariant: CellSet,
+}
+
+/// A region and what is known about it.
+pub struct Region {
+    pub blocks: Vec<RegionBlock>,
+    pub cells: Cells,
+    /// Cells whose values on entry to the region are needed.
+    pub entry: CellSet,
+}
+
+/// The guest addresses that a terminator names: taken, other.
+fn targets(terminator: &Terminator) -> [Option<GuestAddr>; 2] {
+    match *terminator {
+        Terminator::Jump { target, .. } => [Some(target), None],
+        Terminator::Branch { taken, other, .. } => [Some(taken), Some(other)],
+        _ => [None, None],
+    }
+}
+
+impl Region {
+    /// Grows a region from `head`. `None` where it holds more state than can be kept in values.
+    pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Option<Self> {
+        let blocks = collect(cache, head, limits);
+        let cells = Cells::of(blocks.iter().map(|b| &b.translation.block))?;
+        let mut region = Self { cells, blocks, entry: CellSet::default() };
+        mark_back_edges(&mut region.blocks);
+        region.find_invariants();
+        region.find_dirty();
+        region.find_entry();
+        region.find_flags();
+        Some(region)
+    }
+
+    /// Guest instructions in it.
+    pub fn insns(&self) -> usize {
+        self.blocks.iter().map(|b| b.translation.block.insns.len()).sum()
+    }
+
+    fn successors(&self, block: usize) -> impl Iterator<Item = usize> + use<> {
+        let edges = [self.blocks[block].taken, self.blocks[block].other];
+        edges.into_iter().filter_map(|edge| match edge {
+            Edge::Inside { block, .. } => Some(block),
+            Edge::Outside => None,
+        })
+    }
+
+    /// Forward to a fixed point: what may be dirty on entry is what may be dirty at a predecessor's end.
+    fn find_dirty(&mut self) {
+        let effects: Vec<_> = self.blocks.iter().map(|b| self.cells.dirt(&b.translation.block)).collect();
+        let mut work: Vec<usize> = (0..self.blocks.len()).collect();
+        while let Some(block) = work.pop() {
+            let (cleaned, written) = &effects[block];
+            let mut out = if *cleaned { CellSet::default() } else { self.blocks[block].dirty };
+            out.insert_all(written);
+            for next in self.successors(block) {
+                let before = self.blocks[next].dirty;
+                self.blocks[next].dirty.insert_all(&out);
+                if self.blocks[next].dirty != before {
+                    work.push(next);
+                }
+            }
+        }
+    }
+
+    /// Backward to a fixed point: what the head needs from before it.
+    fn find_entry(&mut self) {
+        let leaves = |b: &RegionBlock| {
+            let stays = |edge| matches!(edge, Edge::Inside { back: false, .. });
+            match b.translation.block.terminator {
+                Terminator::Jump { .. } => !stays(b.taken),
+                Terminator::Branch { .. } => !stays(b.taken) || !stays(b.other),
+                _ => true,
+            }
+        };
+        let demands: Vec<_> =
+            self.blocks.iter().map(|b| self.cells.demand(&b.translation.block, b.dirty, leaves(b))).collect();
+        let mut needed: Vec<CellSet> = demands.iter().map(|(needed, _)| *needed).collect();
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for block in (0..self.blocks.len()).rev() {
+                let mut after = CellSet::default();
+                self.successors(block).for_each(|next| after.insert_all(&needed[next]));
+                let before = needed[block];
+                needed[block].insert_all(&after.without(&demands[block].1));
+                changed |= needed[block] != before;
+            }
+        }
+        self.entry = needed[0];
+    }
+
+    /// Forward to a fixed point: how the flags were last set.
+    fn find_flags(&mut self) {
+        self.blocks[0].flags = Flags::Unknown;
+        let mut work = vec![0];
+        while let Some(block) = work.pop() {
+            let ops = &self.blocks[block].translation.block.ops;
+            let out = ops.iter().fold(self.blocks[block].flags, |flags, &op| flags.after(op));
+            for next in self.successors(block) {
+                let before = self.blocks[next].flags;
+                self.blocks[next].flags = before.met(out);
+                if self.blocks[next].flags != before {
+                    work.push(next);
+                }
+            }
+        }
+    }
+
+    /// A float operation whose operands do not change in a loop would be moved out of it, and raise flags
+    /// that it should not: the lowering must know these operands.
+    fn find_invariants(&mut self) {
+        let writes: Vec<CellSet> =
+            self.blocks.iter().map(|b| self.cells.written(&b.translation.block)).collect();
+        let reach = self.reachability();
+        for (block, reached) in reach.iter().enumerate() {
+            if !reached[block] {
+                continue;
+            }
+            let mut written = CellSet::default();
+            for (other, written_there) in writes.iter().enumerate() {
+                if reached[other] && reach[other][block] {
+                    written.insert_all(written_there);
+                }
+            }
+            self.blocks[block].invariant = self.cells.all().without(&written);
+        }
+    }
+
+    /// For each block, the blocks that a nonempty path leads to.
+    fn reachability(&self) -> Vec<Vec<bool>> {
+        let n = self.blocks.len();
+        (0..n)
+            .map(|from| {
+                let mut seen = vec![false; n];
+                let mut work: Vec<usize> = self.successors(from).collect();
+                while let Some(block) = work.pop() {
+                    if !std::mem::replace(&mut seen[block], true) {
+                        work.extend(self.successors(block));
+                    }
+                }
+                seen
+            })
+            .collect()
+    }
+}
+
+/// The head and what is reached from it, breadth first, within the limits.
+fn collect(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Vec<RegionBlock> {
+    let mut index = HashMap::from([(head.block.pc, 0)]);
+    let mut blocks = vec![Arc::clone(head)];
+    let mut insns = head.block.insns.len();
+    let mut at = 0;
+    while at < blocks.len() {
+        for target in targets(&blocks[at].block.terminator).into_iter().flatten() {
+            if index.contains_key(&target) || blocks.len() >= limits.blocks {
+                continue;
+            }
+            let Some(next) = candidate(cache, target, head.control, limits.follow) else { continue };
+            if next.block.insns.is_empty() || insns + next.block.insns.len() > limits.insns {
+                continue;
+            }
+            insns += next.block.insns.len();
+            index.insert(target, blocks.len());
+            blocks.push(next);
+        }
+        at += 1;
+    }
+    let edge = |target: Option<GuestAddr>| match target.and_then(|pc| index.get(&pc)) {
+        Some(&block) => Edge::Inside { block, back: false },
+        None => Edge::Outside,
+    };
+    blocks
+        .into_iter()
+        .map(|translation| {
+            let [taken, other] = targets(&translation.block.terminator).map(edge);
+            RegionBlock {
+                translation,
+                taken,
+                other,
+                dirty: CellSet::default(),
+                flags: Flags::Unreached,
+                invariant: CellSet::default(),
+            }
+        })
+        .collect()
+}
+
+fn candidate(cache: &Cache, pc: GuestAddr, control: u64, follow: Follow) -> Option<Arc<Translation>> {
+    match follow {
+        Follow::Any => Some(cache.translation(pc.raw(), control)),
+        Follow::Ran(least) => {
+            let known = cache.peek(pc.raw(), control)?;
+            (known.runs.load(Ordering::Relaxed) >= least).then_some(known)
+        }
+    }
+}
+
+/// Depth first from the head: an edge to a block on the path is a back-edge.
+fn mark_back_edges(blocks: &mut [RegionBlock]) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; blocks.len()];
+    let mut path = vec![(0, 0)];
+    marks[0] = Mark::Open;
+    while let Some((block, step)) = path.pop() {
+        let edge = match step {
+            0 => &mut blocks[block].taken,
+            1 => &mut blocks[block].other,
+            _ => {
+                marks[block] = Mark::Done;
+                continue;
+            }
+        };
+        path.push((block, step + 1));
+        let Edge::Inside { block: next, back } = edge else { continue };
+        match marks[*next] {
+            Mark::Open => *back = true,
+            Mark::Done => {}
+            Mark::New => {
+                marks[*next] = Mark::Open;
+                path.push((*next, 0));
+            }
+        }
+    }
+}
+
+/// Whether the lowering stores every dirty cell before this op: it may leave the region, or it is a
+/// call-out that the order of float operations must respect.
+pub fn flushes(op: Op) -> bool {
+    op.effect().may_exit() && !matches!(op.effect(), Effect::Traps) && !matches!(op, Op::Fence { .. })
+}

@@ -1,0 +1,319 @@
+//! Loops, polls, faults, invalidation: what only regions have.
+
+use super::*;
+use crate::host::signals::poll;
+use guest::ir::{
+    Builder, Hint, InsnMark, IntCc, Kind, NanRule, Op, Order, Terminator, Val, Width, flag, passes, verify,
+};
+use guest::{Access, Fault, FaultKind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+const X: Slot = Slot(128);
+const Y: Slot = Slot(136);
+const Z: Slot = Slot(144);
+
+/// A block at `pc` of instructions one byte long, each a closure, then the terminator.
+fn block(pc: u64, insns: &[&dyn Fn(&mut Builder)], end: impl FnOnce(&mut Builder) -> Terminator) -> Block {
+    let mut b = Builder::new(GuestAddr(pc), NanRule::X86);
+    for (i, insn) in insns.iter().enumerate() {
+        b.begin_insn(GuestAddr(pc + i as u64), 1);
+        insn(&mut b);
+    }
+    b.begin_insn(GuestAddr(pc + insns.len() as u64), 1);
+    let terminator = end(&mut b);
+    let mut block = b.finish(terminator);
+    passes::optimize(&mut block);
+    assert_eq!(verify(&block), Ok(()));
+    block
+}
+
+fn jump(target: u64) -> Terminator {
+    Terminator::Jump { target: GuestAddr(target), hint: Hint::None }
+}
+
+/// x += 1; y += x; back to `pc` while x < limit.
+fn counting_loop(pc: u64, limit: u64) -> Block {
+    block(
+        pc,
+        &[
+            &|b| {
+                let (x, one) = (b.read_slot(X), b.imm(1));
+                let sum = b.add(Width::W64, x, one);
+                b.write_slot(X, sum);
+            },
+            &|b| {
+                let (x, y) = (b.read_slot(X), b.read_slot(Y));
+                let sum = b.add(Width::W64, x, y);
+                b.write_slot(Y, sum);
+            },
+        ],
+        |b| {
+            let (x, limit) = (b.read_slot(X), b.imm(limit));
+            let cond = b.icmp(IntCc::Ult, Width::W64, x, limit);
+            Terminator::Branch { cond, taken: GuestAddr(pc), other: GuestAddr(pc + 0x800) }
+        },
+    )
+}
+
+#[test]
+fn a_loop_stays_in_its_region_until_it_ends() {
+    let _alone = alone();
+    let head = compile(vec![counting_loop(0x1_0000, 1000)]);
+    let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
+    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    assert_eq!(end, BlockEnd::Next(GuestAddr(0x1_0800)));
+    assert_eq!((state.u64(X), state.u64(Y)), (1000, 500_500));
+}
+
+#[test]
+fn a_set_poll_flag_leaves_at_once_with_exact_state() {
+    let _alone = alone();
+    let head = compile(vec![counting_loop(0x1_0000, u64::MAX)]);
+    let (mut state, port, mut compiled) = (GuestState::default(), Arc::new(Port::default()), Compiled::new());
+    port.request(poll::RECHECK);
+    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0x1_0000)), 0));
+    port.poll.store(0, Ordering::Release);
+    let other = Arc::clone(&port);
+    let waker = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        other.request(poll::RECHECK);
+    });
+    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    waker.join().unwrap();
+    let x = state.u64(X);
+    assert_eq!(end, BlockEnd::Next(GuestAddr(0x1_0000)));
+    assert!(x > 0 && state.u64(Y) == (1..=x).fold(0u64, u64::wrapping_add));
+}
+
+#[test]
+fn a_spin_loop_sees_another_threads_store() {
+    let _alone = alone();
+    let flag = Arc::new(AtomicU64::new(0));
+    let spin = block(
+        0x2_0000,
+        &[&|b| {
+            let at = b.read_slot(X);
+            let seen = b.load(Width::W64, Order::Tso, at, 0);
+            b.write_slot(Y, seen);
+        }],
+        |b| {
+            let (y, zero) = (b.read_slot(Y), b.imm(0));
+            let cond = b.icmp(IntCc::Eq, Width::W64, y, zero);
+            Terminator::Branch { cond, taken: GuestAddr(0x2_0000), other: GuestAddr(0x2_0800) }
+        },
+    );
+    let head = compile(vec![spin]);
+    let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
+    state.set_u64(X, flag.as_ptr() as u64);
+    let writer = Arc::clone(&flag);
+    let other = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        writer.store(7, Ordering::Release);
+    });
+    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    other.join().unwrap();
+    assert_eq!((end, state.u64(Y)), (BlockEnd::Next(GuestAddr(0x2_0800)), 7));
+}
+
+/// A loop that stores X at Z, moving Z on, until it runs into something.
+fn storing_loop(pc: u64) -> Block {
+    block(
+        pc,
+        &[
+            &|b| {
+                let (x, one) = (b.read_slot(X), b.imm(1));
+                let sum = b.add(Width::W64, x, one);
+                b.write_slot(X, sum);
+            },
+            &|b| {
+                let (z, x) = (b.read_slot(Z), b.read_slot(X));
+                b.store(Width::W64, Order::Tso, z, 0, x);
+            },
+            &|b| {
+                let (z, eight) = (b.read_slot(Z), b.imm(8));
+                let sum = b.add(Width::W64, z, eight);
+                b.write_slot(Z, sum);
+            },
+        ],
+        |_| jump(pc),
+    )
+}
+
+#[test]
+fn a_fault_in_a_loop_leaves_the_state_of_its_instruction() {
+    let _alone = alone();
+    let memory = Memory::new(2);
+    memory.protect(1, libc::PROT_READ);
+    let head = compile(vec![storing_loop(0x3_0000)]);
+    let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
+    state.set_u64(Z, memory.start);
+    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    let fault =
+        Fault { addr: GuestAddr(memory.start + 4096), access: Access::Write, kind: FaultKind::Protected };
+    assert_eq!(end, BlockEnd::Fault { fault, pc: GuestAddr(0x3_0001) });
+    assert_eq!((state.u64(X), state.u64(Z)), (513, memory.start + 4096));
+    // The same way in works again after it.
+    memory.protect(1, libc::PROT_READ | libc::PROT_WRITE);
+    state.set_u64(Z, memory.start + 4096);
+    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    assert!(matches!(end, BlockEnd::Fault { pc: GuestAddr(0x3_0001), .. }));
+    assert_eq!(state.u64(Z), memory.start + 8192);
+}
+
+#[test]
+fn a_load_that_is_used_later_faults_as_itself() {
+    let _alone = alone();
+    let memory = Memory::new(1);
+    memory.protect(0, libc::PROT_NONE);
+    let loads = block(
+        0x4_0000,
+        &[
+            &|b| {
+                let z = b.read_slot(Z);
+                let value = b.load(Width::W64, Order::Tso, z, 16);
+                b.write_slot(X, value);
+            },
+            &|b| {
+                let (x, y) = (b.read_slot(X), b.read_slot(Y));
+                let sum = b.add(Width::W64, y, x);
+                b.write_slot(Y, sum);
+            },
+        ],
+        |_| jump(0x4_0800),
+    );
+    let head = compile(vec![loads]);
+    let (mut state, port) = (GuestState::default(), Port::default());
+    state.set_u64(Z, memory.start);
+    let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
+    let fault =
+        Fault { addr: GuestAddr(memory.start + 16), access: Access::Read, kind: FaultKind::Protected };
+    assert_eq!(end, BlockEnd::Fault { fault, pc: GuestAddr(0x4_0000) });
+}
+
+#[test]
+fn regions_chain_until_their_target_is_invalidated() {
+    let _alone = alone();
+    // Two loops that lead to each other, compiled apart.
+    let first = block(0x5_0000, &[], |_| jump(0x6_0000));
+    let second = counting_loop(0x6_0000, 10);
+    cache().clear();
+    let (first, second) = (cache().insert(first), cache().insert(second));
+    let mut compiler = Compiler::new().unwrap();
+    let one = Limits { blocks: 1, insns: 400, follow: Follow::Ran(0) };
+    assert!(compiler.compile(cache(), &first, one) && compiler.compile(cache(), &second, one));
+    let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
+    let end = run_compiled(&first, &mut state, &port, &mut compiled);
+    assert_eq!(end, BlockEnd::Next(GuestAddr(0x6_0000)));
+    // The run loop goes on with the target, which links the slot.
+    assert_eq!(run_compiled(&second, &mut state, &port, &mut compiled), BlockEnd::Next(GuestAddr(0x6_0800)));
+    state.set_u64(X, 0);
+    let end = run_compiled(&first, &mut state, &port, &mut compiled);
+    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0x6_0800)), 10));
+    use crate::mem::{CodeInvalidation, Invalidated};
+    cache().invalidate(&Invalidated { pages: vec![0x6_0000] });
+    assert_eq!(second.entry.load(Ordering::Acquire), 0);
+    state.set_u64(X, 0);
+    let end = run_compiled(&first, &mut state, &port, &mut Compiled::new());
+    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0x6_0000)), 0));
+}
+
+#[test]
+fn code_that_runs_is_left_when_it_is_invalidated() {
+    let _alone = alone();
+    let head = compile(vec![counting_loop(0x7_0000, u64::MAX)]);
+    let port = Arc::new(Port::default());
+    cache().register(Arc::clone(&port));
+    let done = Arc::new(AtomicBool::new(false));
+    let (theirs, their_port, their_done) = (Arc::clone(&head), Arc::clone(&port), Arc::clone(&done));
+    let runner = std::thread::spawn(move || {
+        let mut state = GuestState::default();
+        run_compiled(&theirs, &mut state, &their_port, &mut Compiled::new());
+        their_done.store(true, Ordering::Release);
+    });
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(!done.load(Ordering::Acquire));
+    use crate::mem::{CodeInvalidation, Invalidated};
+    cache().invalidate(&Invalidated { pages: vec![0x7_0000] });
+    runner.join().unwrap();
+    cache().unregister(&port);
+    assert_eq!((head.entry.load(Ordering::Acquire), head.valid.load(Ordering::Acquire)), (0, false));
+}
+
+#[test]
+fn registers_agree_where_branches_meet() {
+    let _alone = alone();
+    // A diamond in a loop: one side writes Y, the other Z and half of X.
+    let blocks = |limit: u64| {
+        vec![
+            block(
+                0x8_0000,
+                &[&|b| {
+                    let (x, one) = (b.read_slot(X), b.imm(1));
+                    let sum = b.add(Width::W64, x, one);
+                    b.write_slot(X, sum);
+                }],
+                |b| {
+                    let x = b.read_slot(X);
+                    let cond = b.extract(1, 1, x);
+                    Terminator::Branch { cond, taken: GuestAddr(0x8_0100), other: GuestAddr(0x8_0200) }
+                },
+            ),
+            block(
+                0x8_0100,
+                &[&|b| {
+                    let (x, y) = (b.read_slot(X), b.read_slot(Y));
+                    let sum = b.add(Width::W64, x, y);
+                    b.write_slot(Y, sum);
+                }],
+                |_| jump(0x8_0300),
+            ),
+            block(
+                0x8_0200,
+                &[&|b| {
+                    let (x, z) = (b.read_slot(X), b.read_slot(Z));
+                    let mixed = b.xor(Width::W64, x, z);
+                    b.write_slot(Z, mixed);
+                    b.put(Width::W16, Z.plus(2), x);
+                }],
+                |_| jump(0x8_0300),
+            ),
+            block(0x8_0300, &[], |b| {
+                let (x, limit) = (b.read_slot(X), b.imm(limit));
+                let cond = b.icmp(IntCc::Ult, Width::W64, x, limit);
+                Terminator::Branch { cond, taken: GuestAddr(0x8_0000), other: GuestAddr(0x8_0400) }
+            }),
+        ]
+    };
+    let made = blocks(101);
+    let (mut expected, mut pc) = (GuestState::default(), GuestAddr(0x8_0000));
+    while let Some(block) = made.iter().find(|b| b.pc == pc) {
+        let BlockEnd::Next(next) = run_interpreted(block, &mut expected) else { panic!("it just goes on") };
+        pc = next;
+    }
+    let head = compile(made);
+    let (mut state, port) = (GuestState::default(), Port::default());
+    let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
+    assert_eq!(end, BlockEnd::Next(GuestAddr(0x8_0400)));
+    let all = |s: &GuestState| [X, Y, Z].map(|slot| s.u64(slot));
+    assert_eq!(all(&state), all(&expected));
+}
+
+#[test]
+fn a_trap_keeps_what_came_before_it() {
+    let _alone = alone();
+    let ops = vec![
+        Op::Konst { dst: Val(0), imm: 5 },
+        Op::Put { w: Width::W64, slot: X, a: Val(0) },
+        Op::TrapIf { trap: Trap::DivideError as u8, c: Val(0) },
+    ];
+    let insns =
+        [0, 2].map(|first_op| InsnMark { first_op, pc: GuestAddr(0x9_0000 + u64::from(first_op)), len: 2 });
+    let mut made = Builder::new(GuestAddr(0x9_0000), NanRule::X86).finish(jump(0x9_0100));
+    (made.ops, made.insns, made.cells) = (ops, insns.to_vec(), passes::cells(Kind::Int) as u16);
+    let head = compile(vec![made]);
+    let mut state = GuestState::default();
+    let end = run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new());
+    assert_eq!(end, BlockEnd::Trap { trap: Trap::DivideError, pc: GuestAddr(0x9_0002) });
+    assert_eq!((state.u64(X), flag::C), (5, 1));
+}

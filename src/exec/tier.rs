@@ -1,0 +1,221 @@
+//! Which tier runs a translation, and how a thread gets into compiled code and back.
+
+use super::Env;
+use super::cache::{Cache, Translation};
+use super::interp::{BlockEnd, Stop};
+use super::jit::code_memory::{SlotAddr, slot_target};
+use super::jit::compile_thread::{self, Insist};
+use super::jit::entry::{self, Context, exit};
+use super::jit::{self, Compiler, Follow, Limits};
+use crate::host::fault_table::classify;
+use crate::host::fp;
+use crate::host::signals::Port;
+use guest::state::GuestState;
+use guest::{GuestAddr, Trap};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Runs in the interpreter before a block is worth compiling.
+const HOT: u32 = 400;
+/// A block that has run this often belongs to a region around a hot one.
+const WARM: u32 = HOT / 8;
+/// What still runs in the interpreter after that many more runs asks again.
+const RETRY: u32 = 512;
+
+/// Regions of hot code.
+const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(WARM) };
+/// Regions made on first sight: most of that code will not run often.
+const FIRST_SIGHT_LIMITS: Limits = Limits { blocks: 3, insns: 64, follow: Follow::Any };
+
+/// MXCSR's exception masks.
+const MASKS: u32 = 0x1f80;
+
+/// What `--tier` asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TierMode {
+    /// The interpreter first, then compiled code for what is hot.
+    #[default]
+    Auto,
+    /// The interpreter only.
+    Interp,
+    /// Compiled code only, made on first sight.
+    Jit,
+}
+
+/// A thread's choice of tiers.
+#[derive(Clone, Debug)]
+pub struct TierPolicy {
+    mode: TierMode,
+}
+
+/// The choice for one run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tier {
+    Interpreter,
+    /// Compiled code at this host address.
+    Compiled(u64),
+}
+
+impl TierPolicy {
+    #[must_use]
+    pub const fn new(mode: TierMode) -> Self {
+        Self { mode }
+    }
+
+    /// Chooses, counting the run.
+    #[inline]
+    pub fn choose(&self, cache: &'static Cache, translation: &Arc<Translation>) -> Tier {
+        let entry = translation.entry.load(Ordering::Acquire);
+        if entry != 0 && self.mode != TierMode::Interp {
+            return Tier::Compiled(entry);
+        }
+        let runs = translation.runs.load(Ordering::Relaxed).wrapping_add(1);
+        translation.runs.store(runs, Ordering::Relaxed);
+        if self.mode == TierMode::Interp || (self.mode == TierMode::Auto && runs < HOT) {
+            return Tier::Interpreter;
+        }
+        self.promote(cache, translation, runs)
+    }
+
+    /// Has a hot block compiled, or compiles it now.
+    #[cold]
+    fn promote(&self, cache: &'static Cache, translation: &Arc<Translation>, runs: u32) -> Tier {
+        if translation.block.insns.is_empty() {
+            return Tier::Interpreter;
+        }
+        if self.mode == TierMode::Jit {
+            return if runs == 1 { compile_now(cache, translation) } else { Tier::Interpreter };
+        }
+        if (runs - HOT).is_multiple_of(RETRY) {
+            let insist = if runs == HOT { Insist::No } else { Insist::Yes };
+            compile_thread::request(cache, translation, HOT_LIMITS, insist);
+        }
+        Tier::Interpreter
+    }
+}
+
+fn compile_now(cache: &Cache, translation: &Arc<Translation>) -> Tier {
+    thread_local! {
+        static COMPILER: RefCell<Option<Compiler>> = const { RefCell::new(None) };
+    }
+    COMPILER.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            *slot = Compiler::new();
+        }
+        if let Some(compiler) = slot {
+            compiler.compile(cache, translation, FIRST_SIGHT_LIMITS);
+        }
+    });
+    match translation.entry.load(Ordering::Acquire) {
+        0 => Tier::Interpreter,
+        entry => Tier::Compiled(entry),
+    }
+}
+
+/// Ends the background compiler; it starts again when something gets hot.
+pub fn stop_background() {
+    compile_thread::stop();
+}
+
+/// One thread's way into compiled code.
+pub struct Compiled {
+    context: Option<Box<Context>>,
+    /// The slot that the last run left through.
+    left_through: Option<u64>,
+}
+
+/// Whether a translation may run compiled now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Allowed {
+    Yes,
+    /// An exception is unmasked: only the interpreter raises it where it belongs.
+    No,
+}
+
+impl Compiled {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { context: None, left_through: None }
+    }
+
+    /// Whether the floating-point environment permits compiled code.
+    #[must_use]
+    pub fn allowed() -> Allowed {
+        if fp::mxcsr() & MASKS == MASKS { Allowed::Yes } else { Allowed::No }
+    }
+
+    /// Forgets where indirect jumps lead (after an invalidation or a change of control state).
+    pub fn forget(&mut self) {
+        self.left_through = None;
+        if let Some(context) = &mut self.context {
+            context.forget_jumps();
+        }
+    }
+
+    /// Guest instructions counted in compiled code so far.
+    #[must_use]
+    pub fn counted(&self) -> u64 {
+        self.context.as_ref().map_or(0, |context| context.counted)
+    }
+
+    /// Runs compiled code of `translation`.
+    pub fn run(
+        &mut self,
+        code: u64,
+        translation: &Translation,
+        state: &mut GuestState,
+        env: &'static Env,
+        port: &Port,
+    ) -> BlockEnd {
+        let context = self.context.get_or_insert_with(|| Context::new(env));
+        let pc = translation.block.pc.raw();
+        match self.left_through.take() {
+            Some(slot) => jit::link(slot, translation),
+            None => context.learn_jump(pc, code),
+        }
+        match entry::run(code, state, port, context) {
+            exit::NEXT => BlockEnd::Next(GuestAddr(state.pc())),
+            exit::RESYNC => BlockEnd::Resync(GuestAddr(state.pc())),
+            exit::SYSCALL => BlockEnd::Syscall { next: GuestAddr(state.pc()) },
+            exit::STOP => stopped(context, GuestAddr(state.pc())),
+            exit::FAULT => faulted(context),
+            slot if slot >= exit::SLOT => {
+                self.left_through = Some(slot);
+                BlockEnd::Next(GuestAddr(slot_target(SlotAddr(slot))))
+            }
+            trap => {
+                let trap = Trap::from_number((trap & 0xff) as u8).unwrap_or(Trap::Illegal);
+                BlockEnd::Trap { trap, pc: GuestAddr(state.pc()) }
+            }
+        }
+    }
+
+    /// The last run's exit was not followed by compiled code.
+    pub fn interpreted(&mut self) {
+        self.left_through = None;
+    }
+}
+
+impl Default for Compiled {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn stopped(context: &mut Context, pc: GuestAddr) -> BlockEnd {
+    match context.stop.take() {
+        Some(Stop::Fault(fault)) => BlockEnd::Fault { fault, pc },
+        Some(Stop::Trap(trap)) => BlockEnd::Trap { trap, pc },
+        None => unreachable!("a call-out that fails says why"),
+    }
+}
+
+/// A fault of compiled code. The state is that of the instruction's start: everything was stored before
+/// the access.
+fn faulted(context: &Context) -> BlockEnd {
+    match jit::fault_site(context.fault_pc) {
+        Some((pc, access)) => BlockEnd::Fault { fault: classify(context.fault, access), pc },
+        None => panic!("compiled code faulted outside of any guest access: {:?}", context.fault),
+    }
+}

@@ -1,0 +1,235 @@
+//! One guest thread's processor: its state and the loop that runs translations until something needs the
+//! world outside.
+
+use super::Env;
+use super::cache::{Cache, Translation};
+use super::interp::{BlockEnd, Cells, run_block};
+use super::tier::{Allowed, Compiled, Tier, TierPolicy};
+use crate::debug;
+use crate::host::signals::Port;
+use crate::mem;
+use guest::state::GuestState;
+use guest::{Fault, FaultKind, GuestAddr, Trap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+const LOCAL_ENTRIES: usize = 8192;
+
+/// Why [`Vcpu::run`] came back. The state is exact.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Exit {
+    /// The poll flag is set.
+    Poll,
+    /// A system call instruction has run; pc is behind it.
+    Syscall,
+    /// pc is where the trap wants it.
+    Trap(Trap),
+    /// pc is at the instruction that faulted.
+    Fault(Fault),
+}
+
+/// An entry of the thread's own cache.
+struct Local {
+    pc: u64,
+    translation: Arc<Translation>,
+}
+
+pub struct Vcpu {
+    pub state: Box<GuestState>,
+    pub port: Arc<Port>,
+    pub env: &'static Env,
+    pub stats: Stats,
+    cache: &'static Cache,
+    cells: Cells,
+    local: Box<[Option<Local>]>,
+    control: u64,
+    policy: TierPolicy,
+    compiled: Compiled,
+}
+
+/// Guest instructions run, by tier.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Stats {
+    pub interpreted: u64,
+    pub compiled: u64,
+}
+
+impl Vcpu {
+    pub fn new(env: &'static Env, state: Box<GuestState>, policy: TierPolicy) -> Self {
+        let port = Arc::new(Port::default());
+        let cache = Cache::get(env);
+        cache.register(Arc::clone(&port));
+        let local = (0..LOCAL_ENTRIES).map(|_| None).collect();
+        let mut vcpu = Self {
+            state,
+            port,
+            env,
+            stats: Stats::default(),
+            cache,
+            cells: Cells::default(),
+            local,
+            control: 0,
+            policy,
+            compiled: Compiled::new(),
+        };
+        vcpu.control_changed();
+        vcpu
+    }
+
+    /// To be called when the state was changed from outside: control bits may differ now.
+    pub fn control_changed(&mut self) {
+        let control = self.env.arch.control_key(&self.state);
+        if control != self.control {
+            self.compiled.forget();
+        }
+        self.control = control;
+    }
+
+    /// Forgets this thread's own cache (after an invalidation).
+    pub fn forget_translations(&mut self) {
+        self.local.fill_with(|| None);
+        self.compiled.forget();
+    }
+
+    pub fn cache(&self) -> &'static Cache {
+        self.cache
+    }
+
+    /// The same policy for another thread.
+    #[must_use]
+    pub fn policy(&self) -> TierPolicy {
+        self.policy.clone()
+    }
+
+    /// Runs guest code until something happens.
+    pub fn run(&mut self) -> Exit {
+        if self.env.arch.single_steps(&self.state) {
+            return self.step();
+        }
+        loop {
+            if self.port.poll.load(Ordering::Acquire) != 0 {
+                return Exit::Poll;
+            }
+            let end = self.run_translation();
+            match self.settle(end) {
+                Some(exit) => return exit,
+                None => {
+                    if self.env.arch.single_steps(&self.state) {
+                        return self.step();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs translations from the current pc as long as they just go on.
+    fn run_translation(&mut self) -> BlockEnd {
+        let mut pc = self.state.pc();
+        let allowed = Compiled::allowed();
+        self.compiled.interpreted();
+        loop {
+            let index = self.local_index(pc);
+            let translation = match &self.local[index] {
+                Some(local) if local.pc == pc && local.translation.control == self.control => {
+                    &local.translation
+                }
+                _ => {
+                    let translation = self.cache.translation(pc, self.control);
+                    &self.local[index].insert(Local { pc, translation }).translation
+                }
+            };
+            if debug::enabled(debug::item::EXEC) {
+                debug::trace_execution(pc);
+            }
+            let tier = match allowed {
+                Allowed::Yes => self.policy.choose(self.cache, translation),
+                Allowed::No => Tier::Interpreter,
+            };
+            let end = match tier {
+                Tier::Interpreter => {
+                    self.compiled.interpreted();
+                    self.stats.interpreted += translation.block.insns.len() as u64;
+                    run_block(&translation.block, &mut self.state, self.env, &mut self.cells)
+                }
+                Tier::Compiled(code) => {
+                    let end = self.compiled.run(code, translation, &mut self.state, self.env, &self.port);
+                    self.stats.compiled = self.compiled.counted();
+                    end
+                }
+            };
+            let BlockEnd::Next(next) = end else { return end };
+            pc = next.raw();
+            if self.port.poll.load(Ordering::Relaxed) != 0 {
+                return end;
+            }
+        }
+    }
+
+    fn local_index(&self, pc: u64) -> usize {
+        (pc >> 1 ^ pc >> 13) as usize % LOCAL_ENTRIES
+    }
+
+    /// Puts the pc where the block's end says; an exit, or `None` to go on.
+    fn settle(&mut self, end: BlockEnd) -> Option<Exit> {
+        match end {
+            BlockEnd::Next(pc) => {
+                self.state.set_pc(pc.raw());
+                None
+            }
+            BlockEnd::Resync(pc) => {
+                self.state.set_pc(pc.raw());
+                self.control_changed();
+                None
+            }
+            BlockEnd::Syscall { next } => {
+                self.state.set_pc(next.raw());
+                Some(Exit::Syscall)
+            }
+            BlockEnd::Trap { trap, pc } => {
+                self.state.set_pc(pc.raw());
+                Some(Exit::Trap(trap))
+            }
+            BlockEnd::Fault { fault, pc } => self.faulted(fault, pc),
+        }
+    }
+
+    /// A fault that is ours (a write into a page with translations) is answered by running the one
+    /// instruction again with the page released.
+    fn faulted(&mut self, fault: Fault, pc: GuestAddr) -> Option<Exit> {
+        self.state.set_pc(pc.raw());
+        // The address may be one with a tag that only the interpreter takes off.
+        let tagged = fault.kind == FaultKind::NonCanonical && mem::ignores_top_byte();
+        if !tagged && !mem::release_code(&fault) {
+            return Some(Exit::Fault(fault));
+        }
+        match self.run_single() {
+            BlockEnd::Fault { fault, pc } if fault.kind == FaultKind::NonCanonical => {
+                self.state.set_pc(pc.raw());
+                Some(Exit::Fault(fault))
+            }
+            end => self.settle(end),
+        }
+    }
+
+    /// Lifts and interprets exactly one instruction, bypassing the cache.
+    fn run_single(&mut self) -> BlockEnd {
+        let translation = self.cache.translate(self.state.pc(), self.control, 1);
+        self.stats.interpreted += 1;
+        run_block(&translation.block, &mut self.state, self.env, &mut self.cells)
+    }
+
+    /// Runs one instruction, then raises [`Trap::SingleStep`].
+    pub fn step(&mut self) -> Exit {
+        if self.port.poll.load(Ordering::Acquire) != 0 {
+            return Exit::Poll;
+        }
+        let end = self.run_single();
+        self.settle(end).unwrap_or(Exit::Trap(Trap::SingleStep))
+    }
+}
+
+impl Drop for Vcpu {
+    fn drop(&mut self) {
+        self.cache.unregister(&self.port);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the emulator itself does with file descriptors.
+//!
+//! Descriptors that we keep are moved to the top of the table, so that the guest gets the numbers it
+//! would get natively.
+
+use crate::host::sys;
+use std::ffi::CString;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Device and inode of an open file.
+pub fn identity(fd: i32) -> Option<(u64, u64)> {
+    let stat = stat_words(fd)?;
+    Some((stat[0], stat[1]))
+}
+
+/// `struct stat` of x86-64, as words.
+fn stat_words(fd: i32) -> Option<[u64; 18]> {
+    let mut stat = [0u64; 18];
+    let args = [fd as u64, stat.as_mut_ptr() as u64, 0, 0, 0, 0];
+    sys::check(sys::syscall(libc::SYS_fstat, args)).ok()?;
+    Some(stat)
+}
+
+/// A descriptor that is closed on drop.
+#[derive(Debug)]
+pub struct OwnedFile(i32);
+
+impl OwnedFile {
+    /// Opens for reading.
+    pub fn open(path: &str) -> Result<Self, i32> {
+        Self::open_with(path, libc::O_RDONLY, 0)
+    }
+
+    pub fn open_with(path: &str, flags: i32, mode: u32) -> Result<Self, i32> {
+        let path = CString::new(path).map_err(|_| libc::ENOENT)?;
+        let flags = (flags | libc::O_CLOEXEC) as u64;
+        let args = [libc::AT_FDCWD as u64, path.as_ptr() as u64, flags, u64::from(mode), 0, 0];
+        let fd = sys::check(sys::syscall(libc::SYS_openat, args))?;
+        Ok(Self(move_high(fd as i32)))
+    }
+
+    /// Takes a descriptor over.
+    #[must_use]
+    pub const fn from_raw(fd: i32) -> Self {
+        Self(fd)
+    }
+
+    #[must_use]
+    pub const fn raw(&self) -> i32 {
+        self.0
+    }
+
+    /// Gives the descriptor away.
+    #[must_use]
+    pub fn into_raw(self) -> i32 {
+        let fd = self.0;
+        std::mem::forget(self);
+        fd
+    }
+
+    /// Reads up to `out.len()` bytes at `offset`; how many there were.
+    #[must_use]
+    pub fn read_at(&self, offset: u64, out: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < out.len() {
+            let rest = &mut out[done..];
+            let args =
+                [self.0 as u64, rest.as_mut_ptr() as u64, rest.len() as u64, offset + done as u64, 0, 0];
+            match sys::check(sys::syscall(libc::SYS_pread64, args)) {
+                Ok(0) => break,
+                Ok(got) => done += got as usize,
+                Err(libc::EINTR) => {}
+                Err(_) => break,
+            }
+        }
+        done
+    }
+
+    /// The file's `st_mode`.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
+        stat_words(self.0).map_or(0, |stat| stat[3] as u32)
+    }
+}
+
+impl Drop for OwnedFile {
+    fn drop(&mut self) {
+        sys::syscall(libc::SYS_close, [self.0 as u64, 0, 0, 0, 0, 0]);
+    }
+}
+
+/// The lowest number our descriptors have, once one has been moved; `i32::MAX` before.
+static LOWEST: AtomicI32 = AtomicI32::new(i32::MAX);
+
+/// Whether the descriptor is one of ours.
+#[must_use]
+pub fn is_ours(fd: i32) -> bool {
+    fd >= LOWEST.load(Ordering::Relaxed) && OURS.iter().any(|slot| slot.load(Ordering::Relaxed) == fd)
+}
+
+const MAX_OURS: usize = 32;
+static OURS: [AtomicI32; MAX_OURS] = [const { AtomicI32::new(-1) }; MAX_OURS];
+
+/// Where our descriptors start to be looked for: near the top of what the limit allows.
+pub fn high_base() -> i32 {
+    let mut limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
+    let args = [0, u64::from(libc::RLIMIT_NOFILE), 0, &raw mut limit as u64, 0, 0];
+    sys::syscall(libc::SYS_prlimit64, args);
+    let top = limit.rlim_cur.min(1 << 20) as i32;
+    (top - 2 * MAX_OURS as i32).max(3)
+}
+
+/// Moves a descriptor up, close-on-exec. Where there is no room it stays.
+pub fn move_high(fd: i32) -> i32 {
+    let args = [fd as u64, libc::F_DUPFD_CLOEXEC as u64, high_base() as u64, 0, 0, 0];
+    match sys::check(sys::syscall(libc::SYS_fcntl, args)) {
+        Ok(high) => {
+            sys::syscall(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0]);
+            high as i32
+        }
+        Err(_) => fd,
+    }
+}
+
+/// Declares a descriptor ours for the process's life: the guest can neither close nor use it.
+pub fn keep(fd: i32) {
+    LOWEST.fetch_min(fd, Ordering::Relaxed);
+    for slot in &OURS {
+        if slot.compare_exchange(-1, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return;
+        }
+    }
+}
+
+/// Takes the declaration back.
+pub fn release(fd: i32) {
+    for slot in &OURS {
+        let _ = slot.compare_exchange(fd, -1, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// Numbers of the descriptors that are ours.
+pub fn ours() -> Vec<i32> {
+    OURS.iter().map(|slot| slot.load(Ordering::Relaxed)).filter(|&fd| fd >= 0).collect()
+}

@@ -1,0 +1,93 @@
+//! The emulator's memory: all of it in the emulator's range.
+//!
+//! The C library's allocator (which is Rust's too) grows through `sbrk`, which would extend the program
+//! break, in the guest's space. So `sbrk` is ours: it maps upwards from the start of our heap. The allocator is told to
+//! use nothing else. Thread stacks come from the same place.
+#![allow(unsafe_code)] // replaces a C symbol
+
+use super::layout::{CODE_START, HEAP_START};
+use super::sys;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const PAGE: u64 = 4096;
+/// The heap may take this much; what else we map lies above.
+const HEAP_END: u64 = HEAP_START + (16 << 30);
+
+/// The break, and the end of what is mapped for it. Only the allocator moves them, under its lock.
+static BREAK: AtomicU64 = AtomicU64::new(HEAP_START);
+static MAPPED: AtomicU64 = AtomicU64::new(HEAP_START);
+/// Where the next mapping of another kind goes.
+static NEXT: AtomicU64 = AtomicU64::new(HEAP_END);
+
+/// Maps zeroed memory at an address; whether that worked.
+fn map_at(addr: u64, len: u64, flags: i32) -> bool {
+    let flags = flags | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    sys::syscall(libc::SYS_mmap, [addr, len, prot as u64, flags as u64, u64::MAX, 0]) == addr as i64
+}
+
+/// Maps `len` bytes of zeroed memory in our range; its address.
+pub fn map(len: u64) -> Option<u64> {
+    let len = len.next_multiple_of(PAGE);
+    for _ in 0..64 {
+        let addr = NEXT.fetch_add(len + PAGE, Ordering::Relaxed);
+        if addr + len > CODE_START {
+            return None;
+        }
+        if map_at(addr, len, libc::MAP_NORESERVE) {
+            return Some(addr);
+        }
+    }
+    None
+}
+
+/// Gives back what [`map`] gave.
+pub fn unmap(addr: u64, len: u64) {
+    sys::syscall(libc::SYS_munmap, [addr, len.next_multiple_of(PAGE), 0, 0, 0, 0]);
+}
+
+/// Moves the break by `increment` bytes, as `sbrk(2)`.
+///
+/// # Safety
+/// For the C library's allocator, which serialises its calls.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __sbrk(increment: isize) -> *mut c_void {
+    const STEP: u64 = 256 << 10;
+    let old = BREAK.load(Ordering::Relaxed);
+    let new = old.wrapping_add_signed(increment as i64);
+    let mapped = MAPPED.load(Ordering::Relaxed);
+    // It never shrinks: the allocator takes what it gets from here to be zero.
+    if new > HEAP_END - STEP || increment < 0 {
+        return usize::MAX as *mut c_void;
+    }
+    if new > mapped {
+        let len = (new - mapped).next_multiple_of(STEP);
+        if !map_at(mapped, len, 0) {
+            return usize::MAX as *mut c_void;
+        }
+        MAPPED.store(mapped + len, Ordering::Relaxed);
+    }
+    BREAK.store(new, Ordering::Relaxed);
+    old as *mut c_void
+}
+
+/// The same under its public name.
+///
+/// # Safety
+/// As [`__sbrk`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sbrk(increment: isize) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    unsafe { __sbrk(increment) }
+}
+
+/// Keeps the C library's allocator in the heap: no mappings of its own, one arena.
+pub fn confine_allocator() {
+    // SAFETY: sets numbers.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_MAX, 0);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+    }
+}

@@ -1,0 +1,39 @@
+//! Where the emulator lives.
+//!
+//! Everything of ours (image, heap, stacks, Lua, code memory, CPU states) lies in one address range, so
+//! that the guest can have the kernel's native layout and so that "is this ours?" is one comparison.
+//!
+//! ```text
+//! 0x6000_0000_0000  image (placed by `entry` before anything else runs)
+//! 0x6010_0000_0000  heap, thread stacks, CPU states: everything mapped by `alloc`
+//! 0x6080_0000_0000  code memory
+//! 0x6100_0000_0000  end
+//! ```
+//!
+//! The range is one that no known user of fixed addresses takes: between the PIE area of an unrandomised
+//! kernel (0x5555...) and the mmap area, and outside the shadow memory of ASan, TSan and Go.
+
+/// First address of the emulator's range.
+pub const EMULATOR_START: u64 = 0x6000_0000_0000;
+/// First address behind it.
+pub const EMULATOR_END: u64 = 0x6100_0000_0000;
+/// Where our own mappings are made.
+pub const HEAP_START: u64 = 0x6010_0000_0000;
+/// Where compiled code goes.
+pub const CODE_START: u64 = 0x6080_0000_0000;
+
+/// Whether an address is ours.
+#[must_use]
+pub const fn is_ours(addr: u64) -> bool {
+    addr >= EMULATOR_START && addr < EMULATOR_END
+}
+
+/// Host mappings outside our range that are not the guest's: (start, end) pairs from /proc/self/maps.
+pub fn foreign_mappings(is_guest: impl Fn(u64) -> bool) -> Vec<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let ranges = text.lines().filter_map(|line| {
+        let (start, end) = line.split_whitespace().next()?.split_once('-')?;
+        Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
+    });
+    ranges.filter(|&(start, _)| !is_ours(start) && !is_guest(start)).collect()
+}

@@ -1,0 +1,18 @@
+//! The host machine: with `exec/jit`'s code memory and entry, everything that needs `unsafe`.
+
+pub mod entry;
+pub mod fault_table;
+pub mod files;
+pub mod fp;
+pub mod guest_access;
+pub mod heap;
+pub mod layout;
+pub mod lua;
+pub mod random;
+pub mod rule_stop;
+pub mod signals;
+pub mod spawn;
+pub mod startup;
+pub mod sys;
+pub mod tsc;
+pub mod x87;

@@ -1,0 +1,333 @@
+//! Host signals: faults of our own accesses, and the guest's signals on their way in.
+//!
+//! A host signal can land anywhere, also while this thread holds a lock, and running the guest's handler
+//! may need that lock. So the host handler only queues: it leaves one signal in the thread's [`Port`],
+//! raises the poll flag, and returns with all other signals blocked, so that the kernel keeps the rest in
+//! order. The run loop delivers at its next poll and restores the guest's mask.
+//!
+//! SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP stay open always, because our own accesses raise them.
+#![allow(unsafe_code)] // signal handlers and the kernel's sigaction
+
+use crate::host::fault_table::{self, HostFault};
+use crate::host::rule_stop;
+use crate::host::sys;
+use std::arch::global_asm;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// Bits of a thread's poll flag.
+pub mod poll {
+    /// A signal waits in the port.
+    pub const SIGNAL: u32 = 1;
+    /// Translations were dropped: look up again.
+    pub const INVALIDATED: u32 = 2;
+    /// Signals of our own queue may have become deliverable.
+    pub const RECHECK: u32 = 4;
+}
+
+/// Signals that stay unblocked on the host.
+pub const OPEN_SIGNALS: u64 =
+    bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(libc::SIGFPE) | bit(libc::SIGILL) | bit(libc::SIGTRAP);
+
+/// The mask bit of a signal.
+#[must_use]
+pub const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+const WORDS: usize = 16;
+/// Slot 0 is for signals that can be blocked, the last for one that asks a program to end while slot 0 is
+/// taken (it must end a rule that never returns); each open signal has its own.
+const SLOTS: usize = 7;
+const ENDING_SLOT: usize = 6;
+
+/// A queued signal: its `siginfo_t` (128 bytes); the number is the first word's low half.
+#[derive(Default, Debug)]
+struct PortSlot {
+    full: AtomicU32,
+    info: [AtomicU64; WORDS],
+}
+
+/// Where a thread's signals arrive.
+#[derive(Default, Debug)]
+pub struct Port {
+    /// Nonzero asks the thread to look: checked at polls and on entry to blocking calls.
+    pub poll: AtomicU32,
+    slots: [PortSlot; SLOTS],
+}
+
+/// A signal taken from the port.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived {
+    pub signal: i32,
+    pub info: [u8; 128],
+}
+
+impl Port {
+    /// Asks the thread to look at its next poll.
+    pub fn request(&self, why: u32) {
+        self.poll.fetch_or(why, Ordering::Release);
+    }
+
+    /// Takes one queued signal.
+    pub fn take(&self) -> Option<Arrived> {
+        let slot = self.slots.iter().find(|slot| slot.full.load(Ordering::Acquire) != 0)?;
+        let mut info = [0; 128];
+        for (chunk, word) in info.chunks_exact_mut(8).zip(&slot.info) {
+            chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        let signal = slot.full.load(Ordering::Relaxed) as i32;
+        slot.full.store(0, Ordering::Release);
+        Some(Arrived { signal, info })
+    }
+
+    /// Called by the handler, with `info` the kernel's siginfo as words.
+    fn put(&self, signal: i32, info: &[u64; WORDS]) {
+        let index = match signal {
+            libc::SIGSEGV => 1,
+            libc::SIGBUS => 2,
+            libc::SIGFPE => 3,
+            libc::SIGILL => 4,
+            libc::SIGTRAP => 5,
+            _ if self.slots[0].full.load(Ordering::Acquire) != 0 => ENDING_SLOT,
+            _ => 0,
+        };
+        let slot = &self.slots[index];
+        if slot.full.load(Ordering::Acquire) == 0 {
+            for (to, &from) in slot.info.iter().zip(info) {
+                to.store(from, Ordering::Relaxed);
+            }
+            slot.full.store(signal as u32, Ordering::Release);
+        }
+        self.request(poll::SIGNAL);
+    }
+}
+
+thread_local! {
+    static PORT: Cell<*const Port> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Makes `port` the one this thread's signals arrive at. It must stay alive as long as the thread can be
+/// signalled: ports are leaked or owned by the thread's outermost frame.
+pub fn attach(port: &Port) {
+    PORT.set(std::ptr::from_ref(port));
+}
+
+/// This thread's port as attached before (for a nested run loop to put back).
+pub fn attached() -> *const Port {
+    PORT.get()
+}
+
+/// Puts back what [`attached`] gave.
+pub fn reattach(port: *const Port) {
+    PORT.set(port);
+}
+
+/// What a fault in compiled code does: given the host pc, the fault, and the address of the `mcontext_t`
+/// registers, whether it has redirected the thread.
+type CodeFaultHook = fn(usize, HostFault, &mut [i64; 23]) -> bool;
+
+static CODE_FAULT: AtomicUsize = AtomicUsize::new(0);
+
+/// Registers the compiled-code fault hook. It runs in the signal handler.
+pub fn set_code_fault_hook(hook: CodeFaultHook) {
+    CODE_FAULT.store(hook as usize, Ordering::Release);
+}
+
+/// The kernel's `struct sigaction` of x86-64.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct KernelAction {
+    pub handler: u64,
+    pub flags: u64,
+    pub restorer: u64,
+    pub mask: u64,
+}
+
+const SA_RESTORER: u64 = 0x0400_0000;
+
+global_asm!(
+    ".pushsection .text.qemu_lua_sigreturn,\"ax\",@progbits",
+    ".globl qemu_lua_sigreturn",
+    "qemu_lua_sigreturn:",
+    "mov rax, 15",
+    "syscall",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn qemu_lua_sigreturn();
+}
+
+/// What the host does with a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HostAction {
+    Default,
+    Ignore,
+    /// Queue it for the guest; with the guest's `SA_RESTART`, `SA_NOCLDSTOP`, `SA_NOCLDWAIT`.
+    Queue {
+        flags: u64,
+    },
+}
+
+/// Sets the host's action for a signal.
+pub fn set_action(signal: i32, action: HostAction) -> Result<(), i32> {
+    let kernel = match action {
+        HostAction::Default => KernelAction::default(),
+        HostAction::Ignore => KernelAction { handler: libc::SIG_IGN as u64, ..KernelAction::default() },
+        HostAction::Queue { flags } => KernelAction {
+            handler: on_signal as *const () as u64,
+            flags: flags | libc::SA_SIGINFO as u64 | SA_RESTORER | libc::SA_ONSTACK as u64,
+            restorer: qemu_lua_sigreturn as *const () as u64,
+            mask: !OPEN_SIGNALS,
+        },
+    };
+    let args = [signal as u64, &raw const kernel as u64, 0, 8, 0, 0];
+    sys::check(sys::syscall(libc::SYS_rt_sigaction, args)).map(drop)
+}
+
+/// The host's present action for a signal.
+pub fn current_action(signal: i32) -> Result<KernelAction, i32> {
+    let mut kernel = KernelAction::default();
+    let args = [signal as u64, 0, &raw mut kernel as u64, 8, 0, 0];
+    sys::check(sys::syscall(libc::SYS_rt_sigaction, args))?;
+    Ok(kernel)
+}
+
+/// Installs the handler for the signals that our own accesses raise.
+pub fn install_fault_handlers() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
+        // Cannot fail: the signal is valid and may be caught.
+        let _ = set_action(signal, HostAction::Queue { flags: 0 });
+    }
+}
+
+/// Sets this thread's host mask to the guest's mask `mask` less the open signals.
+pub fn set_mask(mask: u64) {
+    let host = mask & !OPEN_SIGNALS;
+    sys::syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, &raw const host as u64, 0, 8, 0, 0]);
+}
+
+/// This thread's present host mask.
+#[must_use]
+pub fn mask() -> u64 {
+    let mut now = 0u64;
+    sys::syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, 0, &raw mut now as u64, 8, 0, 0]);
+    now
+}
+
+/// Indices into `mcontext_t.gregs`.
+const REG_RIP: usize = 16;
+
+extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut libc::ucontext_t) {
+    // SAFETY: the kernel passes a valid siginfo_t (128 bytes) ...
+    let info = unsafe { &*info };
+    // SAFETY: ... and a valid ucontext_t that is ours for the handler's duration.
+    let context = unsafe { &mut *context };
+    let code = (info[1] & 0xffff_ffff) as i32;
+    if code > 0 && OPEN_SIGNALS & bit(signal) != 0 {
+        return synchronous(HostFault { signal, code, addr: info[2] }, context);
+    }
+    let port = PORT.get();
+    if port.is_null() {
+        return;
+    }
+    // SAFETY: `attach` demands that the port outlives the thread's signals.
+    unsafe { (*port).put(signal, info) };
+    block_all_on_return(context, signal);
+    let pc = context.uc_mcontext.gregs[REG_RIP] as usize;
+    if let Some(abort) = sys::rewind_for(pc) {
+        context.uc_mcontext.gregs[REG_RIP] = abort as i64;
+    }
+    rule_stop::signal_arrived(signal);
+}
+
+/// The thread goes on with everything but the open signals blocked; in a rule, signals that would end it stay as
+/// the guest has them until one has come.
+fn block_all_on_return(context: &mut libc::ucontext_t, signal: i32) {
+    let place = (&raw mut context.uc_sigmask).cast::<u64>();
+    let mut mask = !OPEN_SIGNALS;
+    if rule_stop::is_running() && rule_stop::ENDING & bit(signal) == 0 {
+        // SAFETY: the kernel filled the first 8 bytes of uc_sigmask; the field is larger.
+        mask &= !rule_stop::ENDING | unsafe { place.read() };
+    }
+    // SAFETY: as above.
+    unsafe { place.write(mask) };
+}
+
+fn synchronous(fault: HostFault, context: &mut libc::ucontext_t) {
+    let pc = context.uc_mcontext.gregs[REG_RIP] as usize;
+    if let Some(fixup) = fault_table::fixup_for(pc) {
+        fault_table::record(fault);
+        context.uc_mcontext.gregs[REG_RIP] = fixup as i64;
+        return;
+    }
+    let hook = CODE_FAULT.load(Ordering::Acquire);
+    if hook != 0 {
+        // SAFETY: only `set_code_fault_hook` stores here, and it stores a `CodeFaultHook`.
+        let hook = unsafe { std::mem::transmute::<usize, CodeFaultHook>(hook) };
+        if hook(pc, fault, &mut context.uc_mcontext.gregs) {
+            return;
+        }
+    }
+    report_own_fault(fault, pc);
+}
+
+/// A fault of our own code: say so (without allocating), then die of it.
+fn report_own_fault(fault: HostFault, pc: usize) {
+    let mut line = LineBuffer::new();
+    line.text("qemu-lua: internal error: signal ");
+    line.number(fault.signal as u64);
+    line.text(" at host address ");
+    line.hex(pc as u64);
+    line.text(", accessing ");
+    line.hex(fault.addr);
+    line.text("; this is a bug in the emulator\n");
+    sys::syscall(libc::SYS_write, [2, line.bytes.as_ptr() as u64, line.len as u64, 0, 0, 0]);
+    // The faulting instruction runs again after the handler, and this time it kills.
+    let _ = set_action(fault.signal, HostAction::Default);
+}
+
+/// A line put together without allocation.
+struct LineBuffer {
+    bytes: [u8; 256],
+    len: usize,
+}
+
+impl LineBuffer {
+    const fn new() -> Self {
+        Self { bytes: [0; 256], len: 0 }
+    }
+
+    fn text(&mut self, text: &str) {
+        for &byte in text.as_bytes() {
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = byte;
+                self.len += 1;
+            }
+        }
+    }
+
+    fn digits(&mut self, value: u64, base: u64) {
+        let mut digits = [0u8; 20];
+        let (mut value, mut at) = (value, digits.len());
+        loop {
+            at -= 1;
+            digits[at] = b"0123456789abcdef"[(value % base) as usize];
+            value /= base;
+            if value == 0 {
+                break;
+            }
+        }
+        self.text(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    }
+
+    fn number(&mut self, value: u64) {
+        self.digits(value, 10);
+    }
+
+    fn hex(&mut self, value: u64) {
+        self.text("0x");
+        self.digits(value, 16);
+    }
+}

@@ -1,0 +1,192 @@
+//! Host threads and processes for guest threads and processes.
+#![allow(unsafe_code)] // pthreads, fork, and a raw clone
+
+use crate::host::sys;
+use std::arch::global_asm;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Stack of a host thread that runs guest code: Lua may nest deeply on it.
+const STACK_SIZE: u64 = 2 << 20;
+
+/// What a new host thread runs.
+type Body = Box<dyn FnOnce() + Send>;
+
+/// A host thread that may be waited for.
+struct HostThread {
+    handle: libc::pthread_t,
+    stack: u64,
+    over: Arc<AtomicBool>,
+}
+
+/// Threads that have not been joined. Those that are over give their stacks to new ones.
+static THREADS: Mutex<Vec<HostThread>> = Mutex::new(Vec::new());
+
+fn threads() -> MutexGuard<'static, Vec<HostThread>> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Joins a thread that is over, if there is one, and takes its stack.
+fn recycled_stack() -> Option<u64> {
+    let mut threads = threads();
+    let index = threads.iter().position(|t| t.over.load(Ordering::Acquire))?;
+    let gone = threads.swap_remove(index);
+    // SAFETY: started by `start` below and joined nowhere else; it is about to leave, or has.
+    unsafe { libc::pthread_join(gone.handle, std::ptr::null_mut()) };
+    Some(gone.stack)
+}
+
+extern "C" fn enter(argument: *mut c_void) -> *mut c_void {
+    // SAFETY: `start` gave this box away to us.
+    let (body, over) = *unsafe { Box::from_raw(argument.cast::<(Body, Arc<AtomicBool>)>()) };
+    body();
+    over.store(true, Ordering::Release);
+    std::ptr::null_mut()
+}
+
+/// Starts a host thread, with all signals blocked, that runs `body` and ends.
+pub fn thread(body: impl FnOnce() + Send + 'static) -> Result<(), i32> {
+    let before = super::signals::mask();
+    super::signals::set_mask(u64::MAX);
+    let started = start(Box::new(body));
+    super::signals::set_mask(before);
+    threads().push(started?);
+    Ok(())
+}
+
+/// Starts a thread that the caller joins by calling the result.
+pub fn joinable(body: Body) -> Result<Box<dyn FnOnce() + Send>, i32> {
+    let before = super::signals::mask();
+    super::signals::set_mask(u64::MAX);
+    let tid = Arc::new(AtomicI32::new(0));
+    let theirs = Arc::clone(&tid);
+    let started = start(Box::new(move || {
+        theirs.store(super::sys::syscall(libc::SYS_gettid, [0; 6]) as i32, Ordering::Release);
+        body();
+    }));
+    super::signals::set_mask(before);
+    let started = started?;
+    Ok(Box::new(move || {
+        // SAFETY: started by us and joined nowhere else.
+        unsafe { libc::pthread_join(started.handle, std::ptr::null_mut()) };
+        wait_until_gone(tid.load(Ordering::Acquire));
+        started.over.store(true, Ordering::Release);
+        super::heap::unmap(started.stack, STACK_SIZE);
+    }))
+}
+
+/// The C library's join returns when the thread has left memory; for the kernel the process has one thread less (as
+/// unshare(2) demands) only a moment later.
+fn wait_until_gone(tid: i32) {
+    const TRIES: u32 = 100_000;
+    let process = super::sys::syscall(libc::SYS_getpid, [0; 6]) as u64;
+    for _ in 0..TRIES {
+        if super::sys::syscall(libc::SYS_tgkill, [process, tid as u64, 0, 0, 0, 0]) != 0 {
+            return;
+        }
+        super::sys::syscall(libc::SYS_sched_yield, [0; 6]);
+    }
+}
+
+fn start(body: Body) -> Result<HostThread, i32> {
+    let stack = recycled_stack().or_else(|| super::heap::map(STACK_SIZE)).ok_or(libc::EAGAIN)?;
+    let over = Arc::new(AtomicBool::new(false));
+    let argument = Box::into_raw(Box::new((body, Arc::clone(&over))));
+    let mut handle: libc::pthread_t = 0;
+    // SAFETY: all zeroes is a valid object for pthread_attr_init to overwrite.
+    let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
+    // SAFETY: initialised here, used and destroyed below.
+    let error = unsafe {
+        libc::pthread_attr_init(&raw mut attributes);
+        libc::pthread_attr_setstack(&raw mut attributes, stack as *mut c_void, STACK_SIZE as usize);
+        let error = libc::pthread_create(&raw mut handle, &raw const attributes, enter, argument.cast());
+        libc::pthread_attr_destroy(&raw mut attributes);
+        error
+    };
+    if error != 0 {
+        // SAFETY: the thread that would have taken it does not exist.
+        drop(unsafe { Box::from_raw(argument) });
+        super::heap::unmap(stack, STACK_SIZE);
+        return Err(error);
+    }
+    Ok(HostThread { handle, stack, over })
+}
+
+/// Keeps the list of threads still while `f` runs: a fork in the middle of a change would leave the child with
+/// a lock that nobody opens.
+pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
+    let _threads = threads();
+    f()
+}
+
+/// In a forked child: the other threads are gone, their stacks are free.
+pub fn forget_threads() {
+    threads().clear();
+}
+
+/// `fork(2)` through libc, which puts its own locks in order in the child. 0 in the child, the child's pid
+/// in the parent, or `-errno`.
+pub fn fork() -> i64 {
+    // SAFETY: our own locks are held by this thread (callers see to that), libc's are libc's business.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        -i64::from(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EAGAIN))
+    } else {
+        i64::from(pid)
+    }
+}
+
+/// A fork with clone flags (namespaces, pidfd). Results as [`fork`].
+pub fn raw_fork(flags: u64, pidfd: u64) -> i64 {
+    sys::syscall(libc::SYS_clone, [flags, 0, pidfd, 0, 0, 0])
+}
+
+global_asm!(
+    ".pushsection .text.qemu_lua_vfork,\"ax\",@progbits",
+    ".globl qemu_lua_vfork",
+    // rdi: flags, rsi: function, rdx: its argument
+    "qemu_lua_vfork:",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "mov rbx, rsi",
+    "mov r12, rdx",
+    "xor esi, esi",
+    "xor edx, edx",
+    "xor r10d, r10d",
+    "xor r8d, r8d",
+    "mov eax, 56",
+    "syscall",
+    "test rax, rax",
+    "jz 2f",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "ret",
+    // The child: below the parent's frame, which it must leave as it is.
+    "2:",
+    "sub rsp, 256",
+    "and rsp, -16",
+    "mov rdi, r12",
+    "call rbx",
+    "ud2",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn qemu_lua_vfork(flags: u64, function: extern "C" fn(*mut c_void), argument: *mut c_void) -> i64;
+}
+
+/// A child that shares our memory while we wait: runs `body`, which must not return. Results as [`fork`],
+/// but never 0.
+pub fn vfork(flags: u64, mut body: &mut dyn FnMut()) -> i64 {
+    extern "C" fn run(argument: *mut c_void) {
+        let body = argument.cast::<&mut dyn FnMut()>();
+        // SAFETY: `argument` is the `body` of the frame below, which the waiting parent keeps alive.
+        unsafe { (*body)() };
+    }
+    // SAFETY: CLONE_VFORK keeps the parent from running until the child has gone; the child runs on the
+    // stack below this frame and shares thread-local storage, which the caller puts back in order.
+    unsafe { qemu_lua_vfork(flags, run, (&raw mut body).cast()) }
+}

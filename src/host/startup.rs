@@ -1,0 +1,147 @@
+//! What the kernel started us with.
+#![allow(unsafe_code)] // argc, argv and envp arrive as C pointers
+
+use crate::host::files::{self, OwnedFile};
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Arguments and environment as they came.
+#[derive(Clone, Debug, Default)]
+pub struct Startup {
+    pub argv: Vec<CString>,
+    pub envp: Vec<CString>,
+}
+
+/// Copies what `main` was given.
+///
+/// # Safety
+/// `argv` and `envp` are null-terminated arrays of C strings, as the C runtime passes them.
+pub unsafe fn capture(_argc: c_int, argv: *const *const c_char, envp: *const *const c_char) -> Startup {
+    // SAFETY: the caller's promise.
+    unsafe { Startup { argv: strings(argv), envp: strings(envp) } }
+}
+
+/// # Safety
+/// As for [`capture`].
+unsafe fn strings(mut array: *const *const c_char) -> Vec<CString> {
+    let mut out = Vec::new();
+    loop {
+        // SAFETY: the array goes on up to its null.
+        let string = unsafe { *array };
+        if string.is_null() {
+            return out;
+        }
+        // SAFETY: a C string by the caller's promise.
+        out.push(unsafe { CStr::from_ptr(string) }.to_owned());
+        array = array.wrapping_add(1);
+    }
+}
+
+/// An entry of the auxiliary vector; 0 where there is none.
+#[must_use]
+pub fn auxv(kind: u64) -> u64 {
+    // SAFETY: only looks the number up.
+    unsafe { libc::getauxval(kind) }
+}
+
+/// Writes out what C code in this process (Lua's `io`) has buffered.
+pub fn flush_stdio() {
+    // SAFETY: a null stream means all of them.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
+static EXECUTABLE: AtomicI32 = AtomicI32::new(-1);
+
+/// The name that the kernel was asked to execute.
+#[must_use]
+pub fn execfn() -> Option<String> {
+    let address = auxv(libc::AT_EXECFN) as *const c_char;
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the kernel's AT_EXECFN is a C string on the initial stack, which stays.
+    unsafe { CStr::from_ptr(address) }.to_str().ok().map(str::to_owned)
+}
+
+/// A descriptor of the emulator's own file, opened once.
+pub fn executable() -> Result<i32, i32> {
+    let fd = EXECUTABLE.load(Ordering::Relaxed);
+    if fd >= 0 {
+        return Ok(fd);
+    }
+    let file = OwnedFile::open("/proc/self/exe")?.into_raw();
+    files::keep(file);
+    EXECUTABLE.store(file, Ordering::Relaxed);
+    Ok(file)
+}
+
+/// Takes over the descriptor of our own file that the image before this one left.
+pub fn adopt_executable(fd: i32) {
+    let high = files::move_high(fd);
+    files::keep(high);
+    EXECUTABLE.store(high, Ordering::Relaxed);
+}
+
+/// The emulator for another architecture, in the same directory as this one.
+pub fn sibling_executable(arch: &str) -> Result<i32, i32> {
+    let own = std::fs::read_link("/proc/self/exe").map_err(|_| libc::ENOEXEC)?;
+    let path = own.with_file_name(format!("qemu-lua-{arch}"));
+    OwnedFile::open(&path.to_string_lossy()).map(OwnedFile::into_raw)
+}
+
+static INHERITED: Mutex<Vec<(String, i32)>> = Mutex::new(Vec::new());
+
+/// Declares a descriptor of ours that the next image of the emulator needs too.
+pub fn pass_on(what: &str, fd: i32) {
+    files::keep(fd);
+    INHERITED.lock().unwrap_or_else(PoisonError::into_inner).push((what.to_owned(), fd));
+}
+
+/// Descriptors that go on to the next image.
+#[must_use]
+pub fn inherited_descriptors() -> Vec<(String, i32)> {
+    INHERITED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Takes ownership of a descriptor that the image before this one passed on.
+#[must_use]
+pub fn owned_descriptor(fd: i32) -> OwnedFd {
+    files::release(fd);
+    // SAFETY: passed on to us for exactly this use; nothing else of ours refers to it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Declares `fd` what the next image gets for `what`, in place of what it would have got.
+pub fn replace_passed(what: &str, fd: i32) {
+    INHERITED.lock().unwrap_or_else(PoisonError::into_inner).retain(|(w, _)| w != what);
+    pass_on(what, fd);
+}
+
+/// Defines the C `main` of an emulator for the named architecture.
+///
+/// Rust's own start-up would ignore SIGPIPE, install fault handlers and open closed descriptors before
+/// the guest's state could be looked at.
+#[macro_export]
+macro_rules! entry_point {
+    ($arch:literal) => {
+        /// The C entry point.
+        ///
+        /// # Safety
+        /// Called by the C runtime only.
+        #[allow(unsafe_code)]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn main(
+            argc: std::ffi::c_int,
+            argv: *const *const std::ffi::c_char,
+            envp: *const *const std::ffi::c_char,
+        ) -> std::ffi::c_int {
+            $crate::host::heap::confine_allocator();
+            // SAFETY: the C runtime's own arguments.
+            let startup = unsafe { $crate::host::startup::capture(argc, argv, envp) };
+            $crate::host::entry::release_first_stack();
+            $crate::main_program::run($arch, startup)
+        }
+    };
+}

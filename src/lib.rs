@@ -1,0 +1,13 @@
+//! The engine: runs IR, knows no architecture except in `guests`.
+
+pub mod cli;
+pub mod debug;
+pub mod exec;
+pub mod guests;
+pub mod host;
+pub mod linux;
+pub mod loader;
+pub mod log;
+pub mod main_program;
+pub mod mem;
+pub mod rules;

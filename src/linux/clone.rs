@@ -1,0 +1,286 @@
+//! How guest threads and processes are born.
+//!
+//! - `CLONE_VM | CLONE_THREAD`: a host thread made by pthread_create (it needs thread-local storage), which
+//!   fits because libc's flags are those that libc uses.
+//! - `CLONE_VM | CLONE_VFORK` (vfork, posix_spawn): a host child that really shares memory. It runs a run
+//!   loop of its own on the parent's host stack, below the parent's frames, while the kernel keeps the
+//!   parent waiting: so the child's error is seen in the parent's memory, as natively.
+//! - No `CLONE_VM`: fork, with our locks held around it.
+
+use super::table::Done;
+use super::thread::Thread;
+use super::{read_guest, write_guest};
+use crate::exec::vcpu::Vcpu;
+use crate::host::{random, signals, spawn, sys};
+use crate::log;
+use crate::mem::space;
+use guest::GuestAddr;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// What clone and clone3 both come to.
+#[derive(Clone, Copy, Default, Debug)]
+struct Request {
+    flags: u64,
+    exit_signal: u64,
+    /// The child's stack pointer; 0 keeps the parent's.
+    stack: u64,
+    parent_tid: u64,
+    child_tid: u64,
+    tls: u64,
+    pidfd: u64,
+}
+
+const VM: u64 = libc::CLONE_VM as u64;
+const THREAD: u64 = libc::CLONE_THREAD as u64;
+const VFORK: u64 = libc::CLONE_VFORK as u64;
+const SETTLS: u64 = libc::CLONE_SETTLS as u64;
+const PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID as u64;
+const CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
+const CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID as u64;
+const SIGHAND: u64 = libc::CLONE_SIGHAND as u64;
+/// What a thread of ours shares with the others, come what may.
+const SHARED: u64 = VM | THREAD | SIGHAND | libc::CLONE_FS as u64 | libc::CLONE_FILES as u64;
+
+pub fn clone(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let (tls, child_tid) = thread.vcpu.env.arch.linux().clone_tls_and_child_tid(args);
+    let request = Request {
+        flags: args[0] & !0xff,
+        exit_signal: args[0] & 0xff,
+        stack: args[1],
+        parent_tid: args[2],
+        child_tid,
+        tls,
+        pidfd: args[2],
+    };
+    start(thread, &request)
+}
+
+pub fn clone3(thread: &mut Thread, &[addr, size, ..]: &[u64; 6]) -> Done {
+    match read_clone_args(addr, size) {
+        Ok(request) => start(thread, &request),
+        Err(errno) => Done::errno(errno),
+    }
+}
+
+/// `struct clone_args` (clone(2)).
+fn read_clone_args(addr: u64, size: u64) -> Result<Request, i32> {
+    if size < 64 {
+        return Err(libc::EINVAL);
+    }
+    if size > 4096 {
+        return Err(libc::E2BIG);
+    }
+    let bytes = read_guest::<64>(addr)?;
+    let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|b| bytes[8 * i + b]));
+    for extra in (64..size & !7).step_by(8) {
+        // set_tid and cgroup are for checkpoint tools and container managers.
+        if super::read_word(addr + extra)? != 0 {
+            return Err(libc::EINVAL);
+        }
+    }
+    let (stack, stack_size) = (word(5), word(6));
+    if (stack == 0) != (stack_size == 0) {
+        return Err(libc::EINVAL);
+    }
+    Ok(Request {
+        flags: word(0),
+        pidfd: word(1),
+        child_tid: word(2),
+        parent_tid: word(3),
+        exit_signal: word(4),
+        stack: stack.wrapping_add(stack_size),
+        tls: word(7),
+    })
+}
+
+pub fn fork(thread: &mut Thread, _args: &[u64; 6]) -> Done {
+    start(thread, &Request { exit_signal: libc::SIGCHLD as u64, ..Request::default() })
+}
+
+pub fn vfork(thread: &mut Thread, _args: &[u64; 6]) -> Done {
+    start(thread, &Request { flags: VM | VFORK, exit_signal: libc::SIGCHLD as u64, ..Request::default() })
+}
+
+fn start(thread: &mut Thread, request: &Request) -> Done {
+    let flags = request.flags;
+    if (flags & THREAD != 0 && flags & SIGHAND == 0) || (flags & SIGHAND != 0 && flags & VM == 0) {
+        return Done::errno(libc::EINVAL);
+    }
+    if flags & THREAD != 0 {
+        return new_thread(thread, request);
+    }
+    if flags & VM != 0 && flags & VFORK != 0 {
+        return new_vfork_child(thread, request);
+    }
+    if flags & VM != 0 {
+        log::once("clone-vm", || {
+            format!("clone with CLONE_VM but neither CLONE_THREAD nor CLONE_VFORK (flags {flags:#x}): EINVAL")
+        });
+        return Done::errno(libc::EINVAL);
+    }
+    new_process(thread, request)
+}
+
+/// The child's registers: those of the parent, with its own stack, thread pointer and a result of 0.
+fn child_state(thread: &Thread, request: &Request) -> Box<guest::state::GuestState> {
+    let arch = thread.vcpu.env.arch;
+    let mut state = thread.vcpu.state.clone();
+    arch.linux().set_syscall_result(&mut state, 0);
+    if request.stack != 0 {
+        arch.set_stack_pointer(&mut state, GuestAddr(request.stack));
+    }
+    if request.flags & SETTLS != 0 {
+        arch.linux().set_thread_pointer(&mut state, request.tls);
+    }
+    state
+}
+
+/// Where a new thread tells its id.
+type Birth = Arc<(Mutex<Option<i32>>, Condvar)>;
+
+fn new_thread(thread: &mut Thread, request: &Request) -> Done {
+    if request.flags & SHARED != SHARED {
+        log::once("clone-thread", || {
+            format!(
+                "clone of a thread that does not share files and directories (flags {:#x}): EINVAL",
+                request.flags
+            )
+        });
+        return Done::errno(libc::EINVAL);
+    }
+    thread.save_fp();
+    let vcpu = Vcpu::new(thread.vcpu.env, child_state(thread, request), thread.vcpu.policy());
+    let birth: Birth = Arc::default();
+    let (theirs, request, process, mask) = (Arc::clone(&birth), *request, thread.process, thread.mask);
+    let started = spawn::thread(move || {
+        // Made here: a rule's machine belongs to the thread that runs it.
+        let mut child = Thread::new(process, vcpu);
+        child.mask = mask;
+        if request.flags & CHILD_CLEARTID != 0 {
+            child.clear_child_tid = request.child_tid;
+        }
+        announce(&child, &request, &theirs);
+        child.run();
+    });
+    if let Err(errno) = started {
+        return Done::errno(errno);
+    }
+    let (lock, told) = &*birth;
+    let mut tid = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    while tid.is_none() {
+        tid = told.wait(tid).unwrap_or_else(PoisonError::into_inner);
+    }
+    Done::Value(i64::from(tid.unwrap_or(0)))
+}
+
+/// In the new thread, before any guest code: its id goes where it was asked for.
+fn announce(child: &Thread, request: &Request, birth: &Birth) {
+    let tid = child.tid();
+    // The kernel does not care either whether these can be written.
+    if request.flags & PARENT_SETTID != 0 {
+        let _ = write_guest(request.parent_tid, &tid.to_le_bytes());
+    }
+    if request.flags & CHILD_SETTID != 0 {
+        let _ = write_guest(request.child_tid, &tid.to_le_bytes());
+    }
+    let (lock, told) = &**birth;
+    *lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(tid);
+    told.notify_one();
+}
+
+fn new_vfork_child(thread: &mut Thread, request: &Request) -> Done {
+    thread.save_fp();
+    let vcpu = Vcpu::new(thread.vcpu.env, child_state(thread, request), thread.vcpu.policy());
+    let mut child = Thread::new(thread.process, vcpu);
+    child.mask = thread.mask;
+    child.alt_stack = thread.alt_stack;
+    child.owns_host_thread = true;
+    let parents_port = signals::attached();
+    // Everything is blocked across the birth: a signal for the parent must not find the child's port.
+    let before = block_all();
+    let kept = libc::CLONE_PARENT as u64 | libc::CLONE_FILES as u64 | libc::CLONE_FS as u64;
+    let flags = VM | VFORK | (request.flags & kept) | request.exit_signal;
+    let result = spawn::vfork(flags, &mut || {
+        child.run();
+        sys::syscall(libc::SYS_exit, [0; 6]);
+    });
+    signals::reattach(parents_port);
+    restore_mask(before);
+    thread.load_fp();
+    if result > 0 && request.flags & PARENT_SETTID != 0 {
+        let _ = write_guest(request.parent_tid, &(result as i32).to_le_bytes());
+    }
+    drop(child);
+    Done::Value(result)
+}
+
+fn block_all() -> u64 {
+    let before = signals::mask();
+    signals::set_mask(u64::MAX);
+    before
+}
+
+fn restore_mask(mask: u64) {
+    signals::set_mask(mask);
+}
+
+fn new_process(thread: &mut Thread, request: &Request) -> Done {
+    thread.save_fp();
+    let cache = thread.vcpu.cache();
+    crate::exec::tier::stop_background();
+    let before = block_all();
+    let rules = thread.process.rules.clone();
+    let guard = rules.as_ref().map(|rules| rules.before_fork());
+    let simple = request.flags & !(SETTLS | PARENT_SETTID | CHILD_SETTID | CHILD_CLEARTID | VFORK) == 0
+        && request.exit_signal == libc::SIGCHLD as u64;
+    let result = with_all_locks(thread, || {
+        cache.with_locked(|| {
+            if simple { spawn::fork() } else { spawn::raw_fork(raw_flags(request), request.pidfd) }
+        })
+    });
+    if result == 0 {
+        if let Some(guard) = guard {
+            guard.child();
+        }
+        become_child(thread, request);
+        restore_mask(before);
+        thread.sync_mask();
+        // A value, so that a rule that made the call goes on in the child too.
+        return Done::Value(0);
+    }
+    drop(guard);
+    restore_mask(before);
+    if result > 0 && request.flags & PARENT_SETTID != 0 {
+        let _ = write_guest(request.parent_tid, &(result as i32).to_le_bytes());
+    }
+    Done::Value(result)
+}
+
+/// Runs `f` while no other thread holds a lock of ours that a forked child will need. (The cache's are the
+/// innermost, and the caller's business.)
+fn with_all_locks<T>(thread: &Thread, f: impl FnOnce() -> T) -> T {
+    let _actions = thread.process.actions.lock().unwrap_or_else(PoisonError::into_inner);
+    spawn::with_locked(|| space().with_locked(|| log::with_locked(|| random::with_locked(f))))
+}
+
+/// The flags of a fork that the kernel shall see.
+fn raw_flags(request: &Request) -> u64 {
+    const OURS: u64 = SETTLS | PARENT_SETTID | CHILD_SETTID | CHILD_CLEARTID | VFORK;
+    (request.flags & !OURS) | request.exit_signal
+}
+
+/// In the forked child: one thread is left, with nothing pending.
+fn become_child(thread: &mut Thread, request: &Request) {
+    thread.vcpu.state = child_state(thread, request);
+    while thread.vcpu.port.take().is_some() {}
+    thread.deferred.clear();
+    thread.vcpu.cache().forget_other_threads(&thread.vcpu.port);
+    thread.owns_host_thread = true;
+    spawn::forget_threads();
+    thread.clear_child_tid = if request.flags & CHILD_CLEARTID != 0 { request.child_tid } else { 0 };
+    if request.flags & CHILD_SETTID != 0 {
+        let tid = thread.tid();
+        let _ = write_guest(request.child_tid, &tid.to_le_bytes());
+    }
+    thread.state_replaced();
+}

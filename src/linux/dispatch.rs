@@ -1,0 +1,159 @@
+//! From a guest's system call number to what is done about it.
+
+use super::table::{Done, How, ROWS};
+use super::thread::Thread;
+use crate::host::sys;
+use crate::mem::{Memory, space};
+use guest::GuestAddr;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// One number of the guest's table.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub name: &'static str,
+    pub how: How,
+    pub args: &'static str,
+    /// The host's number for it, if the host has the call.
+    pub host: Option<i64>,
+    known: bool,
+}
+
+/// The guest's system calls by number.
+pub struct Dispatch {
+    entries: Vec<Option<Entry>>,
+}
+
+static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
+static HOST_NUMBERS: OnceLock<HashMap<&'static str, i64>> = OnceLock::new();
+
+/// The host's number of a call.
+#[must_use]
+pub fn host_number(name: &str) -> Option<i64> {
+    let numbers = HOST_NUMBERS.get_or_init(|| {
+        crate::guests::host_syscalls().iter().map(|&(number, name)| (name, i64::from(number))).collect()
+    });
+    numbers.get(name).copied()
+}
+
+impl Dispatch {
+    /// Builds the table for a guest whose numbers are `names`.
+    #[must_use]
+    pub fn new(names: &[(u32, &'static str)]) -> Self {
+        let rows: HashMap<_, _> = ROWS.iter().map(|row| (row.name, row)).collect();
+        let size = names.iter().map(|&(number, _)| number as usize + 1).max().unwrap_or(0);
+        let mut entries = vec![None; size];
+        for &(number, name) in names {
+            let row = rows.get(name);
+            entries[number as usize] = Some(Entry {
+                name,
+                how: row.map_or(How::Refuse(libc::ENOSYS), |r| r.how),
+                args: row.map_or("xxxxxx", |r| r.args),
+                host: host_number(name),
+                known: row.is_some(),
+            });
+        }
+        Self { entries }
+    }
+
+    /// The table of the running guest.
+    pub fn get(names: impl FnOnce() -> &'static [(u32, &'static str)]) -> &'static Self {
+        DISPATCH.get_or_init(|| Self::new(names()))
+    }
+
+    /// The entry of a number. Numbers are 64-bit: those with bit 30 (x32) are not masked into a name.
+    #[must_use]
+    pub fn entry(&self, number: u64) -> Option<&Entry> {
+        self.entries.get(usize::try_from(number).ok()?)?.as_ref()
+    }
+}
+
+/// Makes the call, without rules.
+pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
+    let Some(&entry) = thread.process.dispatch.entry(number) else {
+        crate::log::once(&format!("syscall {number}"), || {
+            format!("unknown system call number {number}: ENOSYS")
+        });
+        return Done::errno(libc::ENOSYS);
+    };
+    if !entry.known {
+        crate::log::once(entry.name, || {
+            format!("system call {} ({number}) is not implemented: ENOSYS", entry.name)
+        });
+    }
+    match entry.how {
+        How::Own(handler) => handler(thread, args),
+        How::Refuse(errno) => Done::errno(errno),
+        How::Pass => pass(thread, &entry, args, Blocking::No),
+        How::Block => pass(thread, &entry, args, Blocking::Yes),
+        How::Alone => {
+            thread.process.stop_background();
+            pass(thread, &entry, args, Blocking::No)
+        }
+    }
+}
+
+/// Whether a call may block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blocking {
+    No,
+    Yes,
+}
+
+/// Hands a call to the host kernel under its name there.
+pub fn pass(thread: &Thread, entry: &Entry, args: &[u64; 6], blocking: Blocking) -> Done {
+    let Some(number) = entry.host else {
+        crate::log::once(entry.name, || format!("the host has no system call {}: ENOSYS", entry.name));
+        return Done::errno(libc::ENOSYS);
+    };
+    if let Some(errno) = refused_descriptor(entry, args) {
+        return Done::errno(errno);
+    }
+    let mut args = thread.untagged(args);
+    release_outputs(entry, &args);
+    let redirected = super::path::redirect(thread, entry.args, &mut args);
+    let result = match blocking {
+        Blocking::No => sys::syscall(number, args),
+        Blocking::Yes => sys::interruptible(number, args, &thread.vcpu.port.poll),
+    };
+    drop(redirected);
+    Done::raw(result)
+}
+
+/// A call on one of the emulator's own descriptors is a call on a closed one.
+fn refused_descriptor(entry: &Entry, args: &[u64; 6]) -> Option<i32> {
+    let ours = entry
+        .args
+        .bytes()
+        .zip(args)
+        .any(|(letter, &arg)| matches!(letter, b'f' | b'D') && crate::host::files::is_ours(arg as i32));
+    ours.then_some(libc::EBADF)
+}
+
+/// Before the kernel writes guest memory, translations of those pages go.
+fn release_outputs(entry: &Entry, args: &[u64; 6]) {
+    for (index, letter) in entry.args.bytes().enumerate().take(6) {
+        let len = args.get(index + 1).copied().unwrap_or(0);
+        match letter {
+            b'w' => space().before_kernel_write(args[index], len),
+            b'V' => release_iovec(args[index], len),
+            b'p' => space().before_kernel_write(args[index], 256),
+            _ => {}
+        }
+    }
+}
+
+/// Releases what an iovec array names.
+pub fn release_iovec(addr: u64, count: u64) {
+    if !space().has_protected_code() {
+        return;
+    }
+    for index in 0..count.min(1024) {
+        let mut pair = [0; 16];
+        if Memory.read_prefix(GuestAddr(addr + 16 * index), &mut pair) != pair.len() {
+            return;
+        }
+        let word = |at: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| pair[at + i]));
+        space().before_kernel_write(word(0), word(8));
+    }
+}

@@ -1,0 +1,359 @@
+//! `execve(2)`: the new program runs under the emulator too, without binfmt_misc and without root.
+//!
+//! The process executes the emulator again, through a descriptor held since the start (so it works in a
+//! chroot), with the guest's own arguments and environment. What the emulator must know travels in a memory file on the
+//! next descriptor: the new image finds both through AT_EXECFN, which execveat(2) sets to `/dev/fd/N`.
+
+use super::table::Done;
+use super::thread::Thread;
+use super::{path, read_path, read_string, read_word};
+use crate::host::files::{self, OwnedFile};
+use crate::host::sys;
+use crate::loader::{self, LoadError};
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+
+/// The kernel's own limit on nested script interpreters.
+const MAX_SCRIPTS: usize = 4;
+/// The kernel reads this much of a file to tell what it is.
+const HEAD: usize = 256;
+/// What one argument may have (`MAX_ARG_STRLEN`).
+const MAX_STRING: usize = 128 * 1024;
+
+/// A program to run, with scripts resolved to their interpreters.
+#[derive(Debug)]
+pub struct Target {
+    /// The ELF file.
+    pub path: String,
+    pub file: OwnedFile,
+    pub argv: Vec<CString>,
+    /// AT_EXECFN: the name as first given.
+    pub name: CString,
+}
+
+/// Finds what `path` really runs: `#!` lines are followed (execve(2), "Interpreter scripts").
+pub fn resolve(sysroot: Option<&str>, path: &[u8], argv: Vec<CString>) -> Result<Target, LoadError> {
+    let shown = String::from_utf8_lossy(path).into_owned();
+    let name =
+        CString::new(path).map_err(|_| LoadError::Open { path: shown.clone(), errno: libc::ENOENT })?;
+    let mut current = path.to_vec();
+    let mut argv = argv;
+    for _ in 0..=MAX_SCRIPTS {
+        let shown = String::from_utf8_lossy(&current).into_owned();
+        let host =
+            path::resolve(sysroot, &current).map_or(shown.clone(), |c| c.to_string_lossy().into_owned());
+        let file = open_executable(&shown, &host)?;
+        let mut head = [0; HEAD];
+        let got = file.read_at(0, &mut head);
+        let Some((interpreter, argument)) = script_line(&head[..got]) else {
+            return Ok(Target { path: shown, file, argv, name });
+        };
+        let mut next = vec![interpreter.clone()];
+        next.extend(argument);
+        next.push(CString::new(current).map_err(|_| LoadError::NotElf { path: shown.clone() })?);
+        next.extend(argv.into_iter().skip(1));
+        (current, argv) = (interpreter.into_bytes(), next);
+    }
+    Err(LoadError::ScriptLoop { path: shown })
+}
+
+/// Opens a file that is to be run, with the kernel's checks.
+fn open_executable(shown: &str, host: &str) -> Result<OwnedFile, LoadError> {
+    let file = OwnedFile::open(host);
+    let executable = {
+        let path = CString::new(host).unwrap_or_default();
+        sys::syscall(
+            libc::SYS_faccessat2,
+            [libc::AT_FDCWD as u64, path.as_ptr() as u64, libc::X_OK as u64, libc::AT_EACCESS as u64, 0, 0],
+        )
+    };
+    let file = file.map_err(|errno| LoadError::Open { path: shown.to_owned(), errno })?;
+    match file.mode() & libc::S_IFMT {
+        libc::S_IFREG => {}
+        libc::S_IFDIR => return Err(LoadError::Directory { path: shown.to_owned() }),
+        _ => return Err(LoadError::NotExecutable { path: shown.to_owned() }),
+    }
+    if executable < 0 {
+        return Err(LoadError::NotExecutable { path: shown.to_owned() });
+    }
+    Ok(file)
+}
+
+/// The interpreter and its one argument, if the file starts with `#!`.
+fn script_line(head: &[u8]) -> Option<(CString, Option<CString>)> {
+    let line = head.strip_prefix(b"#!")?;
+    let line = line.split(|&b| b == b'\n').next()?;
+    let text: &[u8] = line.trim_ascii();
+    let cut = text.iter().position(|&b| b == b' ' || b == b'\t').unwrap_or(text.len());
+    let interpreter = CString::new(&text[..cut]).ok().filter(|i| !i.is_empty())?;
+    let rest = text[cut..].trim_ascii();
+    let argument = if rest.is_empty() { None } else { Some(CString::new(rest).ok()?) };
+    Some((interpreter, argument))
+}
+
+pub fn execve(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let path = match read_path(args[0]) {
+        Ok(path) => path,
+        Err(errno) => return Done::errno(errno),
+    };
+    execute(thread, &path, args[1], args[2])
+}
+
+pub fn execveat(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let path = match read_path(args[1]) {
+        Ok(path) => path,
+        Err(errno) => return Done::errno(errno),
+    };
+    match path_at(args[0] as i32, path, args[4] as i32) {
+        Ok(path) => execute(thread, &path, args[2], args[3]),
+        Err(errno) => Done::errno(errno),
+    }
+}
+
+/// The path that execveat means by a directory, a path and flags.
+fn path_at(dir: i32, path: Vec<u8>, flags: i32) -> Result<Vec<u8>, i32> {
+    if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW) != 0 {
+        return Err(libc::EINVAL);
+    }
+    if path.is_empty() && flags & libc::AT_EMPTY_PATH == 0 {
+        return Err(libc::ENOENT);
+    }
+    let absolute = path.first() == Some(&b'/');
+    let full = match dir {
+        _ if absolute => path,
+        libc::AT_FDCWD => path,
+        _ if !is_open(dir) => return Err(libc::EBADF),
+        _ if path.is_empty() => file_of(dir),
+        _ => [format!("/proc/self/fd/{dir}/").into_bytes(), path].concat(),
+    };
+    let link = || std::fs::symlink_metadata(OsStr::from_bytes(&full)).is_ok_and(|m| m.is_symlink());
+    if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && flags & libc::AT_EMPTY_PATH == 0 && link() {
+        return Err(libc::ELOOP);
+    }
+    Ok(full)
+}
+
+/// Whether the guest has this descriptor.
+fn is_open(fd: i32) -> bool {
+    !files::is_ours(fd) && sys::syscall(libc::SYS_fcntl, [fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0]) >= 0
+}
+
+/// A path of the open file that still means it after the descriptor was closed by execve, where there is one.
+fn file_of(fd: i32) -> Vec<u8> {
+    let link = format!("/proc/self/fd/{fd}");
+    let same = |path: &std::path::Path| {
+        let identity = |m: std::fs::Metadata| (m.dev(), m.ino());
+        std::fs::metadata(path).ok().map(identity) == std::fs::metadata(&link).ok().map(identity)
+    };
+    match std::fs::read_link(&link) {
+        Ok(path) if same(&path) => path.into_os_string().into_vec(),
+        _ => link.into_bytes(),
+    }
+}
+
+fn execute(thread: &mut Thread, path: &[u8], argv: u64, envp: u64) -> Done {
+    let (argv, envp) = match (read_strings(argv), read_strings(envp)) {
+        (Ok(argv), Ok(envp)) => (argv, envp),
+        (Err(errno), _) | (_, Err(errno)) => return Done::errno(errno),
+    };
+    if path.is_empty() {
+        return Done::errno(libc::ENOENT);
+    }
+    let process = thread.process;
+    let arch = thread.vcpu.env.arch;
+    let sysroot = process.options.sysroot.as_deref();
+    let path = if super::procfs::is_own_exe(path) { process.exe.as_bytes() } else { path };
+    // Everything that can fail is tried here, where the old program can still be told.
+    let target = match resolve(sysroot, path, argv) {
+        Ok(target) => target,
+        Err(error) => return Done::errno(error.errno()),
+    };
+    let mut header = [0; 20];
+    let got = target.file.read_at(0, &mut header);
+    let machine = u16::from_le_bytes([header[18], header[19]]);
+    let foreign = got == 20 && machine != arch.elf_machine() && crate::guests::by_machine(machine).is_some();
+    if !foreign {
+        let resolve = |p: &str| sysroot_path(sysroot, p);
+        let path = target.path.clone();
+        let duplicate = OwnedFile::open(&format!("/proc/self/fd/{}", target.file.raw()));
+        let Ok(duplicate) = duplicate else { return Done::errno(libc::ENOEXEC) };
+        if let Err(error) = loader::image::prepare(arch, &path, duplicate, &resolve) {
+            return Done::errno(error.errno());
+        }
+    }
+    let sibling = foreign.then(|| crate::guests::by_machine(machine)).flatten();
+    let result = replace(thread, &target, &envp, sibling);
+    Done::Value(result)
+}
+
+/// Where a path of the guest is on the host.
+#[must_use]
+pub fn sysroot_path(sysroot: Option<&str>, path: &str) -> String {
+    path::resolve(sysroot, path.as_bytes())
+        .map_or_else(|| path.to_owned(), |c| c.to_string_lossy().into_owned())
+}
+
+/// Executes the emulator with the target. Comes back only with an error.
+fn replace(
+    thread: &mut Thread,
+    target: &Target,
+    envp: &[CString],
+    sibling: Option<&'static dyn guest::arch::GuestArch>,
+) -> i64 {
+    if let Some(rules) = &mut thread.rules {
+        rules.flush_at_exit();
+    }
+    crate::host::startup::flush_stdio();
+    let handoff = Handoff {
+        own_args: thread.process.options.own_args.clone(),
+        path: target.path.clone(),
+        name: target.name.to_string_lossy().into_owned(),
+        descriptors: crate::host::startup::inherited_descriptors(),
+    };
+    let emulator = match sibling {
+        Some(arch) => crate::host::startup::sibling_executable(arch.name()),
+        None => crate::host::startup::executable(),
+    };
+    let Ok(emulator) = emulator else { return -i64::from(libc::ENOEXEC) };
+    let result = exec_with(emulator, &handoff, &target.argv, envp);
+    -i64::from(result)
+}
+
+/// What one image of the emulator tells the next.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Handoff {
+    /// The emulator's own arguments.
+    pub own_args: Vec<String>,
+    /// The program file.
+    pub path: String,
+    /// The program's name as it was given (AT_EXECFN).
+    pub name: String,
+    /// Descriptors that stay open for the emulator: (what for, number).
+    pub descriptors: Vec<(String, i32)>,
+}
+
+const MAGIC: &str = "qemu-lua handoff 1";
+
+impl Handoff {
+    fn encode(&self) -> Vec<u8> {
+        let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
+        let mut fields = vec![MAGIC.to_owned(), pid.to_string(), self.path.clone(), self.name.clone()];
+        fields.push(self.descriptors.len().to_string());
+        for (what, fd) in &self.descriptors {
+            fields.extend([what.clone(), fd.to_string()]);
+        }
+        fields.extend(self.own_args.iter().cloned());
+        fields.join("\0").into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let mut fields = text.split('\0').map(str::to_owned);
+        if fields.next()? != MAGIC || fields.next()? != sys::syscall(libc::SYS_getpid, [0; 6]).to_string() {
+            return None;
+        }
+        let (path, name) = (fields.next()?, fields.next()?);
+        let count: usize = fields.next()?.parse().ok()?;
+        let mut descriptors = Vec::new();
+        for _ in 0..count {
+            descriptors.push((fields.next()?, fields.next()?.parse().ok()?));
+        }
+        Some(Self { own_args: fields.collect(), path, name, descriptors })
+    }
+
+    /// The handoff of the image before this one, if it was that which executed us.
+    #[must_use]
+    pub fn receive() -> Option<Self> {
+        let name = crate::host::startup::execfn()?;
+        let executable: i32 = name.strip_prefix("/dev/fd/")?.parse().ok()?;
+        let handoff = OwnedFile::from_raw(executable + 1);
+        let mut bytes = vec![0; 1 << 20];
+        let got = handoff.read_at(0, &mut bytes);
+        let decoded = Self::decode(&bytes[..got]);
+        if decoded.is_none() {
+            // Not ours: leave the descriptor alone.
+            let _ = handoff.into_raw();
+            return None;
+        }
+        crate::host::startup::adopt_executable(executable);
+        decoded
+    }
+}
+
+fn exec_with(emulator: i32, handoff: &Handoff, argv: &[CString], envp: &[CString]) -> i32 {
+    let Ok((executable, memory)) = place_descriptors(emulator, &handoff.encode()) else {
+        return libc::EMFILE;
+    };
+    for (_, fd) in &handoff.descriptors {
+        set_cloexec(*fd, false);
+    }
+    let pointers =
+        |strings: &[CString]| -> Vec<u64> { strings.iter().map(|s| s.as_ptr() as u64).chain([0]).collect() };
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    let args = [
+        executable as u64,
+        c"".as_ptr() as u64,
+        argv.as_ptr() as u64,
+        envp.as_ptr() as u64,
+        libc::AT_EMPTY_PATH as u64,
+        0,
+    ];
+    let result = sys::syscall(libc::SYS_execveat, args);
+    for fd in [executable, memory] {
+        sys::syscall(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0]);
+    }
+    for (_, fd) in &handoff.descriptors {
+        set_cloexec(*fd, true);
+    }
+    -result as i32
+}
+
+fn set_cloexec(fd: i32, on: bool) {
+    sys::syscall(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, u64::from(on), 0, 0, 0]);
+}
+
+/// The emulator's file and the handoff on two adjacent descriptors that survive execve.
+fn place_descriptors(emulator: i32, content: &[u8]) -> Result<(i32, i32), i32> {
+    let memory =
+        sys::check(sys::syscall(libc::SYS_memfd_create, [c"handoff".as_ptr() as u64, 1, 0, 0, 0, 0]))?;
+    let memory = OwnedFile::from_raw(memory as i32);
+    sys::check(sys::syscall(
+        libc::SYS_write,
+        [memory.raw() as u64, content.as_ptr() as u64, content.len() as u64, 0, 0, 0],
+    ))?;
+    let duplicate = |fd: i32, least: i32| {
+        sys::check(sys::syscall(libc::SYS_fcntl, [fd as u64, libc::F_DUPFD as u64, least as u64, 0, 0, 0]))
+    };
+    let mut least = files::high_base();
+    for _ in 0..16 {
+        let executable = duplicate(emulator, least)? as i32;
+        let next = duplicate(memory.raw(), executable + 1)? as i32;
+        if next == executable + 1 {
+            return Ok((executable, next));
+        }
+        for fd in [executable, next] {
+            sys::syscall(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0]);
+        }
+        least = next;
+    }
+    Err(libc::EMFILE)
+}
+
+/// A null-terminated array of strings; a null pointer counts as an empty array, as the kernel has it.
+fn read_strings(array: u64) -> Result<Vec<CString>, i32> {
+    const MAX_STRINGS: u64 = 1 << 20;
+    let mut out = Vec::new();
+    if array == 0 {
+        return Ok(out);
+    }
+    for index in 0..MAX_STRINGS {
+        let pointer = read_word(array + 8 * index)?;
+        if pointer == 0 {
+            return Ok(out);
+        }
+        let string = read_string(pointer, MAX_STRING)?.ok_or(libc::E2BIG)?;
+        out.push(CString::new(string).map_err(|_| libc::EINVAL)?);
+    }
+    Err(libc::E2BIG)
+}

@@ -1,0 +1,287 @@
+//! Files: where flags or structures differ from the host's, and where our own descriptors must not show.
+
+use super::table::Done;
+use super::thread::Thread;
+use super::{path, procfs, read_guest, read_path, write_guest};
+use crate::host::{files, sys};
+use guest::linux::{OpenFlags, StatLayout};
+
+/// The host's own values (arch/x86/include/uapi/asm/fcntl.h is asm-generic's).
+const HOST: OpenFlags =
+    OpenFlags { direct: 0o40000, largefile: 0o100_000, directory: 0o200_000, nofollow: 0o400_000 };
+
+fn translate(flags: u64, from: &OpenFlags, to: &OpenFlags) -> u64 {
+    let pairs = [
+        (from.direct, to.direct),
+        (from.largefile, to.largefile),
+        (from.directory, to.directory),
+        (from.nofollow, to.nofollow),
+    ];
+    let all = pairs.iter().fold(0, |mask, &(bit, _)| mask | u64::from(bit));
+    pairs
+        .iter()
+        .filter(|&&(bit, _)| flags & u64::from(bit) != 0)
+        .fold(flags & !all, |out, &(_, bit)| out | u64::from(bit))
+}
+
+/// Guest open flags as the host has them.
+fn to_host(thread: &Thread, flags: u64) -> u64 {
+    translate(flags, &thread.vcpu.env.arch.linux().layout().open_flags, &HOST)
+}
+
+pub fn open(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    open_at(thread, libc::AT_FDCWD as u64, args[0], args[1], args[2])
+}
+
+pub fn creat(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let flags = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64;
+    open_at(thread, libc::AT_FDCWD as u64, args[0], flags, args[1])
+}
+
+pub fn openat(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    open_at(thread, args[0], args[1], args[2], args[3])
+}
+
+fn open_at(thread: &Thread, dir: u64, path_addr: u64, flags: u64, mode: u64) -> Done {
+    if files::is_ours(dir as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    let flags = to_host(thread, flags);
+    let mut pointer = path_addr;
+    let redirected = match read_path(path_addr) {
+        Ok(text) => {
+            if let Some(made) = procfs::open(thread, dir as i32, &text, flags) {
+                return made.into();
+            }
+            path::resolve(thread.process.options.sysroot.as_deref(), &text)
+        }
+        // The kernel reports it, in its own order of checks.
+        Err(_) => None,
+    };
+    if let Some(host) = &redirected {
+        pointer = host.as_ptr() as u64;
+    }
+    let args = [dir, pointer, flags, mode, 0, 0];
+    Done::raw(sys::interruptible(libc::SYS_openat, args, &thread.vcpu.port.poll))
+}
+
+/// `struct open_how` starts with the flags.
+pub fn openat2(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    let how = match (args[3], read_guest::<24>(args[2])) {
+        (24, Ok(how)) => how,
+        // Other sizes: the kernel judges them; flags that differ are rare enough there.
+        (24, Err(errno)) => return Done::errno(errno),
+        _ => return Done::raw(sys::syscall(libc::SYS_openat2, *args)),
+    };
+    let mut host = how;
+    let mut flags = [0; 8];
+    flags.copy_from_slice(&how[..8]);
+    host[..8].copy_from_slice(&to_host(thread, u64::from_le_bytes(flags)).to_le_bytes());
+    let args = [args[0], args[1], host.as_ptr() as u64, 24, 0, 0];
+    Done::raw(sys::interruptible(libc::SYS_openat2, args, &thread.vcpu.port.poll))
+}
+
+pub fn open_by_handle_at(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let args = [args[0], args[1], to_host(thread, args[2]), 0, 0, 0];
+    Done::raw(sys::syscall(libc::SYS_open_by_handle_at, args))
+}
+
+pub fn mq_open(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let args = [args[0], to_host(thread, args[1]), args[2], args[3], 0, 0];
+    Done::raw(sys::syscall(libc::SYS_mq_open, args))
+}
+
+pub fn pipe2(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    Done::raw(sys::syscall(libc::SYS_pipe2, [args[0], to_host(thread, args[1]), 0, 0, 0, 0]))
+}
+
+pub fn close(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    Done::raw(sys::interruptible(libc::SYS_close, *args, &thread.vcpu.port.poll))
+}
+
+/// Closes what lies between our own descriptors.
+pub fn close_range(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let (first, last, flags) = (args[0] as u32, args[1] as u32, args[2]);
+    if first > last {
+        return Done::errno(libc::EINVAL);
+    }
+    let mut ours: Vec<u32> =
+        files::ours().into_iter().map(|fd| fd as u32).filter(|fd| (first..=last).contains(fd)).collect();
+    ours.sort_unstable();
+    let mut from = first;
+    for fd in ours {
+        if from < fd {
+            let result =
+                sys::syscall(libc::SYS_close_range, [u64::from(from), u64::from(fd - 1), flags, 0, 0, 0]);
+            if result < 0 {
+                return Done::Value(result);
+            }
+        }
+        from = fd + 1;
+    }
+    if from > last {
+        return Done::Value(0);
+    }
+    Done::raw(sys::syscall(libc::SYS_close_range, [u64::from(from), u64::from(last), flags, 0, 0, 0]))
+}
+
+pub fn dup(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    Done::raw(sys::syscall(libc::SYS_dup, *args))
+}
+
+pub fn dup2(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if args[0] == args[1] {
+        let exists = !files::is_ours(args[0] as i32)
+            && sys::syscall(libc::SYS_fcntl, [args[0], libc::F_GETFD as u64, 0, 0, 0, 0]) >= 0;
+        return if exists { Done::Value(args[1] as i32 as i64) } else { Done::errno(libc::EBADF) };
+    }
+    dup3(thread, &[args[0], args[1], 0, 0, 0, 0])
+}
+
+pub fn dup3(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) || files::is_ours(args[1] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    Done::raw(sys::syscall(libc::SYS_dup3, [args[0], args[1], to_host(thread, args[2]), 0, 0, 0]))
+}
+
+pub fn fcntl(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    let mut args = *args;
+    if args[1] as i32 == libc::F_SETFL {
+        args[2] = to_host(thread, args[2]);
+    }
+    let result = sys::interruptible(libc::SYS_fcntl, args, &thread.vcpu.port.poll);
+    if args[1] as i32 == libc::F_GETFL && result >= 0 {
+        let guest = thread.vcpu.env.arch.linux().layout().open_flags;
+        return Done::Value(translate(result as u64, &HOST, &guest) as i64);
+    }
+    Done::raw(result)
+}
+
+/// ioctl numbers and structures are the same on the architectures that we run.
+pub fn ioctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    Done::raw(sys::interruptible(libc::SYS_ioctl, *args, &thread.vcpu.port.poll))
+}
+
+pub fn stat(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    stat_at(thread, libc::AT_FDCWD as u64, args[0], args[1], 0)
+}
+
+pub fn lstat(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    stat_at(thread, libc::AT_FDCWD as u64, args[0], args[1], libc::AT_SYMLINK_NOFOLLOW as u64)
+}
+
+pub fn newfstatat(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    stat_at(thread, args[0], args[1], args[2], args[3])
+}
+
+fn stat_at(thread: &Thread, dir: u64, path_addr: u64, out: u64, flags: u64) -> Done {
+    let mut args = [dir, path_addr, 0, flags, 0, 0];
+    if files::is_ours(dir as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    let redirected = path::redirect(thread, "DP", &mut args);
+    let mut host = HostStat::default();
+    args[2] = &raw mut host as u64;
+    let result = sys::syscall(libc::SYS_newfstatat, args);
+    drop(redirected);
+    store_stat(thread, result, &host, out)
+}
+
+pub fn fstat(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    let mut host = HostStat::default();
+    let result = sys::syscall(libc::SYS_fstat, [args[0], &raw mut host as u64, 0, 0, 0, 0]);
+    store_stat(thread, result, &host, args[1])
+}
+
+/// x86-64's `struct stat`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct HostStat {
+    dev: u64,
+    ino: u64,
+    nlink: u64,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    pad: u32,
+    rdev: u64,
+    size: u64,
+    blksize: u64,
+    blocks: u64,
+    times: [u64; 6],
+    reserved: [u64; 3],
+}
+
+fn store_stat(thread: &Thread, result: i64, stat: &HostStat, out: u64) -> Done {
+    if result < 0 {
+        return Done::Value(result);
+    }
+    let bytes = match thread.vcpu.env.arch.linux().layout().stat {
+        StatLayout::X86_64 => x86_64_stat(stat),
+        StatLayout::Generic => generic_stat(stat),
+    };
+    write_guest(out, &bytes).map(|()| 0).into()
+}
+
+fn x86_64_stat(stat: &HostStat) -> Vec<u8> {
+    let mut out = words(&[stat.dev, stat.ino, stat.nlink]);
+    for word in [stat.mode, stat.uid, stat.gid, 0] {
+        out.extend(word.to_le_bytes());
+    }
+    out.extend(words(&[stat.rdev, stat.size, stat.blksize, stat.blocks]));
+    out.extend(words(&stat.times));
+    out.extend([0; 24]);
+    out
+}
+
+/// include/uapi/asm-generic/stat.h: 128 bytes.
+fn generic_stat(stat: &HostStat) -> Vec<u8> {
+    let mut out = words(&[stat.dev, stat.ino]);
+    for word in [stat.mode, stat.nlink as u32, stat.uid, stat.gid] {
+        out.extend(word.to_le_bytes());
+    }
+    out.extend(words(&[stat.rdev, 0, stat.size]));
+    out.extend((stat.blksize as u32).to_le_bytes());
+    out.extend([0; 4]);
+    out.extend(words(&[stat.blocks]));
+    out.extend(words(&stat.times));
+    out.extend([0; 8]);
+    out
+}
+
+fn words(values: &[u64]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Directories of the sysroot stand in only for those that the host lacks: a working directory is written
+/// to, and `getcwd` shows where it really is.
+pub fn chdir(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let result = sys::syscall(libc::SYS_chdir, *args);
+    if result != -i64::from(libc::ENOENT) {
+        return Done::raw(result);
+    }
+    let mut args = *args;
+    let redirected = path::redirect(thread, "P", &mut args);
+    let result = sys::syscall(libc::SYS_chdir, args);
+    drop(redirected);
+    Done::raw(result)
+}

@@ -1,0 +1,48 @@
+//! Paths: what a sysroot (`-L`) changes about them.
+//!
+//! An absolute path that exists below the sysroot means the file there; every other path means itself.
+//! That is how a dynamic program of another architecture finds its interpreter and libraries without a
+//! chroot. Kernel file systems are never looked up there.
+
+use super::thread::Thread;
+use crate::host::sys;
+use std::ffi::CString;
+
+/// The host path for an absolute guest path.
+#[must_use]
+pub fn resolve(sysroot: Option<&str>, path: &[u8]) -> Option<CString> {
+    let sysroot = sysroot?;
+    const KERNEL: [&[u8]; 3] = [b"/proc", b"/sys", b"/dev"];
+    let below =
+        |prefix: &[u8]| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
+    if path.first() != Some(&b'/') || KERNEL.iter().any(|prefix| below(prefix)) {
+        return None;
+    }
+    let candidate = CString::new([sysroot.as_bytes(), path].concat()).ok()?;
+    exists(&candidate).then_some(candidate)
+}
+
+/// Whether there is something at the path (a dangling link counts).
+fn exists(path: &CString) -> bool {
+    let args = [libc::AT_FDCWD as u64, path.as_ptr() as u64, 0, libc::AT_SYMLINK_NOFOLLOW as u64, 0, 0];
+    sys::syscall(libc::SYS_faccessat2, args) == 0
+}
+
+/// Points the arguments that are paths (letter `P`) at their sysroot counterparts. The strings must
+/// outlive the call.
+pub fn redirect(thread: &Thread, letters: &str, args: &mut [u64; 6]) -> Vec<CString> {
+    let mut kept = Vec::new();
+    let Some(sysroot) = thread.process.options.sysroot.as_deref() else { return kept };
+    for (index, letter) in letters.bytes().enumerate().take(6) {
+        if letter != b'P' || args[index] == 0 {
+            continue;
+        }
+        if let Ok(path) = super::read_path(args[index])
+            && let Some(host) = resolve(Some(sysroot), &path)
+        {
+            args[index] = host.as_ptr() as u64;
+            kept.push(host);
+        }
+    }
+    kept
+}

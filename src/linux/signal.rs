@@ -1,0 +1,375 @@
+//! Guest signals: actions, masks, and delivery into guest handlers (signal(7), sigaction(2)).
+
+use super::table::Done;
+use super::thread::Thread;
+use super::{read_guest, read_word, write_guest};
+use crate::host::signals::{self, Arrived, HostAction, OPEN_SIGNALS, bit};
+use crate::host::sys;
+use crate::mem::Memory;
+use guest::linux::{AltStack, SignalDelivery};
+use guest::{Fault, GuestAddr, Trap};
+use std::sync::PoisonError;
+
+pub const SIG_DFL: u64 = 0;
+pub const SIG_IGN: u64 = 1;
+const UNBLOCKABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
+const SA_RESTORER: u64 = 0x0400_0000;
+
+/// The guest's `struct sigaction`, as the kernel has it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Action {
+    pub handler: u64,
+    pub flags: u64,
+    pub restorer: u64,
+    pub mask: u64,
+}
+
+/// All actions; index 0 is signal 1.
+#[derive(Clone, Debug)]
+pub struct Actions([Action; 64]);
+
+impl Default for Actions {
+    fn default() -> Self {
+        Self([Action::default(); 64])
+    }
+}
+
+impl Actions {
+    /// The actions that a process starts with: what the host ignores stays ignored.
+    #[must_use]
+    pub fn inherited() -> Self {
+        let mut actions = Self::default();
+        for signal in 1..=64 {
+            if signals::current_action(signal).is_ok_and(|a| a.handler == SIG_IGN) {
+                actions.0[signal as usize - 1].handler = SIG_IGN;
+            }
+        }
+        actions
+    }
+
+    #[must_use]
+    pub fn get(&self, signal: i32) -> Action {
+        self.0[signal as usize - 1]
+    }
+
+    pub fn set(&mut self, signal: i32, action: Action) {
+        self.0[signal as usize - 1] = action;
+    }
+
+    /// Signals whose action satisfies the test, as a mask.
+    #[must_use]
+    pub fn matching(&self, test: impl Fn(&Action) -> bool) -> u64 {
+        (1..=64).filter(|&s| test(&self.0[s as usize - 1])).map(bit).fold(0, |a, b| a | b)
+    }
+}
+
+/// A signal on its way to the guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    pub signal: i32,
+    pub info: [u8; 128],
+}
+
+impl From<Arrived> for Pending {
+    fn from(arrived: Arrived) -> Self {
+        Self { signal: arrived.signal, info: arrived.info }
+    }
+}
+
+impl Pending {
+    /// A signal that the thread raised itself.
+    #[must_use]
+    pub fn synchronous(signal: i32, code: i32, addr: u64) -> Self {
+        let mut info = [0; 128];
+        info[..4].copy_from_slice(&signal.to_le_bytes());
+        info[8..12].copy_from_slice(&code.to_le_bytes());
+        info[16..24].copy_from_slice(&addr.to_le_bytes());
+        Self { signal, info }
+    }
+}
+
+fn action_of(thread: &Thread, signal: i32) -> Action {
+    thread.process.actions.lock().unwrap_or_else(PoisonError::into_inner).get(signal)
+}
+
+/// Delivers an asynchronous signal.
+pub fn deliver(thread: &mut Thread, pending: Pending) {
+    // What the host can block came because it was open then (perhaps for a sigsuspend only).
+    if OPEN_SIGNALS & thread.mask & bit(pending.signal) != 0 {
+        thread.deferred.push(pending);
+        return;
+    }
+    let action = action_of(thread, pending.signal);
+    match action.handler {
+        SIG_IGN => {}
+        SIG_DFL => default_action(pending.signal),
+        _ => enter_handler(thread, &pending, action, None, None),
+    }
+}
+
+/// Delivers deferred signals that are not blocked any more.
+pub fn deliver_deferred(thread: &mut Thread) {
+    for pending in std::mem::take(&mut thread.deferred) {
+        deliver(thread, pending);
+    }
+}
+
+/// Delivers a signal that the thread's own instruction raised: it cannot be blocked or ignored.
+pub fn force(thread: &mut Thread, pending: Pending, fault: Option<Fault>, trap: Option<Trap>) {
+    let action = action_of(thread, pending.signal);
+    let blocked = thread.mask & bit(pending.signal) != 0;
+    if blocked || matches!(action.handler, SIG_DFL | SIG_IGN) {
+        die_of(pending.signal);
+    }
+    enter_handler(thread, &pending, action, fault, trap);
+}
+
+fn enter_handler(
+    thread: &mut Thread,
+    pending: &Pending,
+    action: Action,
+    fault: Option<Fault>,
+    trap: Option<Trap>,
+) {
+    let arch = thread.vcpu.env.arch;
+    let sp = arch.stack_pointer(&thread.vcpu.state);
+    let on_alt = is_on(&thread.alt_stack, sp.raw());
+    let wants_alt =
+        action.flags & libc::SA_ONSTACK as u64 != 0 && thread.alt_stack.flags & libc::SS_DISABLE as u32 == 0;
+    let stack_top = match wants_alt && !on_alt {
+        true => GuestAddr(thread.alt_stack.sp.wrapping_add(thread.alt_stack.size)),
+        false => sp,
+    };
+    let mut shown = thread.alt_stack;
+    if on_alt {
+        shown.flags |= libc::SS_ONSTACK as u32;
+    }
+    let delivery = SignalDelivery {
+        signal: pending.signal as u32,
+        info: pending.info,
+        handler: GuestAddr(action.handler),
+        restorer: (action.flags & SA_RESTORER != 0).then_some(GuestAddr(action.restorer)),
+        trampoline: thread.process.vdso.sigreturn,
+        sa_flags: action.flags,
+        mask: thread.mask,
+        alt_stack: shown,
+        stack_top,
+        fault,
+        trap,
+    };
+    thread.save_fp();
+    if arch.linux().push_signal_frame(&mut thread.vcpu.state, &Memory, &delivery).is_err() {
+        // No room for the frame: SIGSEGV, which kills if it is what could not be delivered.
+        if pending.signal == libc::SIGSEGV {
+            die_of(libc::SIGSEGV);
+        }
+        let unmapped = Pending::synchronous(libc::SIGSEGV, libc::SI_KERNEL, 0);
+        return force(thread, unmapped, None, None);
+    }
+    thread.state_replaced();
+    thread.mask |= action.mask & !UNBLOCKABLE;
+    if action.flags & libc::SA_NODEFER as u64 == 0 {
+        thread.mask |= bit(pending.signal);
+    }
+    if action.flags & libc::SA_RESETHAND as u32 as u64 != 0 {
+        set_action(thread, pending.signal, Action::default());
+    }
+}
+
+/// Whether `sp` is on the alternate stack.
+fn is_on(stack: &AltStack, sp: u64) -> bool {
+    stack.flags & libc::SS_DISABLE as u32 == 0 && sp > stack.sp && sp - stack.sp <= stack.size
+}
+
+/// What the kernel does by default with a signal that came to us.
+fn default_action(signal: i32) {
+    match signal {
+        libc::SIGCHLD | libc::SIGURG | libc::SIGWINCH | libc::SIGCONT => {}
+        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => {
+            let pid = sys::syscall(libc::SYS_getpid, [0; 6]) as u64;
+            sys::syscall(libc::SYS_kill, [pid, libc::SIGSTOP as u64, 0, 0, 0, 0]);
+        }
+        _ => die_of(signal),
+    }
+}
+
+/// Ends the process by the signal, as the kernel would: same wait status, core dump included.
+pub fn die_of(signal: i32) -> ! {
+    super::process::before_exit();
+    let _ = signals::set_action(signal, HostAction::Default);
+    let open = !bit(signal);
+    sys::syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, &raw const open as u64, 0, 8, 0, 0]);
+    let pid = sys::syscall(libc::SYS_getpid, [0; 6]) as u64;
+    let tid = sys::syscall(libc::SYS_gettid, [0; 6]) as u64;
+    sys::syscall(libc::SYS_tgkill, [pid, tid, signal as u64, 0, 0, 0]);
+    loop {
+        // Only if the signal were somehow not fatal.
+        sys::syscall(libc::SYS_exit_group, [128 + signal as u64, 0, 0, 0, 0, 0]);
+    }
+}
+
+/// Sets the guest's action and the host's that goes with it.
+fn set_action(thread: &Thread, signal: i32, action: Action) {
+    let mut actions = thread.process.actions.lock().unwrap_or_else(PoisonError::into_inner);
+    actions.set(signal, action);
+    // The kernel accepts every valid signal; those it does not were refused before.
+    let _ = signals::set_action(signal, host_action(signal, &action));
+}
+
+fn host_action(signal: i32, action: &Action) -> HostAction {
+    const KEPT: u64 = (libc::SA_RESTART | libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT) as u64;
+    let ours = OPEN_SIGNALS & bit(signal) != 0;
+    match action.handler {
+        SIG_DFL if !ours => HostAction::Default,
+        SIG_IGN if !ours => HostAction::Ignore,
+        _ => HostAction::Queue { flags: action.flags & KEPT },
+    }
+}
+
+pub fn rt_sigaction(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    set_and_get_action(thread, args).into()
+}
+
+fn set_and_get_action(thread: &Thread, &[signal, new, old, size, ..]: &[u64; 6]) -> Result<u64, i32> {
+    let number = signal as i32;
+    if size != 8 {
+        return Err(libc::EINVAL);
+    }
+    let wanted = if new == 0 { None } else { Some(read_action(new)?) };
+    if !(1..=64).contains(&number) || (wanted.is_some() && UNBLOCKABLE & bit(number) != 0) {
+        return Err(libc::EINVAL);
+    }
+    let before = action_of(thread, number);
+    if let Some(mut action) = wanted {
+        action.mask &= !UNBLOCKABLE;
+        set_action(thread, number, action);
+    }
+    if old != 0 {
+        let words = [before.handler, before.flags, before.restorer, before.mask];
+        let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+        write_guest(old, &bytes)?;
+    }
+    Ok(0)
+}
+
+fn read_action(addr: u64) -> Result<Action, i32> {
+    let bytes = read_guest::<32>(addr)?;
+    let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|b| bytes[8 * i + b]));
+    Ok(Action { handler: word(0), flags: word(1), restorer: word(2), mask: word(3) })
+}
+
+pub fn rt_sigprocmask(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    change_mask(thread, args).into()
+}
+
+fn change_mask(thread: &mut Thread, &[how, set, old, size, ..]: &[u64; 6]) -> Result<u64, i32> {
+    if size != 8 {
+        return Err(libc::EINVAL);
+    }
+    let before = thread.mask;
+    if set != 0 {
+        let set = read_word(set)? & !UNBLOCKABLE;
+        let after = match how as i32 {
+            libc::SIG_BLOCK => before | set,
+            libc::SIG_UNBLOCK => before & !set,
+            libc::SIG_SETMASK => set,
+            _ => return Err(libc::EINVAL),
+        };
+        set_guest_mask(thread, after);
+    }
+    if old != 0 {
+        write_guest(old, &before.to_le_bytes())?;
+    }
+    Ok(0)
+}
+
+fn set_guest_mask(thread: &mut Thread, mask: u64) {
+    thread.mask = mask & !UNBLOCKABLE;
+    if !thread.deferred.is_empty() {
+        thread.vcpu.port.request(signals::poll::RECHECK);
+    }
+    thread.sync_mask();
+}
+
+pub fn rt_sigreturn(thread: &mut Thread, _args: &[u64; 6]) -> Done {
+    let linux = thread.vcpu.env.arch.linux();
+    match linux.pop_signal_frame(&mut thread.vcpu.state, &Memory) {
+        Ok(frame) => {
+            thread.state_replaced();
+            thread.alt_stack =
+                AltStack { flags: frame.alt_stack.flags & !(libc::SS_ONSTACK as u32), ..frame.alt_stack };
+            set_guest_mask(thread, frame.mask);
+        }
+        Err(_) => force(thread, Pending::synchronous(libc::SIGSEGV, libc::SI_KERNEL, 0), None, None),
+    }
+    Done::Replaced
+}
+
+pub fn rt_sigsuspend(thread: &mut Thread, &[set, size, ..]: &[u64; 6]) -> Done {
+    if size != 8 {
+        return Done::errno(libc::EINVAL);
+    }
+    match host_mask(set) {
+        Ok(Some(mask)) => {
+            let args = [&raw const mask as u64, 8, 0, 0, 0, 0];
+            Done::raw(sys::interruptible(libc::SYS_rt_sigsuspend, args, &thread.vcpu.port.poll))
+        }
+        Ok(None) => Done::errno(libc::EFAULT),
+        Err(errno) => Done::errno(errno),
+    }
+}
+
+/// A guest sigset as the host may have it: without the signals that must stay open.
+pub fn host_mask(addr: u64) -> Result<Option<u64>, i32> {
+    if addr == 0 { Ok(None) } else { Ok(Some(read_word(addr)? & !OPEN_SIGNALS)) }
+}
+
+pub fn rt_sigpending(thread: &mut Thread, &[set, size, ..]: &[u64; 6]) -> Done {
+    let mut pending = 0u64;
+    let result = sys::syscall(libc::SYS_rt_sigpending, [&raw mut pending as u64, 8, 0, 0, 0, 0]);
+    if size > 8 || result < 0 {
+        return Done::errno(libc::EINVAL);
+    }
+    pending |= thread.deferred.iter().map(|p| bit(p.signal)).fold(0, |a, b| a | b);
+    write_guest(set, &pending.to_le_bytes()[..size as usize]).map(|()| 0).into()
+}
+
+pub fn sigaltstack(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    change_alt_stack(thread, args).into()
+}
+
+fn change_alt_stack(thread: &mut Thread, &[new, old, ..]: &[u64; 6]) -> Result<u64, i32> {
+    const SS_AUTODISARM: u32 = 1 << 31;
+    let sp = thread.vcpu.env.arch.stack_pointer(&thread.vcpu.state).raw();
+    let now = thread.alt_stack;
+    let active = is_on(&now, sp);
+    let mut shown = now;
+    if active {
+        shown.flags |= libc::SS_ONSTACK as u32;
+    }
+    if new != 0 {
+        let bytes = read_guest::<24>(new)?;
+        let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|b| bytes[i + b]));
+        let (base, flags, size) = (word(0), word(8) as u32, word(16));
+        if active {
+            return Err(libc::EPERM);
+        }
+        let kind = flags & !SS_AUTODISARM;
+        if !matches!(kind as i32, 0 | libc::SS_DISABLE | libc::SS_ONSTACK) {
+            return Err(libc::EINVAL);
+        }
+        thread.alt_stack = match kind as i32 {
+            libc::SS_DISABLE => AltStack { sp: 0, flags, size: 0 },
+            _ if size < thread.vcpu.env.arch.linux().min_signal_stack() => return Err(libc::ENOMEM),
+            _ => AltStack { sp: base, flags: flags & SS_AUTODISARM, size },
+        };
+    }
+    if old != 0 {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&shown.sp.to_le_bytes());
+        bytes[8..12].copy_from_slice(&shown.flags.to_le_bytes());
+        bytes[16..].copy_from_slice(&shown.size.to_le_bytes());
+        write_guest(old, &bytes)?;
+    }
+    Ok(0)
+}

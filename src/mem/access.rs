@@ -1,0 +1,186 @@
+//! Guest memory accesses as the interpreter, helpers and system calls make them.
+//!
+//! A failed access to a tagged AArch64 address gets a second chance without the tag. A write into a page
+//! that is protected because code was translated from it comes back as a fault here: the run loop releases
+//! the page and repeats the instruction alone, so that code which patches its own next instruction is
+//! right. System calls and signal frames, which are no instructions, release the page themselves.
+
+use crate::host::guest_access as raw;
+use crate::mem::{release_code, untagged};
+use guest::ir::{RmwOp, Width};
+use guest::{Fault, GuestAddr, GuestMemory};
+
+/// Runs the access, again after each recovery.
+#[inline(always)]
+fn retried<T>(addr: GuestAddr, access: impl Fn(GuestAddr) -> Result<T, Fault>) -> Result<T, Fault> {
+    match access(addr) {
+        Ok(value) => Ok(value),
+        Err(fault) => retry(addr, fault, access),
+    }
+}
+
+#[cold]
+fn retry<T>(
+    addr: GuestAddr,
+    fault: Fault,
+    access: impl Fn(GuestAddr) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    untagged(addr).map_or(Err(fault), access)
+}
+
+/// Loads `w` bits, zero-extended.
+#[inline(always)]
+pub fn load(w: Width, addr: GuestAddr) -> Result<u64, Fault> {
+    match w {
+        Width::W8 => retried(addr, raw::load_u8).map(u64::from),
+        Width::W16 => retried(addr, raw::load_u16).map(u64::from),
+        Width::W32 => retried(addr, raw::load_u32).map(u64::from),
+        Width::W64 => retried(addr, raw::load_u64),
+    }
+}
+
+/// Stores the low `w` bits.
+#[inline(always)]
+pub fn store(w: Width, addr: GuestAddr, value: u64) -> Result<(), Fault> {
+    match w {
+        Width::W8 => retried(addr, |a| raw::store_u8(a, value as u8)),
+        Width::W16 => retried(addr, |a| raw::store_u16(a, value as u16)),
+        Width::W32 => retried(addr, |a| raw::store_u32(a, value as u32)),
+        Width::W64 => retried(addr, |a| raw::store_u64(a, value)),
+    }
+}
+
+#[inline(always)]
+pub fn load128(addr: GuestAddr) -> Result<u128, Fault> {
+    retried(addr, raw::load_u128)
+}
+
+#[inline(always)]
+pub fn store128(addr: GuestAddr, value: u128) -> Result<(), Fault> {
+    retried(addr, |a| raw::store_u128(a, value))
+}
+
+/// Faults as a store of `size` bytes at `addr` would: each page is touched by an atomic addition of 0.
+pub fn probe_write(addr: GuestAddr, size: u64) -> Result<(), Fault> {
+    retried(addr, |a| raw::xadd_u8(a, 0))?;
+    let last = addr.offset(size.saturating_sub(1) as i64);
+    if last.page() == addr.page() { Ok(()) } else { retried(last.page(), |a| raw::xadd_u8(a, 0)).map(drop) }
+}
+
+/// Compare and swap of `w` bits; the old value.
+pub fn cas(w: Width, addr: GuestAddr, expected: u64, new: u64) -> Result<u64, Fault> {
+    match w {
+        Width::W8 => retried(addr, |a| raw::cas_u8(a, expected as u8, new as u8)).map(u64::from),
+        Width::W16 => retried(addr, |a| raw::cas_u16(a, expected as u16, new as u16)).map(u64::from),
+        Width::W32 => retried(addr, |a| raw::cas_u32(a, expected as u32, new as u32)).map(u64::from),
+        Width::W64 => retried(addr, |a| raw::cas_u64(a, expected, new)),
+    }
+}
+
+/// 16-byte compare and swap; the address must be aligned.
+pub fn cas128(addr: GuestAddr, expected: u128, new: u128) -> Result<u128, Fault> {
+    retried(addr, |a| raw::cas_u128(a, expected, new))
+}
+
+/// Atomic read-modify-write of `w` bits; the old value.
+pub fn rmw(op: RmwOp, w: Width, addr: GuestAddr, value: u64) -> Result<u64, Fault> {
+    match op {
+        RmwOp::Xchg => xchg(w, addr, value),
+        RmwOp::Add => xadd(w, addr, value),
+        RmwOp::Sub => xadd(w, addr, value.wrapping_neg()),
+        _ => rmw_by_cas(op, w, addr, value),
+    }
+}
+
+fn xchg(w: Width, addr: GuestAddr, value: u64) -> Result<u64, Fault> {
+    match w {
+        Width::W8 => retried(addr, |a| raw::xchg_u8(a, value as u8)).map(u64::from),
+        Width::W16 => retried(addr, |a| raw::xchg_u16(a, value as u16)).map(u64::from),
+        Width::W32 => retried(addr, |a| raw::xchg_u32(a, value as u32)).map(u64::from),
+        Width::W64 => retried(addr, |a| raw::xchg_u64(a, value)),
+    }
+}
+
+fn xadd(w: Width, addr: GuestAddr, value: u64) -> Result<u64, Fault> {
+    match w {
+        Width::W8 => retried(addr, |a| raw::xadd_u8(a, value as u8)).map(u64::from),
+        Width::W16 => retried(addr, |a| raw::xadd_u16(a, value as u16)).map(u64::from),
+        Width::W32 => retried(addr, |a| raw::xadd_u32(a, value as u32)).map(u64::from),
+        Width::W64 => retried(addr, |a| raw::xadd_u64(a, value)),
+    }
+}
+
+fn rmw_by_cas(op: RmwOp, w: Width, addr: GuestAddr, value: u64) -> Result<u64, Fault> {
+    // The first access is a write, so that a read-only page faults as the atomic would.
+    let mut old = xadd(w, addr, 0)?;
+    loop {
+        let seen = cas(w, addr, old, rmw_result(op, w, old, value))?;
+        if seen == old {
+            return Ok(old);
+        }
+        old = seen;
+    }
+}
+
+/// What a read-modify-write stores.
+#[must_use]
+pub fn rmw_result(op: RmwOp, w: Width, old: u64, value: u64) -> u64 {
+    let signed = |v| w.sign_extend(v) as i64;
+    let (uo, uv) = (old & w.mask(), value & w.mask());
+    match op {
+        RmwOp::Xchg => value,
+        RmwOp::Add => old.wrapping_add(value),
+        RmwOp::Sub => old.wrapping_sub(value),
+        RmwOp::And => old & value,
+        RmwOp::Or => old | value,
+        RmwOp::Xor => old ^ value,
+        RmwOp::AndNot => old & !value,
+        RmwOp::Smin => signed(old).min(signed(value)) as u64,
+        RmwOp::Smax => signed(old).max(signed(value)) as u64,
+        RmwOp::Umin => uo.min(uv),
+        RmwOp::Umax => uo.max(uv),
+    }
+}
+
+/// The guest's memory, for helpers, signal frames and rules.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory;
+
+impl Memory {
+    /// Copies into `out`; how many bytes were readable.
+    pub fn read_prefix(self, addr: GuestAddr, out: &mut [u8]) -> usize {
+        let addr = untagged(addr).unwrap_or(addr);
+        raw::copy_in(out, addr).map_or_else(|(copied, _)| copied, |()| out.len())
+    }
+
+    /// Copies `data` to the guest; how many bytes were writable, and why not more.
+    pub fn write_prefix(self, addr: GuestAddr, data: &[u8]) -> (usize, Option<Fault>) {
+        let addr = untagged(addr).unwrap_or(addr);
+        let mut done = 0;
+        while let Err((copied, fault)) = raw::copy_out(addr.offset(done as i64), &data[done..]) {
+            done += copied;
+            if !release_code(&fault) {
+                return (done, Some(fault));
+            }
+        }
+        (data.len(), None)
+    }
+}
+
+impl GuestMemory for Memory {
+    fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
+        raw::copy_in(out, untagged(addr).unwrap_or(addr)).map_err(|(_, fault)| fault)
+    }
+
+    fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
+        match self.write_prefix(addr, data) {
+            (_, None) => Ok(()),
+            (_, Some(fault)) => Err(fault),
+        }
+    }
+}
+
+/// Writes as an instruction does: a page with translations faults.
+pub fn write_unreleased(addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
+    raw::copy_out(untagged(addr).unwrap_or(addr), data).map_err(|(_, fault)| fault)
+}

@@ -1,0 +1,52 @@
+//! The guest's address space.
+//!
+//! Guest addresses are host addresses. The kernel keeps the memory; what is kept here is what the kernel
+//! cannot tell: which pages are the guest's, which of them it may execute (guest code is never
+//! host-executable), and from which of them code has been translated.
+
+pub mod access;
+mod code_pages;
+mod gap;
+mod mapping;
+mod space;
+
+pub use access::Memory;
+pub use code_pages::{CodeInvalidation, Invalidated};
+pub use mapping::{Backing, Mapping, Prot};
+pub use space::{GUEST_TOP, MapRequest, Space, space};
+
+use guest::{Access, Fault, FaultKind, GuestAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static TOP_BYTE_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Makes accesses ignore the top address byte (AArch64's TBI).
+pub fn ignore_top_byte() {
+    TOP_BYTE_IGNORED.store(true, Ordering::Relaxed);
+}
+
+/// Whether accesses ignore the top address byte.
+#[must_use]
+pub fn ignores_top_byte() -> bool {
+    TOP_BYTE_IGNORED.load(Ordering::Relaxed)
+}
+
+/// The address without its tag, where it has one and tags are ignored.
+#[must_use]
+pub fn untagged(addr: GuestAddr) -> Option<GuestAddr> {
+    let tagged = addr.raw() >> 56 != 0 && TOP_BYTE_IGNORED.load(Ordering::Relaxed);
+    tagged.then_some(GuestAddr(addr.raw() & (u64::MAX >> 8)))
+}
+
+/// Where `fault` is a write into a page that is protected only because code was translated from it:
+/// drops those translations, makes the page writable, and says so.
+pub fn release_code(fault: &Fault) -> bool {
+    fault.access == Access::Write && fault.kind == FaultKind::Protected && space().release_code(fault.addr, 1)
+}
+
+/// The fault of fetching an instruction byte at `addr`.
+#[must_use]
+pub fn fetch_fault(addr: GuestAddr) -> Fault {
+    let kind = if space().is_mapped(addr) { FaultKind::Protected } else { FaultKind::Unmapped };
+    Fault { addr, access: Access::Fetch, kind }
+}

@@ -1,0 +1,454 @@
+//! Mapping calls on the guest's address space, and the table that mirrors them.
+
+use super::code_pages::{CodeInvalidation, CodePages, Guard, Invalidated};
+use super::gap;
+use super::mapping::{Backing, Mapping, Prot, Table};
+use crate::host::layout::{self, EMULATOR_END, EMULATOR_START};
+use crate::host::{guest_access, sys};
+use guest::GuestAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// First address behind the guest's space: 47 bits less a page, as on x86-64.
+pub const GUEST_TOP: u64 = 0x7fff_ffff_f000;
+/// Where an unrandomised kernel starts to map downwards.
+const MMAP_TOP: u64 = 0x7fff_f7ff_f000;
+const MMAP_BOTTOM: u64 = 0x1_0000;
+const PAGE: u64 = 4096;
+
+/// The one guest address space.
+pub struct Space {
+    inner: Mutex<Inner>,
+    /// How many pages are write-protected because of translations: usually none.
+    protected: AtomicUsize,
+    invalidation: OnceLock<&'static dyn CodeInvalidation>,
+    /// First address that mappings without an address may not reach (`-R`).
+    top: AtomicU64,
+}
+
+/// The locked part.
+#[derive(Default)]
+pub struct Inner {
+    table: Table,
+    code: CodePages,
+    /// Host mappings that are in the guest's range but not the guest's (vDSO, first stack).
+    foreign: Vec<(u64, u64)>,
+    brk_start: u64,
+    brk: u64,
+}
+
+static SPACE: Space = Space {
+    inner: Mutex::new(Inner {
+        table: Table::new(),
+        code: CodePages::new(),
+        foreign: Vec::new(),
+        brk_start: 0,
+        brk: 0,
+    }),
+    protected: AtomicUsize::new(0),
+    invalidation: OnceLock::new(),
+    top: AtomicU64::new(MMAP_TOP),
+};
+
+/// The guest's address space.
+pub fn space() -> &'static Space {
+    &SPACE
+}
+
+/// An mmap request in the kernel's terms.
+#[derive(Clone, Copy, Debug)]
+pub struct MapRequest {
+    pub addr: u64,
+    pub len: u64,
+    pub prot: i32,
+    pub flags: i32,
+    pub fd: i32,
+    pub offset: u64,
+}
+
+fn align_up(value: u64) -> Option<u64> {
+    value.checked_add(PAGE - 1).map(|v| v & !(PAGE - 1))
+}
+
+fn overlaps_emulator(range: &Range<u64>) -> bool {
+    range.start < EMULATOR_END && range.end > EMULATOR_START
+}
+
+fn host_mprotect(addr: u64, len: u64, prot: i32) -> i64 {
+    sys::syscall(libc::SYS_mprotect, [addr, len, prot as u64, 0, 0, 0])
+}
+
+impl Space {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says who drops translations. Once, before guest code runs.
+    pub fn set_invalidation(&self, who: &'static dyn CodeInvalidation) {
+        let _ = self.invalidation.set(who);
+    }
+
+    /// Bounds the addresses that mappings without an address get.
+    pub fn set_top(&self, top: u64) {
+        self.top.store(top.min(MMAP_TOP), Ordering::Relaxed);
+    }
+
+    /// Keeps the lock while `f` runs, so that no other thread holds it: for fork.
+    pub fn with_locked<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _guard = self.lock();
+        f()
+    }
+
+    #[must_use]
+    pub fn is_mapped(&self, addr: GuestAddr) -> bool {
+        self.lock().table.find(addr.raw()).is_some()
+    }
+
+    /// The protection of the page at `addr`, if it is mapped.
+    #[must_use]
+    pub fn protection(&self, addr: GuestAddr) -> Option<Prot> {
+        self.lock().table.find(addr.raw()).map(|(_, m)| m.prot)
+    }
+
+    /// All mappings: (start, mapping), in order.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<(u64, Mapping)> {
+        self.lock().table.iter().map(|(start, m)| (start, *m)).collect()
+    }
+
+    /// `mmap(2)`: the address, or an errno.
+    pub fn mmap(&self, request: &MapRequest) -> Result<u64, i32> {
+        let len = align_up(request.len).ok_or(libc::ENOMEM)?;
+        if len == 0 || !request.offset.is_multiple_of(PAGE) {
+            return Err(libc::EINVAL);
+        }
+        let mut inner = self.lock();
+        let fixed = request.flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
+        let mapped = if fixed {
+            self.map_fixed(&mut inner, request, len)?
+        } else {
+            self.map_anywhere(&mut inner, request, len)?
+        };
+        let mapping = Mapping {
+            end: mapped + len,
+            prot: Prot(request.prot & 7),
+            shared: request.flags & libc::MAP_TYPE != libc::MAP_PRIVATE,
+            backing: backing_of(request),
+        };
+        inner.table.insert(mapped, mapping);
+        Ok(mapped)
+    }
+
+    fn map_fixed(&self, inner: &mut Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
+        if !request.addr.is_multiple_of(PAGE) {
+            return Err(libc::EINVAL);
+        }
+        let end = request.addr.checked_add(len).ok_or(libc::ENOMEM)?;
+        if end > GUEST_TOP || overlaps_emulator(&(request.addr..end)) {
+            return Err(libc::ENOMEM);
+        }
+        let replace = request.flags & libc::MAP_FIXED_NOREPLACE == 0;
+        if !replace && inner.table.overlapping(request.addr..end).next().is_some() {
+            return Err(libc::EEXIST);
+        }
+        self.drop_code(inner, request.addr..end);
+        host_mmap(
+            request,
+            request.addr,
+            len,
+            if replace { libc::MAP_FIXED } else { libc::MAP_FIXED_NOREPLACE },
+        )
+    }
+
+    fn map_anywhere(&self, inner: &mut Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
+        let hint = request.addr & !(PAGE - 1);
+        if hint >= MMAP_BOTTOM && self.hint_is_free(inner, hint, len) {
+            match host_mmap(request, hint, len, libc::MAP_FIXED_NOREPLACE) {
+                Err(libc::EEXIST) => {}
+                done => return done,
+            }
+        }
+        for _ in 0..4 {
+            let place = self.choose(inner, len, request.flags).ok_or(libc::ENOMEM)?;
+            match host_mmap(request, place, len, libc::MAP_FIXED_NOREPLACE) {
+                Err(libc::EEXIST) => {
+                    inner.foreign = layout::foreign_mappings(|addr| inner.table.find(addr).is_some())
+                }
+                done => return done,
+            }
+        }
+        Err(libc::ENOMEM)
+    }
+
+    fn hint_is_free(&self, inner: &Inner, hint: u64, len: u64) -> bool {
+        let Some(end) = hint.checked_add(len) else { return false };
+        let limit = self.top.load(Ordering::Relaxed).max(if self.limited() { 0 } else { GUEST_TOP });
+        end <= limit
+            && !overlaps_emulator(&(hint..end))
+            && inner.table.overlapping(hint..end).next().is_none()
+    }
+
+    fn limited(&self) -> bool {
+        self.top.load(Ordering::Relaxed) != MMAP_TOP
+    }
+
+    fn choose(&self, inner: &Inner, len: u64, flags: i32) -> Option<u64> {
+        if flags & libc::MAP_32BIT != 0 {
+            return gap::lowest(&inner.table, len, 0x4000_0000, 0x8000_0000);
+        }
+        let mut reserved = inner.foreign.clone();
+        reserved.push((EMULATOR_START, EMULATOR_END));
+        gap::highest(&inner.table, len, MMAP_BOTTOM, self.top.load(Ordering::Relaxed), &reserved)
+    }
+
+    /// `munmap(2)`.
+    pub fn munmap(&self, addr: u64, len: u64) -> Result<u64, i32> {
+        let range = checked_range(addr, len, libc::EINVAL)?;
+        let mut inner = self.lock();
+        self.drop_code(&mut inner, range.clone());
+        sys::check(sys::syscall(libc::SYS_munmap, [addr, range.end - addr, 0, 0, 0, 0]))?;
+        inner.table.remove(range);
+        Ok(0)
+    }
+
+    /// `mprotect(2)`.
+    pub fn mprotect(&self, addr: u64, len: u64, prot: i32) -> Result<u64, i32> {
+        if !addr.is_multiple_of(PAGE) {
+            return Err(libc::EINVAL);
+        }
+        if len == 0 {
+            return Ok(0);
+        }
+        let range = checked_range(addr, len, libc::ENOMEM)?;
+        let mut inner = self.lock();
+        self.drop_code(&mut inner, range.clone());
+        let host = Prot(prot & 7).host() | (prot & !7);
+        let result = sys::check(host_mprotect(addr, range.end - addr, host));
+        if result.is_ok() {
+            inner.table.protect(range, Prot(prot & 7));
+        }
+        result
+    }
+
+    /// `mremap(2)`.
+    pub fn mremap(&self, old: u64, old_len: u64, new_len: u64, flags: i32, new: u64) -> Result<u64, i32> {
+        let new_len = align_up(new_len).ok_or(libc::ENOMEM)?;
+        let old_end = old.checked_add(align_up(old_len).ok_or(libc::EINVAL)?).ok_or(libc::EINVAL)?;
+        if !old.is_multiple_of(PAGE) || new_len == 0 || overlaps_emulator(&(old..old_end.max(old + 1))) {
+            return Err(libc::EINVAL);
+        }
+        let mut inner = self.lock();
+        let Some((start, &mapping)) = inner.table.find(old) else { return Err(libc::EFAULT) };
+        self.drop_code(&mut inner, old..old_end);
+        let moved = self.remap_host(&mut inner, (old, old_end - old), new_len, flags, new)?;
+        let mut copy = Mapping { end: moved + new_len, ..mapping };
+        if let Backing::File { offset, .. } = &mut copy.backing {
+            *offset += old - start;
+        }
+        if flags & libc::MREMAP_DONTUNMAP == 0 && old_len != 0 {
+            inner.table.remove(old..old_end);
+        }
+        inner.table.insert(moved, copy);
+        Ok(moved)
+    }
+
+    /// In place where the kernel can, else to a place of our choice.
+    fn remap_host(
+        &self,
+        inner: &mut Inner,
+        (old, old_len): (u64, u64),
+        new_len: u64,
+        flags: i32,
+        new: u64,
+    ) -> Result<u64, i32> {
+        let call = |flags: i32, new: u64| {
+            sys::check(sys::syscall(libc::SYS_mremap, [old, old_len, new_len, flags as u64, new, 0]))
+        };
+        if flags & libc::MREMAP_FIXED != 0 {
+            let range = checked_range(new, new_len, libc::EINVAL)?;
+            self.drop_code(inner, range);
+            return call(flags, new);
+        }
+        if flags & libc::MREMAP_DONTUNMAP == 0 && old_len != 0 {
+            match call(0, 0) {
+                Err(libc::ENOMEM) if flags & libc::MREMAP_MAYMOVE != 0 => {}
+                done => return done,
+            }
+        }
+        let place = self.choose(inner, new_len, 0).ok_or(libc::ENOMEM)?;
+        call(flags | libc::MREMAP_FIXED, place)
+    }
+
+    /// Notes that the kernel made a mapping at `start` without [`Space::mmap`] (`shmat`).
+    pub fn adopt(&self, start: u64, mapping: Mapping) {
+        self.lock().table.insert(start, mapping);
+    }
+
+    /// A shared memory segment at `start` was detached.
+    pub fn forget_segment(&self, start: u64) {
+        let mut inner = self.lock();
+        let Some((_, mapping)) = inner.table.find(start) else { return };
+        let range = start..mapping.end;
+        self.drop_code(&mut inner, range.clone());
+        inner.table.remove(range);
+    }
+
+    /// Where a mapping of `len` bytes would go.
+    #[must_use]
+    pub fn place_for(&self, len: u64) -> Option<u64> {
+        let inner = self.lock();
+        self.choose(&inner, align_up(len)?, 0)
+    }
+
+    /// Sets where the program break starts.
+    pub fn set_brk_start(&self, start: u64) {
+        let mut inner = self.lock();
+        inner.brk_start = start;
+        inner.brk = start;
+    }
+
+    /// From the first break to the present one.
+    #[must_use]
+    pub fn brk_range(&self) -> Range<u64> {
+        let inner = self.lock();
+        inner.brk_start..inner.brk
+    }
+
+    /// `brk(2)`: the new break, or the old one where it cannot move.
+    pub fn brk(&self, wanted: u64, limit: u64) -> u64 {
+        let (start, now) = {
+            let inner = self.lock();
+            (inner.brk_start, inner.brk)
+        };
+        let (Some(old_end), Some(new_end)) = (align_up(now), align_up(wanted)) else { return now };
+        if wanted < start || wanted - start > limit {
+            return now;
+        }
+        let moved = match new_end.cmp(&old_end) {
+            std::cmp::Ordering::Greater => self.mmap(&MapRequest {
+                addr: old_end,
+                len: new_end - old_end,
+                prot: libc::PROT_READ | libc::PROT_WRITE,
+                flags: libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE,
+                fd: -1,
+                offset: 0,
+            }),
+            std::cmp::Ordering::Less => self.munmap(new_end, old_end - new_end),
+            std::cmp::Ordering::Equal => Ok(0),
+        };
+        if moved.is_err() {
+            return now;
+        }
+        self.lock().brk = wanted;
+        wanted
+    }
+
+    /// Copies executable bytes from `pc` into `out`, after making sure that later changes to them are
+    /// noticed; how many there were.
+    pub fn fetch(&self, pc: GuestAddr, out: &mut [u8]) -> usize {
+        let mut inner = self.lock();
+        let mut done = 0;
+        while done < out.len() {
+            let at = pc.offset(done as i64);
+            let Some((_, &mapping)) = inner.table.find(at.raw()) else { break };
+            if !mapping.prot.executable() {
+                break;
+            }
+            self.guard(&mut inner, at.page().raw(), &mapping);
+            let in_page = (PAGE - at.raw() % PAGE) as usize;
+            let chunk = in_page.min(out.len() - done);
+            if let Err((copied, _)) = guest_access::copy_in(&mut out[done..done + chunk], at) {
+                return done + copied;
+            }
+            done += chunk;
+        }
+        done
+    }
+
+    fn guard(&self, inner: &mut Inner, page: u64, mapping: &Mapping) {
+        let guard = if mapping.prot.writable() { Guard::Protected } else { Guard::None };
+        if inner.code.add(page, guard) && guard == Guard::Protected {
+            host_mprotect(page, PAGE, mapping.prot.host() & !libc::PROT_WRITE);
+            self.protected.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Before the bytes at `addr` change: drops translations of them and makes the pages writable.
+    /// Whether a write that has faulted there is worth repeating.
+    pub fn release_code(&self, addr: GuestAddr, len: u64) -> bool {
+        let range = addr.page().raw()..addr.raw().saturating_add(len.max(1));
+        let mut inner = self.lock();
+        self.drop_code(&mut inner, range);
+        inner.table.find(addr.raw()).is_some_and(|(_, m)| m.prot.writable())
+    }
+
+    /// Whether any page is write-protected because of translations.
+    #[inline]
+    pub fn has_protected_code(&self) -> bool {
+        self.protected.load(Ordering::Relaxed) != 0
+    }
+
+    /// Before the kernel writes guest memory: as [`Space::release_code`], but free where there is nothing
+    /// to do.
+    #[inline]
+    pub fn before_kernel_write(&self, addr: u64, len: u64) {
+        if self.protected.load(Ordering::Relaxed) != 0 {
+            self.release_code(GuestAddr(addr), len);
+        }
+    }
+
+    /// Drops translations of the range (an instruction-cache invalidation).
+    pub fn invalidate_code(&self, range: Range<u64>) {
+        let mut inner = self.lock();
+        self.drop_code(&mut inner, range.start & !(PAGE - 1)..range.end);
+    }
+
+    fn drop_code(&self, inner: &mut Inner, range: Range<u64>) {
+        if !inner.code.any_in(&range) {
+            return;
+        }
+        let taken = inner.code.take(&range);
+        if let Some(who) = self.invalidation.get() {
+            who.invalidate(&Invalidated { pages: taken.iter().map(|&(page, _)| page).collect() });
+        }
+        for (page, guard) in taken {
+            if guard == Guard::Protected {
+                self.protected.fetch_sub(1, Ordering::Relaxed);
+                if let Some((_, mapping)) = inner.table.find(page) {
+                    host_mprotect(page, PAGE, mapping.prot.host());
+                }
+            }
+        }
+    }
+}
+
+/// The page-aligned range of a call, if it is one the guest may have.
+fn checked_range(addr: u64, len: u64, out_of_range: i32) -> Result<Range<u64>, i32> {
+    if !addr.is_multiple_of(PAGE) || len == 0 {
+        return Err(libc::EINVAL);
+    }
+    let end = addr.checked_add(align_up(len).ok_or(out_of_range)?).ok_or(out_of_range)?;
+    if end > GUEST_TOP || overlaps_emulator(&(addr..end)) {
+        return Err(out_of_range);
+    }
+    Ok(addr..end)
+}
+
+fn host_mmap(request: &MapRequest, addr: u64, len: u64, placement: i32) -> Result<u64, i32> {
+    const PLACEMENT: i32 = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE | libc::MAP_32BIT;
+    let flags = (request.flags & !PLACEMENT) | placement;
+    let prot = Prot(request.prot & 7).host() | (request.prot & !7);
+    let args = [addr, len, prot as u64, flags as u64, request.fd as u64, request.offset];
+    sys::check(sys::syscall(libc::SYS_mmap, args))
+}
+
+fn backing_of(request: &MapRequest) -> Backing {
+    if request.flags & libc::MAP_ANONYMOUS != 0 {
+        return Backing::Anonymous;
+    }
+    match crate::host::files::identity(request.fd) {
+        Some((device, inode)) => Backing::File { device, inode, offset: request.offset },
+        None => Backing::Anonymous,
+    }
+}
