@@ -1,0 +1,58 @@
+//! Single instructions: on the interpreter, and on the host CPU where it is the guest's.
+#![cfg(target_arch = "x86_64")]
+#![allow(clippy::unwrap_used)]
+
+#[path = "insn/case.rs"]
+mod case;
+#[path = "insn/machine.rs"]
+mod machine;
+#[path = "insn/oracle.rs"]
+mod oracle;
+#[path = "insn/random.rs"]
+mod random;
+#[path = "insn/text.rs"]
+mod text;
+
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+/// The tests share the fixed pages.
+fn pages() -> MutexGuard<'static, ()> {
+    static PAGES: Mutex<()> = Mutex::new(());
+    static MAPPED: Once = Once::new();
+    let guard = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    MAPPED.call_once(oracle::map_pages);
+    guard
+}
+
+#[test]
+fn written_cases_hold_on_the_interpreter_and_the_host_cpu() {
+    let _pages = pages();
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/insn/x86_64");
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let run = |path: &std::path::PathBuf| {
+        text::run(&path.display().to_string(), &std::fs::read_to_string(path).unwrap())
+    };
+    let wrong: Vec<String> = files.iter().flat_map(run).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `INSN_SEED`, `INSN_PER_OPCODE` and `INSN_ONLY` (a mnemonic) widen or narrow it.
+#[test]
+fn random_instructions_agree_with_the_host_cpu() {
+    let number =
+        |name: &str, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+    let _pages = pages();
+    let only = std::env::var("INSN_ONLY").ok();
+    let per_opcode = number("INSN_PER_OPCODE", 60) as usize;
+    let (count, failures) = random::compare(number("INSN_SEED", 1), per_opcode, only.as_deref());
+    for (name, lines) in &failures {
+        println!("{name}: {} failures", lines.len());
+        for line in lines.iter().take(number("INSN_SHOW", 2) as usize) {
+            println!("   {line}");
+        }
+    }
+    println!("{count} instructions compared");
+    assert!(failures.is_empty(), "{} mnemonics differ from the host CPU", failures.len());
+}

@@ -1,0 +1,100 @@
+//! One instruction with the state before it, and what came of it.
+
+/// Where the instruction lies.
+pub const CODE: u64 = 0x2000_0000;
+/// Memory that it may touch, with nothing mapped on either side.
+pub const DATA: u64 = 0x2010_0000;
+pub const DATA_LEN: usize = 8192;
+
+/// The arithmetic flags and DF.
+pub const FLAGS: u64 = 0xcd5;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Registers {
+    pub gpr: [u64; 16],
+    pub rip: u64,
+    pub eflags: u64,
+    pub xmm: [u128; 16],
+    pub mxcsr: u32,
+    pub fcw: u16,
+    pub fsw: u16,
+    /// The abridged tag byte.
+    pub ftw: u8,
+    /// st(0) to st(7), 10 bytes each.
+    pub st: [u128; 8],
+}
+
+impl Registers {
+    pub const fn new() -> Self {
+        Self {
+            gpr: [0; 16],
+            rip: CODE,
+            eflags: 0x202,
+            xmm: [0; 16],
+            mxcsr: 0x1f80,
+            fcw: 0x37f,
+            fsw: 0,
+            ftw: 0,
+            st: [0; 8],
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Case {
+    pub code: [u8; 16],
+    pub len: usize,
+    /// A repeated string instruction, which traps after every element.
+    pub repeated: bool,
+    pub before: Registers,
+    /// What fills the data pages.
+    pub seed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Outcome {
+    /// 0, or the signal that the instruction raised.
+    pub signal: i32,
+    pub after: Registers,
+    pub data: [u8; DATA_LEN],
+}
+
+impl Outcome {
+    pub const fn new() -> Self {
+        Self { signal: 0, after: Registers::new(), data: [0; DATA_LEN] }
+    }
+}
+
+/// splitmix64
+#[derive(Clone, Copy, Debug)]
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// The data pages' contents for a seed; 0 means all zeros.
+pub fn fill(seed: u64, out: &mut [u8]) {
+    let mut rng = Rng(seed);
+    for chunk in out.chunks_mut(8) {
+        let word = if seed == 0 { 0 } else { rng.next() };
+        chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
+    }
+}
