@@ -6,6 +6,7 @@ pub mod files;
 pub mod fp;
 pub mod guest_access;
 pub mod heap;
+pub mod hidden_fd;
 pub mod layout;
 pub mod lua;
 pub mod random;

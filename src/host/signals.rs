@@ -182,7 +182,12 @@ pub fn set_action(signal: i32, action: HostAction) -> Result<(), i32> {
             mask: !OPEN_SIGNALS,
         },
     };
-    let args = [signal as u64, &raw const kernel as u64, 0, 8, 0, 0];
+    restore_action(signal, &kernel)
+}
+
+/// Sets the host's action to what [`current_action`] once said.
+pub fn restore_action(signal: i32, action: &KernelAction) -> Result<(), i32> {
+    let args = [signal as u64, &raw const *action as u64, 0, 8, 0, 0];
     sys::check(sys::syscall(libc::SYS_rt_sigaction, args)).map(drop)
 }
 

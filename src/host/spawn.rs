@@ -12,6 +12,8 @@ const STACK_SIZE: u64 = 2 << 20;
 
 /// What a new host thread runs.
 type Body = Box<dyn FnOnce() + Send>;
+/// Waits for a thread to end.
+pub type Joiner = Box<dyn FnOnce() + Send>;
 
 /// A host thread that may be waited for.
 struct HostThread {
@@ -56,7 +58,7 @@ pub fn thread(body: impl FnOnce() + Send + 'static) -> Result<(), i32> {
 }
 
 /// Starts a thread that the caller joins by calling the result.
-pub fn joinable(body: Body) -> Result<Box<dyn FnOnce() + Send>, i32> {
+pub fn joinable(body: Body) -> Result<Joiner, i32> {
     let before = super::signals::mask();
     super::signals::set_mask(u64::MAX);
     let tid = Arc::new(AtomicI32::new(0));
@@ -89,6 +91,21 @@ fn wait_until_gone(tid: i32) {
     }
 }
 
+/// The C library takes a signal for itself when it makes its first thread: the guest gets it back.
+fn keeping_signals<T>(f: impl FnOnce() -> T) -> T {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    const SIGSETXID: i32 = 33;
+    if TAKEN.load(Ordering::Relaxed) {
+        return f();
+    }
+    let before = super::signals::current_action(SIGSETXID);
+    let result = f();
+    // Cannot fail: the signal is valid and the action was in use.
+    let _ = before.and_then(|action| super::signals::restore_action(SIGSETXID, &action));
+    TAKEN.store(true, Ordering::Relaxed);
+    result
+}
+
 fn start(body: Body) -> Result<HostThread, i32> {
     let stack = recycled_stack().or_else(|| super::heap::map(STACK_SIZE)).ok_or(libc::EAGAIN)?;
     let over = Arc::new(AtomicBool::new(false));
@@ -100,7 +117,9 @@ fn start(body: Body) -> Result<HostThread, i32> {
     let error = unsafe {
         libc::pthread_attr_init(&raw mut attributes);
         libc::pthread_attr_setstack(&raw mut attributes, stack as *mut c_void, STACK_SIZE as usize);
-        let error = libc::pthread_create(&raw mut handle, &raw const attributes, enter, argument.cast());
+        let error = keeping_signals(|| {
+            libc::pthread_create(&raw mut handle, &raw const attributes, enter, argument.cast())
+        });
         libc::pthread_attr_destroy(&raw mut attributes);
         error
     };

@@ -4,7 +4,7 @@
 //! costs more than it is worth there. So it starts only in a process that goes on making system calls,
 //! and until then (or where no thread can be started) calls look at the directory themselves, rarely.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, TryLockError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::store::Patience;
 use super::{ATTENTION, Rules, watch};
-use crate::host::lua::{Joiner, raise_fd};
+use crate::host::hidden_fd::HiddenFd;
+use crate::host::lua::Joiner;
 
 /// A process younger than this (or since the last stop) gets no watcher.
 const YOUNG: Duration = Duration::from_millis(5);
@@ -37,7 +38,7 @@ pub(super) struct Background {
     pub(super) phase: Phase,
     since: Instant,
     looked: Instant,
-    stop: Option<Arc<OwnedFd>>,
+    stop: Option<Arc<HiddenFd>>,
     joiner: Option<Joiner>,
 }
 
@@ -79,7 +80,7 @@ impl Background {
     }
 
     fn try_start(&mut self, rules: &Arc<Rules>) -> std::io::Result<()> {
-        let stop = Arc::new(raise_fd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
+        let stop = Arc::new(HiddenFd::hide(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
         let (theirs, watched) = (Arc::clone(&stop), Arc::clone(rules));
         self.joiner = Some((rules.options.spawn)(Box::new(move || watch::run(&watched, &theirs)))?);
         self.stop = Some(stop);

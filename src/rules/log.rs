@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, fstat, open};
 use rustix::io::{Errno, write};
 
-use crate::host::lua::{duplicate_high, raise_fd};
+use crate::host::hidden_fd::HiddenFd;
 
 /// Distinct failures that are told before we go quiet.
 const MAX_FAILURES: usize = 1000;
@@ -30,19 +30,19 @@ enum Kind {
 }
 
 struct Target {
-    fd: OwnedFd,
+    fd: HiddenFd,
     kind: Kind,
 }
 
 /// The locks of a log.
-pub(super) type Frozen<'a> = (MutexGuard<'a, HashSet<u64>>, MutexGuard<'a, Option<OwnedFd>>);
+pub(super) type Frozen<'a> = (MutexGuard<'a, HashSet<u64>>, MutexGuard<'a, Option<HiddenFd>>);
 
 /// The log: lines `[Lua Log] message` of rules, `[Lua Error] message` of the engine.
 pub struct LogSink {
     target: Option<Target>,
     /// Held by the thread that writes to a pipe, with a description of the pipe that no other process
     /// shares, so that the lock on it keeps other processes out.
-    pipe: Mutex<Option<OwnedFd>>,
+    pipe: Mutex<Option<HiddenFd>>,
     told: Mutex<HashSet<u64>>,
 }
 
@@ -50,23 +50,23 @@ impl LogSink {
     /// Standard error as it is now; nothing, if it is closed.
     #[must_use]
     pub fn stderr() -> Self {
-        Self::new(duplicate_high(rustix::stdio::stderr()).ok())
+        Self::new(HiddenFd::duplicate(rustix::stdio::stderr()).ok())
     }
 
     /// Appends to the file at `path`, which is created if need be.
     pub fn file(path: &Path) -> io::Result<Self> {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = open(path, flags, Mode::from_raw_mode(0o666))?;
-        Ok(Self::new(Some(raise_fd(fd))))
+        Ok(Self::new(Some(HiddenFd::hide(fd))))
     }
 
     /// A descriptor that an earlier image of this process held ([`LogSink::fd`]).
     #[must_use]
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self::new(Some(raise_fd(fd)))
+        Self::new(Some(HiddenFd::hide(fd)))
     }
 
-    fn new(fd: Option<OwnedFd>) -> Self {
+    fn new(fd: Option<HiddenFd>) -> Self {
         let target = fd.map(|fd| {
             let kind = kind(fd.as_fd());
             Target { fd, kind }
@@ -116,7 +116,7 @@ impl LogSink {
         (self.told(), self.pipe())
     }
 
-    fn pipe(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+    fn pipe(&self) -> MutexGuard<'_, Option<HiddenFd>> {
         self.pipe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,9 +159,9 @@ fn kind(fd: BorrowedFd<'_>) -> Kind {
     }
 }
 
-fn reopen(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
+fn reopen(fd: BorrowedFd<'_>) -> Option<HiddenFd> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    open(path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok().map(raise_fd)
+    open(path, OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok().map(HiddenFd::hide)
 }
 
 fn has_reader(fd: BorrowedFd<'_>) -> bool {

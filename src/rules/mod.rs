@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags, open};
 
+use crate::host::hidden_fd::HiddenFd;
 pub use crate::host::lua::{Spawn, StopCell};
 pub use host::{CallEnd, RuleHost};
 pub use log::LogSink;
@@ -126,7 +127,7 @@ struct Snapshot {
 
 /// The rules of a process.
 pub struct Rules {
-    directory: Arc<OwnedFd>,
+    directory: Arc<HiddenFd>,
     options: Options,
     /// Counts snapshots; with [`ATTENTION`].
     generation: AtomicU64,
@@ -154,7 +155,7 @@ impl Rules {
 
     /// The same for a directory that an earlier image of this process held ([`Rules::directory_fd`]).
     pub fn from_fd(directory: OwnedFd, options: Options) -> io::Result<Arc<Self>> {
-        let directory = Arc::new(crate::host::lua::raise_fd(directory));
+        let directory = Arc::new(HiddenFd::hide(directory));
         let rules = Arc::new(Self {
             store: Mutex::new(Store::new(Arc::clone(&directory))),
             background: Mutex::new(Background::new()),

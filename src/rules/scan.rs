@@ -1,6 +1,6 @@
 //! Walks the rule directory.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io;
@@ -20,7 +20,7 @@ pub(super) struct Found {
 
 /// Calls `enter` with the relative path of every directory, before its entries are read, and of every script
 /// that is a link (its target changes elsewhere).
-pub(super) fn walk(directory: &OwnedFd, enter: &mut dyn FnMut(&str)) -> io::Result<Found> {
+pub(super) fn walk(directory: &impl AsFd, enter: &mut dyn FnMut(&str)) -> io::Result<Found> {
     let mut found = Found::default();
     let mut pending = vec![(String::new(), 0)];
     while let Some((path, depth)) = pending.pop() {
@@ -45,7 +45,7 @@ fn visit(
     dir: Dir,
     path: &str,
     depth: usize,
-    root: &OwnedFd,
+    root: &impl AsFd,
     found: &mut Found,
     pending: &mut Vec<(String, usize)>,
     enter: &mut dyn FnMut(&str),
@@ -72,7 +72,7 @@ fn visit(
 }
 
 /// The type behind links, which not every file system puts into its listings.
-fn kind(root: &OwnedFd, path: &str, listed: FileType) -> FileType {
+fn kind(root: &impl AsFd, path: &str, listed: FileType) -> FileType {
     match listed {
         FileType::Directory | FileType::RegularFile => listed,
         _ => statat(root, path, AtFlags::empty())

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::source::Source;
+use crate::host::hidden_fd::HiddenFd;
 use crate::host::lua::check_syntax;
 
 /// Longer than a tick of the file clock.
@@ -85,7 +86,7 @@ struct Entry {
 
 /// What was seen of every script that was asked for.
 pub(super) struct Store {
-    directory: Arc<OwnedFd>,
+    directory: Arc<HiddenFd>,
     entries: HashMap<String, Entry>,
     /// Lines to be logged when no lock is held any more.
     messages: Vec<String>,
@@ -98,7 +99,7 @@ enum Content {
 }
 
 impl Store {
-    pub(super) fn new(directory: Arc<OwnedFd>) -> Self {
+    pub(super) fn new(directory: Arc<HiddenFd>) -> Self {
         Self { directory, entries: HashMap::new(), messages: Vec::new() }
     }
 
@@ -226,7 +227,7 @@ impl Store {
     }
 }
 
-fn read(directory: &OwnedFd, path: &str) -> (Option<Stamp>, Content) {
+fn read(directory: &impl AsFd, path: &str) -> (Option<Stamp>, Content) {
     match try_read(directory, path) {
         Ok((stamp, text)) => (Some(stamp), Content::Text(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => (None, Content::Absent),
@@ -234,7 +235,7 @@ fn read(directory: &OwnedFd, path: &str) -> (Option<Stamp>, Content) {
     }
 }
 
-fn try_read(directory: &OwnedFd, path: &str) -> io::Result<(Stamp, Vec<u8>)> {
+fn try_read(directory: &impl AsFd, path: &str) -> io::Result<(Stamp, Vec<u8>)> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let fd = openat(directory, path, flags, Mode::empty())?;
     let stat = fstat(&fd)?;
@@ -250,6 +251,6 @@ fn try_read(directory: &OwnedFd, path: &str) -> io::Result<(Stamp, Vec<u8>)> {
 }
 
 /// Whether a script is there at all.
-pub(super) fn exists(directory: &OwnedFd, path: &str) -> bool {
+pub(super) fn exists(directory: &impl AsFd, path: &str) -> bool {
     statat(directory, path, AtFlags::empty()).is_ok()
 }

@@ -16,6 +16,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
 use super::store::Patience;
 use super::{Rules, lock, scan};
+use crate::host::hidden_fd::HiddenFd;
 use crate::host::lua::become_private;
 
 /// With events, for what they do not tell.
@@ -27,7 +28,7 @@ const REMOTE: [u64; 8] =
     [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x00c3_6400, 0x5346_414f];
 
 /// The watcher's thread; ends when `stop` becomes readable.
-pub(super) fn run(rules: &Arc<Rules>, stop: &OwnedFd) {
+pub(super) fn run(rules: &Arc<Rules>, stop: &HiddenFd) {
     let mut keep = vec![rules.directory_fd(), stop.as_raw_fd()];
     keep.extend(rules.options.log.fd());
     if !become_private(&keep, rules.directory_fd()) {
@@ -85,7 +86,7 @@ impl Watcher<'_> {
     }
 
     /// Waits until it is worth looking; true when it is time to end.
-    fn wait(&self, stop: &OwnedFd) -> bool {
+    fn wait(&self, stop: &HiddenFd) -> bool {
         loop {
             let timeout = self.timeout();
             let mut fds = vec![PollFd::new(stop, PollFlags::IN)];

@@ -2,6 +2,7 @@
 
 use crate::fixture::{Ruled, Session, compiled};
 use crate::harness::{self, Arch};
+use std::process::Command;
 
 const FORWARD: &str = "function do_syscall(...) return c_do_syscall(...) end";
 
@@ -172,6 +173,26 @@ on_both! {
         let mut session = Session::start(ruled.command("/bin/bash", &["-c", "read x; exec unshare -r true"]));
         session.send("go");
         assert_eq!(session.ended(), native.status);
+    }
+    signals_and_descriptors_are_those_of_the_native_run(arch) {
+        // A watcher, a log, and a file and a pipe that a rule keeps open.
+        let script = "local file, pipe = io.open('/dev/null', 'w'), io.popen('cat > /dev/null', 'w')
+            function do_syscall(...) file:write('x') return c_do_syscall(...) end";
+        let ruled = Ruled::new(arch, &[("newfstatat.lua", script), ("openat.lua", script)]);
+        let look = "grep '^Sig[PBIC]' /proc/self/status; cd /proc/self/fd; echo *; for n in 0 1 2 3; do [ -e $n ] && echo $n; done; true";
+        for before in ["", "trap '' PIPE;", "trap '' PIPE USR1; trap - USR1;", "exec 0<&-;", "exec 7</dev/null;", "exec 0<&- 5</dev/null 900</dev/null;"] {
+            let start = format!("{before} exec \"$@\"");
+            let under_bash = |command: Command| {
+                let mut bash = Command::new("/bin/bash");
+                bash.args(["-c", &start, "bash"]).arg(command.get_program()).args(command.get_args());
+                harness::run(bash, "")
+            };
+            let mut native = Command::new("/bin/bash");
+            native.args(["-c", look]);
+            let expected = under_bash(native);
+            let got = under_bash(ruled.command("/bin/bash", &["-c", look]));
+            assert_eq!((got.status, got.stdout), (expected.status, expected.stdout), "{before}: {}", got.stderr);
+        }
     }
     commands_of_rules_do_not_disturb_the_guest(arch) {
         let script = "function do_syscall() local f = io.popen('echo from the shell; exit 3') local s = f:read('a')

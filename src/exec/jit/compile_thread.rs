@@ -6,11 +6,10 @@
 
 use super::{Compiler, Limits};
 use crate::exec::cache::{Cache, Translation};
-use crate::host::signals;
+use crate::host::spawn::{self, Joiner};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 /// More than this waiting: what is hot stays in the interpreter for now.
 const MAX_WAITING: usize = 256;
@@ -35,7 +34,7 @@ pub enum Insist {
 struct Shared {
     waiting: VecDeque<Job>,
     stop: bool,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Joiner>,
 }
 
 static SHARED: Mutex<Option<Shared>> = Mutex::new(None);
@@ -63,12 +62,9 @@ pub fn request(cache: &'static Cache, head: &Arc<Translation>, limits: Limits, i
     true
 }
 
-fn start() -> Option<JoinHandle<()>> {
-    let before = signals::mask();
-    signals::set_mask(u64::MAX);
-    let started = std::thread::Builder::new().stack_size(2 << 20).spawn(work);
-    signals::set_mask(before);
-    started.ok()
+/// A panic in the compiler ends the thread (its hook has reported it), and the guest goes on uncompiled.
+fn start() -> Option<Joiner> {
+    spawn::joinable(Box::new(|| drop(std::panic::catch_unwind(work)))).ok()
 }
 
 /// Ends the thread, if there is one, and waits for that.
@@ -82,8 +78,7 @@ pub fn stop() {
         WORK.notify_all();
         thread
     };
-    // A panic there has been reported by its hook.
-    let _ = thread.join();
+    thread();
     if let Some(shared) = lock().as_mut() {
         shared.stop = false;
     }

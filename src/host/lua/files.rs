@@ -5,14 +5,15 @@
 //! fork, so buffers are written out before every system call of a rule and at the end of each invocation.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
 use mlua::ffi::{self, lua_CFunction, lua_State};
 
 use super::context::Context;
-use super::high_fd::raise_fd;
 use super::stack::Stack;
+use crate::host::files;
+use crate::host::hidden_fd::HiddenFd;
 
 /// `LUA_FILEHANDLE`, the metatable of files.
 const FILE: &CStr = c"FILE*";
@@ -60,11 +61,12 @@ pub(super) fn new_stream(stack: Stack) -> *mut Stream {
 }
 
 /// Makes `fd` a C stream; null (and `fd` closed) if that fails.
-pub(super) fn to_file(fd: OwnedFd, mode: &CStr) -> *mut libc::FILE {
-    let raw = fd.into_raw_fd();
+pub(super) fn to_file(fd: HiddenFd, mode: &CStr) -> *mut libc::FILE {
+    let raw = fd.into_raw();
     // SAFETY: the descriptor is ours alone.
     let file = unsafe { libc::fdopen(raw, mode.as_ptr()) };
     if file.is_null() {
+        files::release(raw);
         // SAFETY: still ours.
         unsafe { libc::close(raw) };
     }
@@ -94,11 +96,11 @@ fn flags(mode: &[u8]) -> Option<c_int> {
     }
 }
 
-fn open_high(path: &CStr, flags: c_int) -> Option<OwnedFd> {
+fn open_high(path: &CStr, flags: c_int) -> Option<HiddenFd> {
     // SAFETY: the path is a C string; a mode goes with O_CREAT.
     let fd = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC | libc::O_NOCTTY, 0o666) };
     // SAFETY: just opened, owned by nobody else.
-    (fd >= 0).then(|| raise_fd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    (fd >= 0).then(|| HiddenFd::hide(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// `io.open(name, mode = "r")`
@@ -124,12 +126,26 @@ pub(super) fn file_result(stack: Stack, ok: c_int, name: *const c_char) -> c_int
     unsafe { ffi::luaL_fileresult(stack.raw(), ok, name) }
 }
 
+/// Closes a stream that [`to_file`] made; `fclose`'s result.
+///
+/// # Safety
+/// `stream` is an open file's, which Lua has marked closed already.
+pub(super) unsafe fn close_stream(stream: *mut Stream) -> c_int {
+    // SAFETY: the caller's promise.
+    let file = unsafe { (*stream).file };
+    // SAFETY: the same; nobody uses the file afterwards.
+    unsafe {
+        files::release(libc::fileno(file));
+        libc::fclose(file)
+    }
+}
+
 /// A file's `closef`: Lua has marked it closed already.
 unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
     // SAFETY: Lua's promise to its callbacks.
     let stack = unsafe { Stack::new(state) };
     // SAFETY: Lua calls this with one of its files as the argument.
-    let ok = unsafe { libc::fclose((*stack.pointer(1).cast::<Stream>()).file) } == 0;
+    let ok = unsafe { close_stream(stack.pointer(1).cast()) } == 0;
     file_result(stack, c_int::from(ok), ptr::null())
 }
 

@@ -14,7 +14,6 @@ mod api;
 mod context;
 mod coroutine;
 mod files;
-mod high_fd;
 mod process;
 mod stack;
 mod stdlib;
@@ -23,7 +22,6 @@ mod thread;
 mod vm;
 
 pub use context::Services;
-pub use high_fd::{duplicate_high, raise_fd};
 pub use stop::StopCell;
 pub use thread::{Job, Joiner, Spawn, become_private, spawn_quiet};
 pub use vm::{Failure, Function, Value, Vm, check_syntax};

@@ -14,10 +14,10 @@ use mlua::ffi::{self, lua_State};
 
 use super::context::Context;
 use super::files::{self, Stream};
-use super::high_fd::raise_fd;
 use super::stack::Stack;
 use super::stop;
 use super::thread::{close_range, set_signal_mask};
+use crate::host::hidden_fd::HiddenFd;
 
 const SHELL: &CStr = c"/bin/sh";
 
@@ -157,19 +157,19 @@ fn exec_result(stack: Stack, status: c_int) -> c_int {
 }
 
 /// A pipe out of the guest's way: read end, write end.
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+fn pipe() -> io::Result<(HiddenFd, HiddenFd)> {
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
     if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: just made, owned by nobody else.
-    let [read, write] = ends.map(|fd| raise_fd(unsafe { OwnedFd::from_raw_fd(fd) }));
+    let [read, write] = ends.map(|fd| HiddenFd::hide(unsafe { OwnedFd::from_raw_fd(fd) }));
     Ok((read, write))
 }
 
 /// Starts `command` with a pipe to its output (`Read`) or input; our end, and the keeper.
-fn start_piped(command: &CStr, reading: bool) -> io::Result<(OwnedFd, libc::pid_t)> {
+fn start_piped(command: &CStr, reading: bool) -> io::Result<(HiddenFd, libc::pid_t)> {
     let (read, write) = pipe()?;
     let (ours, theirs, target) = if reading { (read, write, 1) } else { (write, read, 0) };
     let keeper = start(command, Some((theirs.as_raw_fd(), target)))?;
@@ -211,7 +211,7 @@ unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
     // SAFETY: Lua's promise to its callbacks.
     let stack = unsafe { Stack::new(state) };
     // SAFETY: Lua calls this with one of its files as the argument.
-    unsafe { libc::fclose((*stack.pointer(1).cast::<Stream>()).file) };
+    unsafe { files::close_stream(stack.pointer(1).cast()) };
     stack.user_value(1, 1);
     let keeper = stack.integer(-1).and_then(|pid| libc::pid_t::try_from(pid).ok());
     let status = keeper.map_or(-1, |keeper| wait(stack, keeper));
