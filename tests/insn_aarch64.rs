@@ -1,8 +1,8 @@
 //! Single AArch64 instructions on the interpreter.
 //!
 //! The case files give the state before and after, one instruction a line; what they expect came from
-//! qemu-aarch64. `INSN_UPDATE=1` writes them anew (read the difference then). The random comparison needs
-//! `qemu-aarch64` and a cross compiler, so it is run by hand.
+//! qemu-aarch64. `INSN_UPDATE=1` writes them anew (read the difference then). The random comparison runs
+//! `qemu-aarch64` and a cross compiler, which scripts/test installs.
 #![allow(clippy::unwrap_used)]
 
 #[path = "insn/aarch64/case.rs"]
@@ -98,7 +98,6 @@ fn update() {
 
 /// `INSN_SEED`, `INSN_PER_ENCODING` and `INSN_ONLY` (a part of the name) widen or narrow it.
 #[test]
-#[ignore = "needs qemu-aarch64 and aarch64-linux-gnu-gcc"]
 fn random_instructions_agree_with_qemu() {
     let number =
         |name: &str, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
