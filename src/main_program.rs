@@ -385,14 +385,13 @@ fn run_guest(
         env,
         dispatch: Dispatch::get(|| arch.linux().syscall_table()),
         options,
-        actions: Mutex::new(actions),
         vdso,
         exe,
         cmdline: target.argv.iter().flat_map(|a| a.as_bytes_with_nul().to_vec()).collect(),
         rules,
     }
     .install();
-    let mut thread = Thread::new(process, Vcpu::new(env, state, tier));
+    let mut thread = Thread::new(process, Vcpu::new(env, state, tier), Arc::new(Mutex::new(actions)));
     thread.mask = mask;
     thread.owns_host_thread = true;
     thread.run();

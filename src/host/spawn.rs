@@ -4,7 +4,7 @@
 use crate::host::sys;
 use std::arch::global_asm;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Stack of a host thread that runs guest code: Lua may nest deeply on it.
@@ -164,15 +164,15 @@ pub fn raw_fork(flags: u64, pidfd: u64) -> i64 {
 global_asm!(
     ".pushsection .text.qemu_lua_vfork,\"ax\",@progbits",
     ".globl qemu_lua_vfork",
-    // rdi: flags, rsi: function, rdx: its argument
+    // rdi: flags, rsi: function, rdx: its argument, rcx: where the pidfd goes
     "qemu_lua_vfork:",
     "push rbx",
     "push r12",
     "push r13",
     "mov rbx, rsi",
     "mov r12, rdx",
+    "mov rdx, rcx",
     "xor esi, esi",
-    "xor edx, edx",
     "xor r10d, r10d",
     "xor r8d, r8d",
     "mov eax, 56",
@@ -190,16 +190,50 @@ global_asm!(
     "mov rdi, r12",
     "call rbx",
     "ud2",
+    // rdi: flags, rsi: stack, rdx: where the pidfd goes, rcx: cleared at the end, r8: function, r9: its argument
+    ".globl qemu_lua_clone",
+    "qemu_lua_clone:",
+    "push rbx",
+    "push r12",
+    "mov rbx, r8",
+    "mov r12, r9",
+    "mov r10, rcx",
+    "xor r8d, r8d",
+    "mov eax, 56",
+    "syscall",
+    "test rax, rax",
+    "jz 3f",
+    "pop r12",
+    "pop rbx",
+    "ret",
+    "3:",
+    "xor ebp, ebp",
+    "mov rdi, r12",
+    "call rbx",
+    "ud2",
     ".popsection",
 );
 
 unsafe extern "C" {
-    fn qemu_lua_vfork(flags: u64, function: extern "C" fn(*mut c_void), argument: *mut c_void) -> i64;
+    fn qemu_lua_vfork(
+        flags: u64,
+        function: extern "C" fn(*mut c_void),
+        argument: *mut c_void,
+        pidfd: u64,
+    ) -> i64;
+    fn qemu_lua_clone(
+        flags: u64,
+        stack: u64,
+        pidfd: u64,
+        alive: *const AtomicU32,
+        function: extern "C" fn(*mut c_void),
+        argument: *mut c_void,
+    ) -> i64;
 }
 
 /// A child that shares our memory while we wait: runs `body`, which must not return. Results as [`fork`],
 /// but never 0.
-pub fn vfork(flags: u64, mut body: &mut dyn FnMut()) -> i64 {
+pub fn vfork(flags: u64, pidfd: u64, mut body: &mut dyn FnMut()) -> i64 {
     extern "C" fn run(argument: *mut c_void) {
         let body = argument.cast::<&mut dyn FnMut()>();
         // SAFETY: `argument` is the `body` of the frame below, which the waiting parent keeps alive.
@@ -207,5 +241,67 @@ pub fn vfork(flags: u64, mut body: &mut dyn FnMut()) -> i64 {
     }
     // SAFETY: CLONE_VFORK keeps the parent from running until the child has gone; the child runs on the
     // stack below this frame and shares thread-local storage, which the caller puts back in order.
-    unsafe { qemu_lua_vfork(flags, run, (&raw mut body).cast()) }
+    unsafe { qemu_lua_vfork(flags, run, (&raw mut body).cast(), pidfd) }
+}
+
+/// What a birth gave, and a flag to wait for it.
+#[derive(Default)]
+struct Birth {
+    told: AtomicU32,
+    result: AtomicI64,
+}
+
+/// A child that shares our memory and runs beside us: `body` must not return. `after` runs when it has gone. Results
+/// as [`fork`], but never 0.
+///
+/// The child's thread-local storage is that of a thread made for it, which until the child's end does nothing that would
+/// touch it.
+pub fn sharing(flags: u64, pidfd: u64, body: Body, after: impl FnOnce() + Send + 'static) -> i64 {
+    let birth = Arc::new(Birth::default());
+    let theirs = Arc::clone(&birth);
+    let started = thread(move || {
+        give_birth(flags, pidfd, body, &theirs);
+        after();
+    });
+    if let Err(errno) = started {
+        return -i64::from(errno);
+    }
+    while birth.told.load(Ordering::Acquire) == 0 {
+        futex(&birth.told, libc::FUTEX_WAIT, 0);
+    }
+    birth.result.load(Ordering::Relaxed)
+}
+
+fn futex(word: &AtomicU32, op: i32, value: u32) {
+    sys::syscall(libc::SYS_futex, [std::ptr::from_ref(word) as u64, op as u64, u64::from(value), 0, 0, 0]);
+}
+
+fn give_birth(flags: u64, pidfd: u64, body: Body, birth: &Birth) {
+    extern "C" fn run(argument: *mut c_void) {
+        // SAFETY: `give_birth` gave this box away to the child.
+        let body = *unsafe { Box::from_raw(argument.cast::<Body>()) };
+        body();
+    }
+    let tell = |result: i64| {
+        birth.result.store(result, Ordering::Relaxed);
+        birth.told.store(1, Ordering::Release);
+        futex(&birth.told, libc::FUTEX_WAKE, 1);
+    };
+    let Some(stack) = super::heap::map(STACK_SIZE) else { return tell(-i64::from(libc::EAGAIN)) };
+    let argument = Box::into_raw(Box::new(body));
+    let alive = AtomicU32::new(1);
+    let flags = flags | libc::CLONE_CHILD_CLEARTID as u64;
+    // SAFETY: the child has a stack of its own, and this thread's storage for itself until `alive` is cleared.
+    let result =
+        unsafe { qemu_lua_clone(flags, stack + STACK_SIZE, pidfd, &raw const alive, run, argument.cast()) };
+    tell(result);
+    if result < 0 {
+        // SAFETY: the child that would have taken it does not exist.
+        drop(unsafe { Box::from_raw(argument) });
+    } else {
+        while alive.load(Ordering::Acquire) != 0 {
+            futex(&alive, libc::FUTEX_WAIT, 1);
+        }
+    }
+    super::heap::unmap(stack, STACK_SIZE);
 }

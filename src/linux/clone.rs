@@ -5,8 +5,11 @@
 //! - `CLONE_VM | CLONE_VFORK` (vfork, posix_spawn): a host child that really shares memory. It runs a run
 //!   loop of its own on the parent's host stack, below the parent's frames, while the kernel keeps the
 //!   parent waiting: so the child's error is seen in the parent's memory, as natively.
+//! - `CLONE_VM` alone: a host child that shares memory while we go on. It needs thread-local storage of its own, so
+//!   a host thread is made for it, gives birth to it, and then only waits, its storage being the child's.
 //! - No `CLONE_VM`: fork, with our locks held around it.
 
+use super::signal::Actions;
 use super::table::Done;
 use super::thread::Thread;
 use super::{read_guest, write_guest};
@@ -38,8 +41,13 @@ const PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID as u64;
 const CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
 const CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID as u64;
 const SIGHAND: u64 = libc::CLONE_SIGHAND as u64;
-/// What a thread of ours shares with the others, come what may.
-const SHARED: u64 = VM | THREAD | SIGHAND | libc::CLONE_FS as u64 | libc::CLONE_FILES as u64;
+const PIDFD: u64 = libc::CLONE_PIDFD as u64;
+const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+const INTO_CGROUP: u64 = 0x2_0000_0000;
+/// What a host thread shares with the others by birth; a guest thread that shall not takes its own copy.
+const UNSHARED_LATER: u64 = libc::CLONE_FS as u64 | libc::CLONE_FILES as u64;
+/// Flags that are carried out here, not by the host kernel.
+const OURS: u64 = SETTLS | PARENT_SETTID | CHILD_SETTID | CHILD_CLEARTID | CLEAR_SIGHAND;
 
 pub fn clone(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let (tls, child_tid) = thread.vcpu.env.arch.linux().clone_tls_and_child_tid(args);
@@ -103,22 +111,37 @@ pub fn vfork(thread: &mut Thread, _args: &[u64; 6]) -> Done {
 
 fn start(thread: &mut Thread, request: &Request) -> Done {
     let flags = request.flags;
-    if (flags & THREAD != 0 && flags & SIGHAND == 0) || (flags & SIGHAND != 0 && flags & VM == 0) {
+    let all = |bits: u64| flags & bits == bits;
+    if (flags & THREAD != 0 && flags & SIGHAND == 0)
+        || (flags & SIGHAND != 0 && flags & VM == 0)
+        || all(SIGHAND | CLEAR_SIGHAND)
+        || (all(PIDFD | PARENT_SETTID) && request.pidfd == request.parent_tid)
+        || flags & INTO_CGROUP != 0
+    {
         return Done::errno(libc::EINVAL);
     }
-    if flags & THREAD != 0 {
-        return new_thread(thread, request);
+    match (flags & VM != 0, flags & VFORK != 0) {
+        _ if flags & THREAD != 0 => new_thread(thread, request),
+        (true, true) => new_vfork_child(thread, request),
+        (true, false) => new_sharing_process(thread, request),
+        (false, _) => new_process(thread, request),
     }
-    if flags & VM != 0 && flags & VFORK != 0 {
-        return new_vfork_child(thread, request);
+}
+
+/// The signal actions of a child: the parent's own table, or a copy.
+fn childs_actions(thread: &Thread, flags: u64) -> Arc<Mutex<Actions>> {
+    if flags & SIGHAND != 0 {
+        return Arc::clone(&thread.actions);
     }
-    if flags & VM != 0 {
-        log::once("clone-vm", || {
-            format!("clone with CLONE_VM but neither CLONE_THREAD nor CLONE_VFORK (flags {flags:#x}): EINVAL")
-        });
-        return Done::errno(libc::EINVAL);
+    let copy = thread.actions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Arc::new(Mutex::new(copy))
+}
+
+/// In a new process, before any guest code: what `CLONE_CLEAR_SIGHAND` asks for.
+fn clear_actions(child: &Thread, flags: u64) {
+    if flags & CLEAR_SIGHAND != 0 {
+        super::signal::reset_handlers(child);
     }
-    new_process(thread, request)
 }
 
 /// The child's registers: those of the parent, with its own stack, thread pointer and a result of 0.
@@ -139,26 +162,19 @@ fn child_state(thread: &Thread, request: &Request) -> Box<guest::state::GuestSta
 type Birth = Arc<(Mutex<Option<i32>>, Condvar)>;
 
 fn new_thread(thread: &mut Thread, request: &Request) -> Done {
-    if request.flags & SHARED != SHARED {
-        log::once("clone-thread", || {
-            format!(
-                "clone of a thread that does not share files and directories (flags {:#x}): EINVAL",
-                request.flags
-            )
-        });
-        return Done::errno(libc::EINVAL);
-    }
     thread.save_fp();
     let vcpu = Vcpu::new(thread.vcpu.env, child_state(thread, request), thread.vcpu.policy());
     let birth: Birth = Arc::default();
     let (theirs, request, process, mask) = (Arc::clone(&birth), *request, thread.process, thread.mask);
+    let actions = Arc::clone(&thread.actions);
     let started = spawn::thread(move || {
         // Made here: a rule's machine belongs to the thread that runs it.
-        let mut child = Thread::new(process, vcpu);
+        let mut child = Thread::new(process, vcpu, actions);
         child.mask = mask;
         if request.flags & CHILD_CLEARTID != 0 {
             child.clear_child_tid = request.child_tid;
         }
+        sys::syscall(libc::SYS_unshare, [UNSHARED_LATER & !request.flags, 0, 0, 0, 0, 0]);
         announce(&child, &request, &theirs);
         child.run();
     });
@@ -176,10 +192,7 @@ fn new_thread(thread: &mut Thread, request: &Request) -> Done {
 /// In the new thread, before any guest code: its id goes where it was asked for.
 fn announce(child: &Thread, request: &Request, birth: &Birth) {
     let tid = child.tid();
-    // The kernel does not care either whether these can be written.
-    if request.flags & PARENT_SETTID != 0 {
-        let _ = write_guest(request.parent_tid, &tid.to_le_bytes());
-    }
+    parent_tid(request, i64::from(tid));
     if request.flags & CHILD_SETTID != 0 {
         let _ = write_guest(request.child_tid, &tid.to_le_bytes());
     }
@@ -191,27 +204,62 @@ fn announce(child: &Thread, request: &Request, birth: &Birth) {
 fn new_vfork_child(thread: &mut Thread, request: &Request) -> Done {
     thread.save_fp();
     let vcpu = Vcpu::new(thread.vcpu.env, child_state(thread, request), thread.vcpu.policy());
-    let mut child = Thread::new(thread.process, vcpu);
+    let mut child = Thread::new(thread.process, vcpu, childs_actions(thread, request.flags));
     child.mask = thread.mask;
     child.alt_stack = thread.alt_stack;
     child.owns_host_thread = true;
     let parents_port = signals::attached();
     // Everything is blocked across the birth: a signal for the parent must not find the child's port.
     let before = block_all();
-    let kept = libc::CLONE_PARENT as u64 | libc::CLONE_FILES as u64 | libc::CLONE_FS as u64;
-    let flags = VM | VFORK | (request.flags & kept) | request.exit_signal;
-    let result = spawn::vfork(flags, &mut || {
+    let result = spawn::vfork(host_flags(request), request.pidfd, &mut || {
+        child_tids(&mut child, request);
+        clear_actions(&child, request.flags);
         child.run();
         sys::syscall(libc::SYS_exit, [0; 6]);
     });
     signals::reattach(parents_port);
     restore_mask(before);
     thread.load_fp();
+    parent_tid(request, result);
+    drop(child);
+    Done::Value(result)
+}
+
+fn new_sharing_process(thread: &mut Thread, request: &Request) -> Done {
+    thread.save_fp();
+    let vcpu = Vcpu::new(thread.vcpu.env, child_state(thread, request), thread.vcpu.policy());
+    let (cache, port) = (vcpu.cache(), Arc::clone(&vcpu.port));
+    let (request, process, mask) = (*request, thread.process, thread.mask);
+    let actions = childs_actions(thread, request.flags);
+    process.memory_is_shared();
+    let life = move || {
+        let mut child = Thread::new(process, vcpu, actions);
+        child.mask = mask;
+        child.owns_host_thread = true;
+        child_tids(&mut child, &request);
+        clear_actions(&child, request.flags);
+        child.run();
+        sys::syscall(libc::SYS_exit, [0; 6]);
+    };
+    let result =
+        spawn::sharing(host_flags(&request), request.pidfd, Box::new(life), move || cache.unregister(&port));
+    parent_tid(&request, result);
+    Done::Value(result)
+}
+
+/// In the child: its id goes where it was asked for, and where it is to be cleared from is noted.
+fn child_tids(child: &mut Thread, request: &Request) {
+    child.clear_child_tid = if request.flags & CHILD_CLEARTID != 0 { request.child_tid } else { 0 };
+    if request.flags & CHILD_SETTID != 0 {
+        let _ = write_guest(request.child_tid, &child.tid().to_le_bytes());
+    }
+}
+
+/// In the parent: the child's id goes where it was asked for. The kernel does not care whether it can be written.
+fn parent_tid(request: &Request, result: i64) {
     if result > 0 && request.flags & PARENT_SETTID != 0 {
         let _ = write_guest(request.parent_tid, &(result as i32).to_le_bytes());
     }
-    drop(child);
-    Done::Value(result)
 }
 
 fn block_all() -> u64 {
@@ -231,11 +279,10 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
     let before = block_all();
     let rules = thread.process.rules.clone();
     let guard = rules.as_ref().map(|rules| rules.before_fork());
-    let simple = request.flags & !(SETTLS | PARENT_SETTID | CHILD_SETTID | CHILD_CLEARTID | VFORK) == 0
-        && request.exit_signal == libc::SIGCHLD as u64;
+    let simple = request.flags & !(OURS | VFORK) == 0 && request.exit_signal == libc::SIGCHLD as u64;
     let result = with_all_locks(thread, || {
         cache.with_locked(|| {
-            if simple { spawn::fork() } else { spawn::raw_fork(raw_flags(request), request.pidfd) }
+            if simple { spawn::fork() } else { spawn::raw_fork(host_flags(request) & !VFORK, request.pidfd) }
         })
     });
     if result == 0 {
@@ -250,22 +297,19 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
     }
     drop(guard);
     restore_mask(before);
-    if result > 0 && request.flags & PARENT_SETTID != 0 {
-        let _ = write_guest(request.parent_tid, &(result as i32).to_le_bytes());
-    }
+    parent_tid(request, result);
     Done::Value(result)
 }
 
 /// Runs `f` while no other thread holds a lock of ours that a forked child will need. (The cache's are the
 /// innermost, and the caller's business.)
 fn with_all_locks<T>(thread: &Thread, f: impl FnOnce() -> T) -> T {
-    let _actions = thread.process.actions.lock().unwrap_or_else(PoisonError::into_inner);
+    let _actions = thread.actions.lock().unwrap_or_else(PoisonError::into_inner);
     spawn::with_locked(|| space().with_locked(|| log::with_locked(|| random::with_locked(f))))
 }
 
-/// The flags of a fork that the kernel shall see.
-fn raw_flags(request: &Request) -> u64 {
-    const OURS: u64 = SETTLS | PARENT_SETTID | CHILD_SETTID | CHILD_CLEARTID | VFORK;
+/// The flags that the host kernel shall see.
+fn host_flags(request: &Request) -> u64 {
     (request.flags & !OURS) | request.exit_signal
 }
 
@@ -277,10 +321,7 @@ fn become_child(thread: &mut Thread, request: &Request) {
     thread.vcpu.cache().forget_other_threads(&thread.vcpu.port);
     thread.owns_host_thread = true;
     spawn::forget_threads();
-    thread.clear_child_tid = if request.flags & CHILD_CLEARTID != 0 { request.child_tid } else { 0 };
-    if request.flags & CHILD_SETTID != 0 {
-        let tid = thread.tid();
-        let _ = write_guest(request.child_tid, &tid.to_le_bytes());
-    }
+    child_tids(thread, request);
+    clear_actions(thread, request.flags);
     thread.state_replaced();
 }

@@ -28,8 +28,8 @@ use crate::loader::vdso::Vdso;
 use dispatch::Dispatch;
 use guest::GuestAddr;
 use guest::GuestMemory;
-use signal::Actions;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the user asked for that outlives start-up; all of it travels through execve.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,6 @@ pub struct Process {
     pub env: &'static Env,
     pub dispatch: &'static Dispatch,
     pub options: Options,
-    pub actions: Mutex<Actions>,
     pub vdso: Vdso,
     /// The program's path as /proc/self/exe shows it.
     pub exe: String,
@@ -60,12 +59,27 @@ pub struct Process {
     pub rules: Option<std::sync::Arc<crate::rules::Rules>>,
 }
 
+/// Whether another process has been given our memory (`CLONE_VM`).
+static SHARED: AtomicBool = AtomicBool::new(false);
+
 static PROCESS: OnceLock<Process> = OnceLock::new();
 
 impl Process {
     /// Makes this the process.
     pub fn install(self) -> &'static Self {
         PROCESS.get_or_init(|| self)
+    }
+
+    /// Another process is about to share our memory.
+    pub fn memory_is_shared(&self) {
+        SHARED.store(true, Ordering::Relaxed);
+    }
+
+    /// Before the process ends: where another shares its memory, no thread of ours may die with a lock held.
+    pub fn before_end(&self) {
+        if SHARED.load(Ordering::Relaxed) {
+            self.stop_background();
+        }
     }
 
     /// Stops and joins background threads of ours; they start again when needed.

@@ -34,6 +34,7 @@ pub fn exit_group(thread: &mut Thread, args: &[u64; 6]) -> Done {
     }
     crate::debug::print_stats(&thread.vcpu);
     before_exit();
+    thread.process.before_end();
     sys::syscall(libc::SYS_exit_group, [args[0], 0, 0, 0, 0, 0]);
     Done::Exited
 }

@@ -157,7 +157,7 @@ fn write_line(out: &mut String, host: &str, start: u64, end: u64, host_start: u6
 
 /// The host's status with the guest's signal masks.
 fn status(thread: &Thread) -> String {
-    let actions = thread.process.actions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let actions = thread.actions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let caught = actions.matching(|a| a.handler > 1);
     let ignored = actions.matching(|a| a.handler == 1);
     let text = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();

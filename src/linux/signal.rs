@@ -89,7 +89,7 @@ impl Pending {
 }
 
 fn action_of(thread: &Thread, signal: i32) -> Action {
-    thread.process.actions.lock().unwrap_or_else(PoisonError::into_inner).get(signal)
+    thread.actions.lock().unwrap_or_else(PoisonError::into_inner).get(signal)
 }
 
 /// Delivers an asynchronous signal.
@@ -210,10 +210,19 @@ pub fn die_of(signal: i32) -> ! {
 
 /// Sets the guest's action and the host's that goes with it.
 fn set_action(thread: &Thread, signal: i32, action: Action) {
-    let mut actions = thread.process.actions.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut actions = thread.actions.lock().unwrap_or_else(PoisonError::into_inner);
     actions.set(signal, action);
     // The kernel accepts every valid signal; those it does not were refused before.
     let _ = signals::set_action(signal, host_action(signal, &action));
+}
+
+/// Sets every signal that has a handler to its default action, as execve does.
+pub fn reset_handlers(thread: &Thread) {
+    let caught =
+        thread.actions.lock().unwrap_or_else(PoisonError::into_inner).matching(|a| a.handler > SIG_IGN);
+    (1..=64)
+        .filter(|&signal| caught & bit(signal) != 0)
+        .for_each(|s| set_action(thread, s, Action::default()));
 }
 
 fn host_action(signal: i32, action: &Action) -> HostAction {

@@ -1,7 +1,7 @@
 //! A guest thread: the loop around its processor, and what it does about each exit.
 
 use super::dispatch;
-use super::signal::{self, Pending};
+use super::signal::{self, Actions, Pending};
 use super::table::Done;
 use super::{Process, strace};
 use crate::exec::vcpu::{Exit, Vcpu};
@@ -9,6 +9,7 @@ use crate::host::{fp, signals, sys};
 use crate::rules::{CallEnd, Outcome, ThreadRules};
 use guest::linux::{AltStack, SyscallRequest};
 use guest::{Fault, Trap};
+use std::sync::{Arc, Mutex};
 
 /// What follows an exit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +23,8 @@ pub enum Flow {
 pub struct Thread {
     pub process: &'static Process,
     pub vcpu: Vcpu,
+    /// What it does about signals: shared by the threads of a process, and by processes that ask for it.
+    pub actions: Arc<Mutex<Actions>>,
     /// The guest's signal mask.
     pub mask: u64,
     pub alt_stack: AltStack,
@@ -41,11 +44,12 @@ pub struct Thread {
 }
 
 impl Thread {
-    pub fn new(process: &'static Process, vcpu: Vcpu) -> Self {
+    pub fn new(process: &'static Process, vcpu: Vcpu, actions: Arc<Mutex<Actions>>) -> Self {
         let rules = process.rules.as_ref().map(ThreadRules::new);
         Self {
             process,
             vcpu,
+            actions,
             mask: 0,
             alt_stack: AltStack { flags: libc::SS_DISABLE as u32, ..AltStack::default() },
             clear_child_tid: 0,

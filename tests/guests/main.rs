@@ -139,6 +139,9 @@ on_every_tier! {
     forks_of_many_threads_and_execution_by_descriptor(arch, tier) {
         program_same_as_native(arch, tier, "forkstorm", &[]);
     }
+    children_share_what_they_are_to_share(arch, tier) {
+        program_same_as_native(arch, tier, "clones", &[]);
+    }
     processes_and_descriptors(arch, tier) {
         program_same_as_native(arch, tier, "process", &[]);
     }
