@@ -1,4 +1,4 @@
-//! Single instructions: on the interpreter, and on the host CPU where it is the guest's.
+//! Single instructions: on the interpreter, as compiled code, and on the host CPU where it is the guest's.
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ fn pages() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn written_cases_hold_on_the_interpreter_and_the_host_cpu() {
+fn written_cases_hold_on_both_tiers_and_the_host_cpu() {
     let _pages = pages();
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/insn/x86_64");
     let mut files: Vec<_> =

@@ -175,8 +175,8 @@ impl Cache {
         translations.iter().all(current).then(f)
     }
 
-    /// Puts a block that was not lifted into the cache.
-    #[cfg(test)]
+    /// Puts a block that was not lifted from guest memory into the cache: for those who compile single
+    /// instructions to compare tiers.
     pub fn insert(&self, block: Block) -> Arc<Translation> {
         let made = Arc::new(Translation::new(block, 0));
         self.keep(&mut lock(&self.inner), Key { pc: made.block.pc.raw(), control: 0 }, &made);

@@ -16,6 +16,8 @@ pub struct Registers {
     pub rip: u64,
     pub eflags: u64,
     pub xmm: [u128; 16],
+    /// The upper halves of the YMM registers.
+    pub ymm_high: [u128; 16],
     pub mxcsr: u32,
     pub fcw: u16,
     pub fsw: u16,
@@ -32,6 +34,7 @@ impl Registers {
             rip: CODE,
             eflags: 0x202,
             xmm: [0; 16],
+            ymm_high: [0; 16],
             mxcsr: 0x1f80,
             fcw: 0x37f,
             fsw: 0,

@@ -1,15 +1,21 @@
-//! The engine's interpreter, run on one instruction.
+//! The engine's two tiers, run on one instruction.
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, FLAGS, Outcome, Registers, fill};
 use crate::oracle;
 use arch_x86_64::{X86_64, state as x86};
 use guest::arch::{CodeReader, GuestArch, LiftConfig, LiftLimits};
-use guest::ir::{Block, Terminator, passes, verify};
+use guest::ir::{Block, Effect, Terminator, passes, verify};
 use guest::state::{GuestState, vector_slot};
 use guest::{FaultKind, GuestAddr, Trap};
 use qemu_lua::exec::Env;
+use qemu_lua::exec::cache::{Cache, Translation};
 use qemu_lua::exec::interp::{BlockEnd, Cells, run_block};
+use qemu_lua::exec::jit::{Compiler, Follow, Limits};
+use qemu_lua::exec::tier::Compiled;
+use qemu_lua::host::signals::Port;
 use qemu_lua::host::{fp, signals};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 struct Code<'a>(&'a [u8]);
 
@@ -19,16 +25,63 @@ impl CodeReader for Code<'_> {
     }
 }
 
-/// The interpreter with its environment.
+/// What runs the instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tier {
+    Interpreter,
+    Compiled,
+}
+
+/// A region is the instruction alone, or the sequence up to its end.
+const LIMITS: Limits = Limits { blocks: 1, insns: 400, follow: Follow::Ran(0) };
+
+/// Both tiers with their environment.
 pub struct Machine {
-    env: Env,
+    env: &'static Env,
     cells: Cells,
+    compiler: Compiler,
+    compiled: Compiled,
+    port: Port,
+    /// What was compiled last.
+    translation: Option<Arc<Translation>>,
+}
+
+fn env() -> &'static Env {
+    static ENV: OnceLock<Env> = OnceLock::new();
+    ENV.get_or_init(|| Env::new(&X86_64, X86_64.cpu_models()[0].features))
 }
 
 impl Machine {
     pub fn new() -> Self {
         signals::install_fault_handlers();
-        Self { env: Env::new(&X86_64, X86_64.cpu_models()[0].features), cells: Cells::default() }
+        Self {
+            env: env(),
+            cells: Cells::default(),
+            compiler: Compiler::new().unwrap(),
+            compiled: Compiled::new(),
+            port: Port::default(),
+            translation: None,
+        }
+    }
+
+    /// Compiles the block, for runs on that tier; not if it would never end.
+    pub fn compile(&mut self, block: &Block) -> bool {
+        self.translation = None;
+        let repeats = block.ops.iter().any(|op| op.effect() == Effect::Commits);
+        let again = match block.terminator {
+            Terminator::Jump { target, .. } => target == block.pc,
+            Terminator::Branch { taken, other, .. } => taken == block.pc || other == block.pc,
+            _ => false,
+        };
+        if again && !repeats {
+            return false;
+        }
+        let cache = Cache::get(self.env);
+        cache.clear();
+        let made = cache.insert(block.clone());
+        assert!(self.compiler.compile(cache, &made, LIMITS), "does not compile: {block}");
+        self.translation = Some(made);
+        true
     }
 
     /// The case's instruction as IR; none where it is not implemented.
@@ -46,24 +99,31 @@ impl Machine {
     }
 
     /// Runs `block` from the case's state; a repeated instruction until it is done.
-    pub fn run(&mut self, case: &Case, block: &Block, outcome: &mut Outcome) {
+    pub fn run(&mut self, case: &Case, block: &Block, tier: Tier, outcome: &mut Outcome) {
         let mut data = [0; DATA_LEN];
         fill(case.seed, &mut data);
-        self.run_with(case, block, &data, outcome);
+        self.run_with(case, block, &data, tier, outcome);
     }
 
     /// The same with the data pages given.
-    pub fn run_with(&mut self, case: &Case, block: &Block, data: &[u8; DATA_LEN], outcome: &mut Outcome) {
+    pub fn run_with(
+        &mut self,
+        case: &Case,
+        block: &Block,
+        data: &[u8; DATA_LEN],
+        tier: Tier,
+        outcome: &mut Outcome,
+    ) {
         oracle::put_data(data);
         oracle::put_code(&case.code);
         let mut state = load(&case.before);
         fp::set_mxcsr(case.before.mxcsr);
-        let mut end = run_block(block, &mut state, &self.env, &mut self.cells);
+        let mut end = self.once(block, tier, &mut state);
         for _ in 0..100_000 {
             if !case.repeated || end != BlockEnd::Next(GuestAddr(CODE)) {
                 break;
             }
-            end = run_block(block, &mut state, &self.env, &mut self.cells);
+            end = self.once(block, tier, &mut state);
         }
         let mxcsr = fp::mxcsr();
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
@@ -71,6 +131,17 @@ impl Machine {
         outcome.signal = settle(end, &mut state);
         outcome.after = store(&state);
         oracle::get_data(&mut outcome.data);
+    }
+
+    fn once(&mut self, block: &Block, tier: Tier, state: &mut GuestState) -> BlockEnd {
+        match (tier, &self.translation) {
+            (Tier::Compiled, Some(made)) => {
+                let entry = made.entry.load(Ordering::Acquire);
+                self.compiled.interpreted();
+                self.compiled.run(entry, made, state, self.env, &self.port)
+            }
+            _ => run_block(block, state, self.env, &mut self.cells),
+        }
     }
 }
 
@@ -97,6 +168,7 @@ fn load(from: &Registers) -> GuestState {
     }
     for (n, &value) in from.xmm.iter().enumerate() {
         state.set_u128(vector_slot(n as u16), value);
+        state.set_u128(vector_slot(n as u16).plus(16), from.ymm_high[n]);
     }
     for (n, value) in from.st.iter().enumerate() {
         state.bytes_at_mut(x86::st(n as u16), 10).copy_from_slice(&value.to_le_bytes()[..10]);
@@ -118,6 +190,7 @@ fn store(state: &GuestState) -> Registers {
     }
     for (n, value) in to.xmm.iter_mut().enumerate() {
         *value = state.u128(vector_slot(n as u16));
+        to.ymm_high[n] = state.u128(vector_slot(n as u16).plus(16));
     }
     for (n, value) in to.st.iter_mut().enumerate() {
         *value = state.u128(x86::st(n as u16)) & ((1 << 80) - 1);

@@ -10,7 +10,10 @@ use crate::case::{CODE, Case, DATA, DATA_LEN, Outcome, Registers, fill};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 const TRAP_FLAG: i64 = 0x100;
-const FX_LEN: usize = 512;
+/// The XSAVE header's bit map of components, and the upper halves of the YMM registers, in the frame.
+const COMPONENTS_AT: usize = 512;
+const YMM_AT: usize = 576;
+const STATE_LEN: usize = YMM_AT + 256;
 const ARCH_SET_GS: i32 = 0x1001;
 /// `struct sigcontext`'s general registers by encoding number.
 const GREGS: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
@@ -24,7 +27,7 @@ static SAVED: AtomicPtr<Saved> = AtomicPtr::new(std::ptr::null_mut());
 /// The interrupted frame, to go back to.
 struct Saved {
     gregs: [i64; 23],
-    fx: [u8; FX_LEN],
+    fx: [u8; STATE_LEN],
 }
 
 /// Maps code and data pages where the cases expect them. Once per process.
@@ -93,7 +96,7 @@ fn run(cases: &[Case], data: Option<&[u8; DATA_LEN]>) -> Vec<Outcome> {
 
 fn run_child(cases: &[Case], data: Option<&[u8; DATA_LEN]>, outcomes: *mut Outcome) -> ! {
     install_handlers();
-    let mut saved = Saved { gregs: [0; 23], fx: [0; FX_LEN] };
+    let mut saved = Saved { gregs: [0; 23], fx: [0; STATE_LEN] };
     SAVED.store(&raw mut saved, Ordering::Relaxed);
     for (index, case) in cases.iter().enumerate() {
         let mut filled = [0; DATA_LEN];
@@ -145,7 +148,7 @@ extern "C" fn on_start(_signal: i32, _info: *mut libc::siginfo_t, context: *mut 
     };
     saved.gregs = context.gregs;
     let fx = fx_image(context);
-    saved.fx.copy_from_slice(&fx[..FX_LEN]);
+    saved.fx.copy_from_slice(fx);
     let before = &case.before;
     for (n, &at) in GREGS.iter().enumerate() {
         context.gregs[at] = before.gpr[n] as i64;
@@ -171,7 +174,7 @@ extern "C" fn on_end(signal: i32, _info: *mut libc::siginfo_t, context: *mut lib
     outcome.after.eflags = context.gregs[EFL] as u64;
     let fx = fx_image(context);
     get_fx(fx, &mut outcome.after);
-    fx[..FX_LEN].copy_from_slice(&saved.fx);
+    fx.copy_from_slice(&saved.fx);
     context.gregs = saved.gregs;
 }
 
@@ -180,10 +183,10 @@ fn is_repeated() -> bool {
     unsafe { (*CASE.load(Ordering::Relaxed)).repeated }
 }
 
-/// The frame's FXSAVE image and the start of the XSAVE header behind it.
+/// The frame's FXSAVE image, the XSAVE header and the YMM halves behind it.
 fn fx_image<'a>(context: &libc::mcontext_t) -> &'a mut [u8] {
-    // SAFETY: on every host with XSAVE the kernel puts the header behind the image.
-    unsafe { std::slice::from_raw_parts_mut(context.fpregs.cast::<u8>(), FX_LEN + 8) }
+    // SAFETY: on every host with AVX the kernel puts the header and the YMM halves behind the image.
+    unsafe { std::slice::from_raw_parts_mut(context.fpregs.cast::<u8>(), STATE_LEN) }
 }
 
 fn put_fx(fx: &mut [u8], from: &Registers) {
@@ -197,8 +200,11 @@ fn put_fx(fx: &mut [u8], from: &Registers) {
     for n in 0..16 {
         fx[160 + 16 * n..][..16].copy_from_slice(&from.xmm[n].to_le_bytes());
     }
-    // x87 and SSE are not in their initial state.
-    fx[FX_LEN] |= 3;
+    for n in 0..16 {
+        fx[YMM_AT + 16 * n..][..16].copy_from_slice(&from.ymm_high[n].to_le_bytes());
+    }
+    // x87, SSE and AVX are not in their initial state.
+    fx[COMPONENTS_AT] |= 7;
 }
 
 fn get_fx(fx: &[u8], to: &mut Registers) {
@@ -211,6 +217,8 @@ fn get_fx(fx: &[u8], to: &mut Registers) {
     }
     for n in 0..16 {
         to.xmm[n] = u128_at(fx, 160 + 16 * n);
+        // A component in its initial state is not written.
+        to.ymm_high[n] = if fx[COMPONENTS_AT] & 4 != 0 { u128_at(fx, YMM_AT + 16 * n) } else { 0 };
     }
 }
 

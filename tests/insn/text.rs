@@ -5,14 +5,15 @@
 //! mov eax, [rbx]       ; 8b 03       ; rbx=@16 [16:4]=0x12345678 -> rax=0x12345678
 //! div cl               ; f6 f1       ; cl=0 -> signal=8
 //! ```
-//! Registers go by their usual names, flags by theirs, `st0` and `xmm0` are hexadecimal; `@n` is an
+//! Registers go by their usual names, flags by theirs, `st0`, `xmm0` and `ymm0h` (the upper half of ymm0)
+//! are hexadecimal; `@n` is an
 //! address n bytes into the data pages, `[n:len]` the little-endian value there; `rip` counts from the
 //! instruction's start; `signal` is the signal that the instruction raises. What is not named is 0 (x87
 //! and SSE controls: as after reset) and is not compared. `#` starts a comment. Every line is run by the
-//! interpreter and, as its own oracle, by the host CPU.
+//! interpreter, as compiled code and, as its own oracle, by the host CPU.
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, Outcome, Registers};
-use crate::machine::Machine;
+use crate::machine::{Machine, Tier};
 use crate::oracle;
 
 const NAMES: [&str; 16] =
@@ -27,6 +28,7 @@ enum Item {
     General(usize, u32, u32, u64),
     Flag(u32, bool),
     Xmm(usize, u128),
+    YmmHigh(usize, u128),
     Stack(usize, u128),
     Memory(usize, usize, u64),
     Control(&'static str, u64),
@@ -96,6 +98,9 @@ fn item(word: &str) -> Option<Item> {
     match name {
         "rip" => Some(Item::Rip(value as u64)),
         "signal" => Some(Item::Signal(value as i32)),
+        _ if name.starts_with("ymm") => {
+            Some(Item::YmmHigh(name[3..].strip_suffix('h')?.parse().ok()?, value))
+        }
         _ if name.starts_with("xmm") => Some(Item::Xmm(name[3..].parse().ok()?, value)),
         _ if name.starts_with("st") => Some(Item::Stack(name[2..].parse().ok()?, value)),
         _ => general(name).map(|(n, low, bits)| Item::General(n, low, bits, value as u64)),
@@ -146,6 +151,7 @@ fn apply(registers: &mut Registers, item: Item) {
             registers.eflags = registers.eflags & !(1 << bit) | u64::from(set) << bit;
         }
         Item::Xmm(n, value) => registers.xmm[n] = value,
+        Item::YmmHigh(n, value) => registers.ymm_high[n] = value,
         Item::Stack(n, value) => {
             registers.st[n] = value;
             registers.ftw |= 1 << n;
@@ -167,6 +173,7 @@ fn observed(outcome: &Outcome, item: Item) -> Item {
         }
         Item::Flag(bit, _) => Item::Flag(bit, after.eflags >> bit & 1 != 0),
         Item::Xmm(n, _) => Item::Xmm(n, after.xmm[n]),
+        Item::YmmHigh(n, _) => Item::YmmHigh(n, after.ymm_high[n]),
         Item::Stack(n, _) => Item::Stack(n, after.st[n]),
         Item::Memory(at, len, _) => {
             let value = outcome.data[at..at + len].iter().rev().fold(0, |v, &b| v << 8 | u64::from(b));
@@ -213,8 +220,12 @@ fn check(machine: &mut Machine, line: &Line) -> Vec<String> {
         None => return vec!["is not implemented".to_owned()],
         Some(block) => {
             let mut ours = Outcome::new();
-            machine.run_with(&line.case, &block, &data, &mut ours);
+            machine.run_with(&line.case, &block, &data, Tier::Interpreter, &mut ours);
             outcomes.push(("interpreter", ours));
+            if machine.compile(&block) {
+                machine.run_with(&line.case, &block, &data, Tier::Compiled, &mut ours);
+                outcomes.push(("compiled", ours));
+            }
         }
     }
     let differs = |(who, outcome): &(&str, Outcome)| {

@@ -1,7 +1,9 @@
 //! Guest memory: plain accesses and atomics as host instructions, the rest in the interpreter's code.
 //!
 //! Every access may fault, so everything dirty was stored before it (see `lower_op`), and every access has
-//! a `sequence_point` before it, so that Cranelift neither merges nor moves it.
+//! a `sequence_point` before it, so that Cranelift neither merges nor moves it, and loads have one behind
+//! them: folded into an instruction that Cranelift has rewritten, a load would fault where no source location
+//! says which guest instruction it is of.
 
 use super::Lowering;
 use super::values::int_type;
@@ -23,7 +25,7 @@ impl Lowering<'_, '_> {
         let address = self.int(addr);
         self.access(Access::Read);
         let value = self.b.ins().load(int_type(w), GUEST, address, off);
-        self.loaded = true;
+        self.b.ins().sequence_point();
         self.set_narrow(dst, value);
     }
 
@@ -55,7 +57,7 @@ impl Lowering<'_, '_> {
             };
             self.set_unit(dst, unit, value);
         }
-        self.loaded = true;
+        self.b.ins().sequence_point();
     }
 
     pub(super) fn guest_vstore(&mut self, n: VecLen, addr: Val, off: i32, a: Val) {

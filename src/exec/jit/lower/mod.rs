@@ -2,8 +2,8 @@
 //!
 //! Three things that Cranelift does have to be worked around, each with its own few lines here:
 //! - It merges and moves loads, also across loop iterations, unless a `sequence_point` stands between.
-//! - A load may be folded into its user, which then faults under the user's source location: a
-//!   `sequence_point` after each instruction that loaded keeps the two in one guest instruction.
+//! - A load may be folded into its user, which then faults under the user's source location, or none at
+//!   all where the user came out of an optimisation: a `sequence_point` after each load keeps it whole.
 //! - Float operations count as pure. They must neither vanish (their flags count) nor move out of loops:
 //!   results that end in a register are stored at the block's end, and operands that a loop does not
 //!   change are made opaque.
@@ -90,7 +90,6 @@ pub struct Lowering<'a, 'f> {
     float_cells: CellSet,
     known_flags: Option<KnownFlags>,
     site: u32,
-    loaded: bool,
     unwanted: usize,
 }
 
@@ -166,7 +165,6 @@ pub fn lower(
         float_cells: CellSet::default(),
         known_flags: None,
         site: 0,
-        loaded: false,
         unwanted: 0,
     };
     lowering.whole();
@@ -233,11 +231,7 @@ impl Lowering<'_, '_> {
         self.terminator(block, planned);
     }
 
-    /// A new guest instruction: its loads must not be folded into code of the next one.
     fn begin_insn(&mut self, pc: GuestAddr) {
-        if std::mem::take(&mut self.loaded) {
-            self.b.ins().sequence_point();
-        }
         self.pc = pc;
         self.site = self.out.sites.len() as u32;
         self.out.sites.push(Site { pc, access: Access::Read });
