@@ -377,6 +377,7 @@ fn run_guest(
     };
     let (vdso, sp) = build_stack(arch, &loaded, contents)?;
     let mut state = Box::new(arch.initial_state(features));
+    arch.new_keys(&mut state, u64::MAX, &mut crate::host::random::word);
     state.set_pc(loaded.start.raw());
     arch.set_stack_pointer(&mut state, sp);
     name_process(&target.name.to_string_lossy());

@@ -78,12 +78,14 @@ pub fn arch_specific(thread: &mut Thread, args: &[u64; 6]) -> Done {
 
 pub fn prctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
     const PR_SET_MM: u64 = 35;
+    const PR_PAC_RESET_KEYS: u64 = 54;
     const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
     match args[0] {
         // Our own process would be filtered, not the guest.
         x if x == libc::PR_SET_SECCOMP as u64 => Done::errno(libc::EINVAL),
         PR_SET_MM => Done::errno(libc::EPERM),
         PR_SET_SYSCALL_USER_DISPATCH => Done::errno(libc::EINVAL),
+        PR_PAC_RESET_KEYS => reset_keys(thread, args),
         _ => {
             let linux = thread.vcpu.env.arch.linux();
             if let Some(value) = linux.own_syscall("prctl", &mut thread.vcpu.state, &Memory, args) {
@@ -92,6 +94,18 @@ pub fn prctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
             Done::raw(sys::syscall(libc::SYS_prctl, *args))
         }
     }
+}
+
+/// `PR_PAC_RESET_KEYS`: 0 means all five keys.
+fn reset_keys(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    const KNOWN: u64 = 0x1f;
+    let which = if args[1] == 0 { KNOWN } else { args[1] };
+    let valid = which & !KNOWN == 0 && args[2..5] == [0; 3];
+    let arch = thread.vcpu.env.arch;
+    if valid && arch.new_keys(&mut thread.vcpu.state, which, &mut crate::host::random::word) {
+        return Done::Value(0);
+    }
+    Done::errno(libc::EINVAL)
 }
 
 /// `struct utsname`: six fields of 65 bytes.

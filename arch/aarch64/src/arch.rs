@@ -1,6 +1,6 @@
 //! The contract's implementation: mostly a table of contents.
 
-use crate::state::{FEATURES, FPCR, FPSR, SP};
+use crate::state::{FEATURES, FPCR, FPSR, KEY_COUNT, KEYS, SP};
 use crate::{disasm, features, fpenv, helpers, lift, linux, regs};
 use guest::GuestAddr;
 use guest::arch::{CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
@@ -66,6 +66,15 @@ impl GuestArch for AArch64 {
         state.set_u64(FEATURES, features);
         FlagRecord::packed(0).store(&mut state);
         state
+    }
+
+    fn new_keys(&self, state: &mut GuestState, which: u64, random: &mut dyn FnMut() -> u64) -> bool {
+        for key in (0..KEY_COUNT).filter(|key| which >> key & 1 != 0) {
+            let slot = KEYS.plus(16 * key);
+            state.set_u64(slot, random());
+            state.set_u64(slot.plus(8), random());
+        }
+        state.u64(FEATURES) & features::PAUTH != 0
     }
 
     fn single_steps(&self, _state: &GuestState) -> bool {

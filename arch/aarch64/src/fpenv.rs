@@ -11,8 +11,10 @@ use guest::state::GuestState;
 pub const DN: u64 = 1 << 25;
 /// FPCR: flush to zero.
 pub const FZ: u64 = 1 << 24;
-/// FPCR bits that can be written: AHP, DN, FZ, RMode.
-pub const FPCR_MASK: u64 = 0x07c0_0000;
+/// FPCR: flush to zero in half precision.
+pub const FZ16: u64 = 1 << 19;
+/// FPCR bits that can be written: AHP, DN, FZ, RMode, FZ16.
+pub const FPCR_MASK: u64 = 0x07c8_0000;
 /// FPSR.IDC.
 const IDC: u64 = 1 << 7;
 /// FPSR.QC.

@@ -8,7 +8,7 @@
 mod arch;
 mod decode;
 mod disasm;
-mod features;
+pub mod features;
 mod fpenv;
 mod helpers;
 mod lift;
@@ -17,4 +17,4 @@ mod regs;
 mod state;
 
 pub use arch::{AARCH64, AArch64};
-pub use decode::{encoding_name, encodings};
+pub use decode::{Encoding, encoding_name, encodings};

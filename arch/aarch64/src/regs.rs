@@ -1,7 +1,7 @@
 //! The register table, with gdb's names and numbers (`org.gnu.gdb.aarch64.core` and `.fpu`).
 
 use crate::fpenv;
-use crate::state::{FPCR, SP, x};
+use crate::state::{FPCR, PSTATE, SP, x};
 use guest::ir::flag;
 use guest::ir::flags::FlagRecord;
 use guest::regs::{Register, RegisterTable, Storage};
@@ -14,15 +14,19 @@ const FPU: &str = "org.gnu.gdb.aarch64.fpu";
 const NZCV: [(u64, u64); 4] =
     [(1 << 31, flag::S), (1 << 30, flag::Z), (1 << 29, flag::C), (1 << 28, flag::V)];
 
-/// PSTATE as EL0 shows it: the condition flags.
+/// PSTATE.SSBS and PSTATE.DIT.
+const OTHER_BITS: u64 = 1 << 12 | 1 << 24;
+
+/// PSTATE as EL0 shows it.
 pub fn cpsr(state: &GuestState) -> u64 {
     let packed = FlagRecord::load(state).pack();
-    NZCV.iter().filter(|(_, flag)| packed & flag != 0).fold(0, |bits, (bit, _)| bits | bit)
+    NZCV.iter().filter(|(_, flag)| packed & flag != 0).fold(state.u64(PSTATE), |bits, (bit, _)| bits | bit)
 }
 
 pub fn set_cpsr(state: &mut GuestState, value: u64) {
     let packed = NZCV.iter().filter(|(bit, _)| value & bit != 0).fold(0, |bits, (_, flag)| bits | flag);
     FlagRecord::packed(packed).store(state);
+    state.set_u64(PSTATE, value & OTHER_BITS);
 }
 
 const GENERAL: [&str; 31] = [

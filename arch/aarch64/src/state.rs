@@ -19,6 +19,12 @@ pub const ORIG_X0: Slot = Slot(432);
 /// The CPU model's feature bits.
 pub const FEATURES: Slot = Slot(440);
 
+/// PSTATE's bits that EL0 can set and that change no result: SSBS, DIT.
+pub const PSTATE: Slot = Slot(448);
+/// The five pointer authentication keys, 16 bytes each: IA, IB, DA, DB, GA.
+pub const KEYS: Slot = Slot(464);
+pub const KEY_COUNT: u16 = 5;
+
 /// The slot of register number `n`; 31 is the stack pointer.
 pub const fn x(n: u16) -> Slot {
     Slot(X0.0 + 8 * n)

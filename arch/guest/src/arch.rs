@@ -78,6 +78,11 @@ pub trait GuestArch: Sync {
     fn disassemble(&self, pc: GuestAddr, bytes: &[u8]) -> Disassembly;
     /// The state of a thread before its first instruction, apart from pc and sp.
     fn initial_state(&self, features: u64) -> GuestState;
+    /// Gives a process new secret keys (AArch64 pointer authentication): those whose bits are set in `which`.
+    /// False where there are none.
+    fn new_keys(&self, _state: &mut GuestState, _which: u64, _random: &mut dyn FnMut() -> u64) -> bool {
+        false
+    }
     /// Whether the state asks for a trap after each instruction (x86 EFLAGS.TF).
     fn single_steps(&self, state: &GuestState) -> bool;
     fn stack_pointer(&self, state: &GuestState) -> GuestAddr;

@@ -116,10 +116,12 @@ pub enum Trap {
     BadGate,
     /// Branch target identification failed (AArch64): SIGILL.
     BranchTarget,
+    /// A pointer's authentication failed (AArch64): SIGILL / `ILL_ILLOPN`.
+    Authentication,
 }
 
 impl Trap {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Illegal,
         Self::DivideError,
         Self::Breakpoint,
@@ -131,6 +133,7 @@ impl Trap {
         Self::PcAlignment,
         Self::BadGate,
         Self::BranchTarget,
+        Self::Authentication,
     ];
 
     /// The trap with this number (`trap as u8`), as compiled code reports it.

@@ -170,12 +170,11 @@ pub fn sqrt_unit(rule: NanRule, fs: FSize, a: u128) -> u128 {
 /// a * b + c, rounded once. AArch64 ranks the addend's NaN first, and calls infinity times zero plus a
 /// quiet NaN invalid.
 pub fn fma(rule: NanRule, fs: FSize, a: u64, b: u64, c: u64) -> u64 {
-    let r = match fs {
-        FSize::F64 => fp::fmasd(u128::from(a), u128::from(b), u128::from(c)),
-        FSize::F32 => fp::fmass(u128::from(a), u128::from(b), u128::from(c)),
-        FSize::F16 => return fma_half(rule, a, b, c),
+    let result = match fs {
+        FSize::F64 => fp::fmasd(u128::from(a), u128::from(b), u128::from(c)) as u64,
+        FSize::F32 => fp::fmass(u128::from(a), u128::from(b), u128::from(c)) as u64 & 0xffff_ffff,
+        FSize::F16 => fma_half(a, b, c),
     };
-    let result = down(fs, r);
     let made_up = (is_infinite(fs, a) && is_zero(fs, b)) || (is_zero(fs, a) && is_infinite(fs, b));
     if rule != NanRule::X86 && made_up && is_nan(fs, c) && !is_signalling(fs, c) {
         raise(bit::INVALID);
@@ -184,13 +183,13 @@ pub fn fma(rule: NanRule, fs: FSize, a: u64, b: u64, c: u64) -> u64 {
     settle(rule, fs, result, &[c, a, b])
 }
 
-/// Half-precision products and sums are exact in f64, so one rounding is left.
-fn fma_half(rule: NanRule, a: u64, b: u64, c: u64) -> u64 {
+/// Half-precision products are exact in f64; a sum that is not is rounded to odd, so that one rounding is left.
+fn fma_half(a: u64, b: u64, c: u64) -> u64 {
     let wide = |v| convert(NanRule::X86, FSize::F16, FSize::F64, v);
     let (x, y, z) = (wide(a), wide(b), wide(c));
     let product = fp::mulsd(u128::from(x), u128::from(y));
-    let sum = fp::addsd(product, u128::from(z)) as u64;
-    settle(rule, FSize::F16, convert(NanRule::X86, FSize::F64, FSize::F16, sum), &[c, a, b])
+    let sum = under_odd_rounding(|| fp::addsd(product, u128::from(z)) as u64);
+    convert(NanRule::X86, FSize::F64, FSize::F16, sum)
 }
 
 pub fn fma_unit(rule: NanRule, fs: FSize, a: u128, b: u128, c: u128) -> u128 {
@@ -356,13 +355,24 @@ pub fn convert(rule: NanRule, from: FSize, to: FSize, a: u64) -> u64 {
 
 /// f64 to f32 rounded to odd, so that a second rounding to f16 is right.
 fn to_odd(a: u64) -> u64 {
+    under_odd_rounding(|| fp::cvtsd2ss(u128::from(a)) as u64 & 0xffff_ffff)
+}
+
+/// The operation's result where it is exact, else the one towards zero with its lowest bit set. Only Invalid
+/// is raised: the second rounding raises the rest.
+fn under_odd_rounding(operation: impl Fn() -> u64) -> u64 {
     let before = fp::mxcsr();
-    fp::set_mxcsr((before | bit::ROUNDING) & !0x3f);
-    let cut = fp::cvtsd2ss(u128::from(a)) as u64 & 0xffff_ffff;
-    let inexact = fp::mxcsr() & bit::INEXACT != 0;
-    let invalid = fp::mxcsr() & bit::INVALID;
-    fp::set_mxcsr(before | invalid);
-    cut | u64::from(inexact && !is_nan(FSize::F32, cut))
+    fp::set_mxcsr(before & !0x3f);
+    let exact = operation();
+    let flags = fp::mxcsr();
+    let result = if flags & bit::INEXACT == 0 {
+        exact
+    } else {
+        fp::set_mxcsr(before | bit::ROUNDING);
+        operation() | 1
+    };
+    fp::set_mxcsr(before | flags & bit::INVALID);
+    result
 }
 
 /// Float to a `w`-bit integer, zero-extended.

@@ -27,10 +27,11 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    /// With everything except what `lacking` says.
+    pub fn new(lacking: u64) -> Self {
         signals::install_fault_handlers();
         map_data();
-        let features = AARCH64.cpu_models()[0].features;
+        let features = AARCH64.cpu_models()[0].features & !lacking;
         Self { env: Env::new(&AARCH64, features), cells: Cells::default(), pattern: pattern() }
     }
 
@@ -110,7 +111,7 @@ fn store(state: &GuestState) -> Registers {
     for (n, value) in to.v.iter_mut().enumerate() {
         *value = state.u128(vector_slot(n as u16));
     }
-    (to.sp, to.nzcv) = (get(state, "sp"), get(state, "cpsr"));
+    (to.sp, to.nzcv) = (get(state, "sp"), get(state, "cpsr") & 0xf000_0000);
     (to.fpcr, to.fpsr) = (get(state, "fpcr"), get(state, "fpsr"));
     to
 }

@@ -1,12 +1,28 @@
 //! qemu-aarch64 as the oracle: a small program runs single instructions from records in a file.
 
 use crate::case::{Case, Registers};
+use arch_aarch64::features::{CSSC, DPB, DPB2, HBC, LSE2, MOPS, WFXT};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const RECORD: usize = 816;
-/// A model with everything that ours has.
-const CPU: &str = "neoverse-n1";
+/// A model with everything that ours has, as far as the emulator knows it.
+const CPU: &str = "max";
+
+/// The emulator: `INSN_QEMU` names a newer one.
+fn emulator() -> String {
+    std::env::var("INSN_QEMU").unwrap_or_else(|_| "qemu-aarch64".to_owned())
+}
+
+/// Features that this version of the emulator does not have.
+pub fn lacking() -> u64 {
+    let output = Command::new(emulator()).arg("--version").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let major = text.split_once("version ").and_then(|(_, v)| v.split('.').next()?.parse().ok());
+    let major: u32 = major.unwrap_or_else(|| panic!("what version is this? {text}"));
+    let old = LSE2 | HBC | MOPS | WFXT | DPB | DPB2;
+    CSSC | if major < 9 { old } else { 0 }
+}
 
 /// Runs the instructions; the given state after is replaced by what came of them.
 pub fn run(cases: &[(String, Case)]) -> Vec<(String, Case)> {
@@ -15,12 +31,8 @@ pub fn run(cases: &[(String, Case)]) -> Vec<(String, Case)> {
     let (input, output) = (dir.join("insn_aarch64.in"), dir.join("insn_aarch64.out"));
     let records: Vec<u8> = cases.iter().flat_map(|(_, case)| encode(case)).collect();
     std::fs::write(&input, records).unwrap();
-    let status = Command::new("qemu-aarch64")
-        .args(["-cpu", CPU])
-        .arg(program)
-        .args([&input, &output])
-        .status()
-        .unwrap();
+    let status =
+        Command::new(emulator()).args(["-cpu", CPU]).arg(program).args([&input, &output]).status().unwrap();
     assert!(status.success(), "the oracle failed: {status}");
     let records = std::fs::read(output).unwrap();
     assert_eq!(records.len(), cases.len() * RECORD);

@@ -1,7 +1,8 @@
 //! Random instructions of every encoding, with operands at the edges of what they do.
 
 use crate::case::{Case, MIDDLE, Registers, Rng};
-use arch_aarch64::{encoding_name, encodings};
+use crate::oracle;
+use arch_aarch64::{Encoding, encoding_name, encodings};
 
 const INTEGERS: [u64; 14] = [
     0,
@@ -80,7 +81,9 @@ const DOUBLES: [u64; 22] = [
 pub fn words(seed: u64, per_encoding: usize, only: &str, few: bool) -> Vec<(String, Case)> {
     let mut rng = Rng(seed | 1 << 40);
     let mut cases = Vec::new();
-    for (name, mask, value) in encodings().filter(|(name, ..)| name.contains(only) && comparable(name)) {
+    let lacking = oracle::lacking();
+    let wanted = |e: &Encoding| e.name.contains(only) && e.needs & lacking == 0 && comparable(e.name);
+    for Encoding { name, mask, value, .. } in encodings().filter(wanted) {
         let made = std::iter::repeat_with(|| word(&mut rng, name, mask, value)).take(20 * per_encoding);
         let allocated: Vec<u32> = made
             .filter(|word| encoding_name(*word) == Some(name) && predictable(*word))
@@ -93,8 +96,13 @@ pub fn words(seed: u64, per_encoding: usize, only: &str, few: bool) -> Vec<(Stri
 
 /// Whether one instruction, with nothing after it, has a result to compare.
 fn comparable(name: &str) -> bool {
-    let elsewhere = ["B", "BL", "BR", "BLR", "RET", "SVC", "IC IVAU", "ISB", "CLREX"];
-    !elsewhere.contains(&name) && !name.contains("literal")
+    let elsewhere =
+        ["B", "BL", "BR", "BLR", "RET", "SVC", "IC IVAU", "ISB", "CLREX", "MRS RNDR, RNDRRS", "DC ZVA"];
+    // PSTATE's other bits stay with the oracle's process from one instruction to the next.
+    let kept = name.ends_with("DIT") || name.contains("SSBS") || name.contains("DIT (");
+    // Keys are random.
+    let keyed = ["PACI", "PACGA", "BRA", "BLRA", "RETA", "LDRA"].iter().any(|start| name.starts_with(start));
+    !elsewhere.contains(&name) && !name.contains("literal") && !kept && !keyed
 }
 
 fn word(rng: &mut Rng, name: &str, mask: u32, value: u32) -> u32 {
@@ -102,7 +110,7 @@ fn word(rng: &mut Rng, name: &str, mask: u32, value: u32) -> u32 {
     match name {
         // NZCV, FPCR, FPSR.
         "MRS" | "MSR (register)" => word & !0xfffe0 | rng.pick(&[0xb4200, 0xb4400, 0xb4420]),
-        "B.cond" | "CBZ" | "CBNZ" => word & !(0x7ffff << 5) | 2 << 5,
+        "B.cond" | "BC.cond" | "CBZ" | "CBNZ" => word & !(0x7ffff << 5) | 2 << 5,
         "TBZ" | "TBNZ" => word & !(0x3fff << 5) | 2 << 5,
         _ if word & 0x3b00_0000 == 0x3900_0000 => word & !(0xf00 << 10),
         _ => word,
@@ -120,6 +128,17 @@ fn predictable(word: u32) -> bool {
     let loads_twice = pair && word >> 22 & 1 == 1 && t == t2;
     let base_is_data = !vector && n != 31 && (n == t || pair && n == t2);
     let status_is_data = exclusive && (s == t || s == n || s == t2 || t == t2);
+    // Fields that should be ones: newer implementations may refuse anything else.
+    let ordered = word & 0x3f80_0000 == 0x0880_0000 && word & 0x0020_0000 == 0;
+    let (ordered, high) = (ordered && (t2 != 31 || s != 31), word & 0xff60_0000 == 0x9b40_0000 && t2 != 31);
+    if ordered || high {
+        return false;
+    }
+    let keyed_hint =
+        word & 0xffff_f01f == 0xd503_201f && matches!(word >> 5 & 0x7f, 8 | 10 | 12 | 14 | 24..=31);
+    if keyed_hint {
+        return false;
+    }
     let cache_at_zero = word & 0xffff_f01f == 0xd50b_701f;
     !cache_at_zero && (!is_access(word) || !(loads_twice || base_is_data || status_is_data))
 }

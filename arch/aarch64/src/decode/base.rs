@@ -68,6 +68,25 @@ rows! { REGISTER, 0;
     "UMULH" "1 00 11011 110 Rm:5 0 Ra:5 Rn:5 Rd:5" Lifter::umulh;
 }
 
+rows! { CSSC, features::CSSC;
+    "ABS" "sf:1 1 0 11010110 00000 001000 Rn:5 Rd:5" Lifter::abs;
+    "CNT (general)" "sf:1 1 0 11010110 00000 000111 Rn:5 Rd:5" Lifter::cnt;
+    "CTZ" "sf:1 1 0 11010110 00000 000110 Rn:5 Rd:5" Lifter::ctz;
+    "SMAX, UMAX, SMIN, UMIN (register)" "sf:1 0 0 11010110 Rm:5 0110 op:2 Rn:5 Rd:5" Lifter::minmax_register;
+    "SMAX, UMAX, SMIN, UMIN (immediate)" "sf:1 00 1000111 00 op:2 imm:8 Rn:5 Rd:5" Lifter::minmax_immediate;
+}
+
+rows! { FLAGM, features::FLAGM;
+    "CFINV" "11010101 00000 000 0100 0000 000 11111" Lifter::cfinv;
+    "RMIF" "1 0 1 11010000 imm:6 00001 Rn:5 0 mask:4" Lifter::rmif;
+    "SETF8, SETF16" "0 0 1 11010000 00000 0 sz:1 0010 Rn:5 0 1101" Lifter::setf;
+}
+
+rows! { FLAGM2, features::FLAGM2;
+    "XAFLAG" "11010101 00000 000 0100 0000 001 11111" Lifter::xaflag;
+    "AXFLAG" "11010101 00000 000 0100 0000 010 11111" Lifter::axflag;
+}
+
 rows! { CRC, features::CRC32;
     "CRC32B, CRC32H, CRC32W, CRC32CB, CRC32CH, CRC32CW" "0 00 11010110 Rm:5 010 C:1 sz:2 Rn:5 Rd:5 ; sz=11" Lifter::crc32;
     "CRC32X, CRC32CX" "1 00 11010110 Rm:5 010 C:1 11 Rn:5 Rd:5" Lifter::crc32;
@@ -87,8 +106,58 @@ rows! { CONTROL, 0;
     "SVC" "11010100 000 imm:16 00001" Lifter::svc;
 }
 
+rows! { HBC, features::HBC;
+    "BC.cond" "0101010 0 imm:19 1 cond:4" Lifter::b_cond;
+}
+
+rows! { PAUTH, features::PAUTH;
+    "PACIA to AUTDB" "1 1 0 11010110 00001 000 AUT:1 key:2 Rn:5 Rd:5" Lifter::pac_register;
+    "PACIZA to AUTDZB" "1 1 0 11010110 00001 001 AUT:1 key:2 11111 Rd:5" Lifter::pac_register;
+    "XPACI, XPACD" "1 1 0 11010110 00001 01000 D:1 11111 Rd:5" Lifter::xpac;
+    "PACGA" "1 0 0 11010110 Rm:5 001100 Rn:5 Rd:5" Lifter::pacga;
+    "BRAAZ, BRABZ" "1101011 0 0 00 11111 00001 M:1 Rn:5 11111" Lifter::bra;
+    "BLRAAZ, BLRABZ" "1101011 0 0 01 11111 00001 M:1 Rn:5 11111" Lifter::blra;
+    "RETAA, RETAB" "1101011 0 0 10 11111 00001 M:1 11111 11111" Lifter::reta;
+    "BRAA, BRAB" "1101011 1 0 00 11111 00001 M:1 Rn:5 Rm:5" Lifter::bra;
+    "BLRAA, BLRAB" "1101011 1 0 01 11111 00001 M:1 Rn:5 Rm:5" Lifter::blra;
+    "LDRAA, LDRAB" "11 111 0 00 M:1 S:1 1 imm:9 W:1 1 Rn:5 Rt:5" Lifter::ldra;
+}
+
+rows! { SB, features::SB;
+    "SB" "11010101 00000 011 0011 0000 111 11111" Lifter::barrier;
+}
+
+rows! { SSBS, features::SSBS;
+    "MSR SSBS (immediate)" "11010101 00000 011 0100 CRm:4 001 11111" Lifter::msr_pstate;
+    "MRS SSBS" "11010101 0011 1 011 0100 0010 110 Rt:5" Lifter::mrs_pstate;
+    "MSR SSBS" "11010101 0001 1 011 0100 0010 110 Rt:5" Lifter::msr_pstate;
+}
+
+rows! { DIT, features::DIT;
+    "MSR DIT (immediate)" "11010101 00000 011 0100 CRm:4 010 11111" Lifter::msr_pstate;
+    "MRS DIT" "11010101 0011 1 011 0100 0010 101 Rt:5" Lifter::mrs_pstate;
+    "MSR DIT" "11010101 0001 1 011 0100 0010 101 Rt:5" Lifter::msr_pstate;
+}
+
+rows! { RNG, features::RNG;
+    "MRS RNDR, RNDRRS" "11010101 0011 1 011 0010 0100 00 x Rt:5" Lifter::rndr;
+}
+
+rows! { WFXT, features::WFXT;
+    "WFET, WFIT" "11010101 00000 011 0001 0000 00 x Rd:5" Lifter::nop;
+    "DSB nXS" "11010101 00000 011 0011 imm:2 10 001 11111" Lifter::barrier;
+}
+
+rows! { DPB, features::DPB;
+    "DC CVAP" "11010101 00001 011 0111 1100 001 Rt:5" Lifter::dc_clean;
+}
+
+rows! { DPB2, features::DPB2;
+    "DC CVADP" "11010101 00001 011 0111 1101 001 Rt:5" Lifter::dc_clean;
+}
+
 rows! { SYSTEM, 0;
-    "HINT" "11010101 00000 011 0010 CRm:4 op2:3 11111" Lifter::nop;
+    "HINT" "11010101 00000 011 0010 CRm:4 op2:3 11111" Lifter::hint;
     "CLREX" "11010101 00000 011 0011 CRm:4 010 11111" Lifter::clrex;
     "DSB" "11010101 00000 011 0011 CRm:4 100 11111" Lifter::barrier;
     "DMB" "11010101 00000 011 0011 CRm:4 101 11111" Lifter::barrier;

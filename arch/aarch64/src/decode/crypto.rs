@@ -21,6 +21,31 @@ rows! { SHA1, features::SHA1;
     "SHA1SU1" "01011110 00 10100 00001 10 Rn:5 Rd:5" Lifter::sha_two;
 }
 
+rows! { SHA512, features::SHA512;
+    "SHA512H" "11001110 011 Rm:5 1 0 00 00 Rn:5 Rd:5" Lifter::sha512;
+    "SHA512H2" "11001110 011 Rm:5 1 0 00 01 Rn:5 Rd:5" Lifter::sha512;
+    "SHA512SU1" "11001110 011 Rm:5 1 0 00 10 Rn:5 Rd:5" Lifter::sha512;
+    "SHA512SU0" "11001110 110 00000 1 0 00 00 Rn:5 Rd:5" Lifter::sha512_su0;
+}
+
+rows! { SHA3, features::SHA3;
+    "EOR3" "11001110 000 Rm:5 0 Ra:5 Rn:5 Rd:5" Lifter::eor3;
+    "BCAX" "11001110 001 Rm:5 0 Ra:5 Rn:5 Rd:5" Lifter::bcax;
+    "RAX1" "11001110 011 Rm:5 1 0 00 11 Rn:5 Rd:5" Lifter::rax1;
+    "XAR" "11001110 100 Rm:5 imm:6 Rn:5 Rd:5" Lifter::xar;
+}
+
+rows! { SM3, features::SM3;
+    "SM3SS1" "11001110 010 Rm:5 0 Ra:5 Rn:5 Rd:5" Lifter::sm3_ss1;
+    "SM3TT1A, SM3TT1B, SM3TT2A, SM3TT2B" "11001110 010 Rm:5 1 0 imm:2 op:2 Rn:5 Rd:5" Lifter::sm3_tt;
+    "SM3PARTW1, SM3PARTW2" "11001110 011 Rm:5 1 1 00 0 op:1 Rn:5 Rd:5" Lifter::sm3_partw;
+}
+
+rows! { SM4, features::SM4;
+    "SM4E" "11001110 110 00000 1 0 00 01 Rn:5 Rd:5" Lifter::sm4_e;
+    "SM4EKEY" "11001110 011 Rm:5 1 1 00 10 Rn:5 Rd:5" Lifter::sm4_ekey;
+}
+
 rows! { SHA2, features::SHA2;
     "SHA256H" "01011110 000 Rm:5 0 100 00 Rn:5 Rd:5" Lifter::sha_three;
     "SHA256H2" "01011110 000 Rm:5 0 101 00 Rn:5 Rd:5" Lifter::sha_three;

@@ -74,6 +74,8 @@ rows! { EXCLUSIVE, 0;
 }
 
 rows! { ATOMIC, features::LSE;
+    "STLLR" "size:2 001000 100 Rs:5 0 Rt2:5 Rn:5 Rt:5" Lifter::stlr;
+    "LDLAR" "size:2 001000 110 Rs:5 0 Rt2:5 Rn:5 Rt:5" Lifter::ldar;
     "CAS" "size:2 001000 1 L:1 1 Rs:5 o0:1 11111 Rn:5 Rt:5" Lifter::cas;
     "CASP" "0 sz:1 001000 0 L:1 1 Rs:4 0 o0:1 11111 Rn:5 Rt:4 0" Lifter::casp;
     "LDADD" "size:2 111 0 00 A:1 R:1 1 Rs:5 0 000 00 Rn:5 Rt:5" Lifter::rmw;
@@ -89,6 +91,13 @@ rows! { ATOMIC, features::LSE;
 
 rows! { LRCPC, features::LRCPC;
     "LDAPR" "size:2 111 0 00 1 0 1 11111 1 100 00 Rn:5 Rt:5" Lifter::ldar;
+}
+
+rows! { LRCPC2, features::LRCPC2;
+    "STLUR" "size:2 011001 00 0 imm:9 00 Rn:5 Rt:5" Lifter::stlur;
+    "LDAPUR" "size:2 011001 01 0 imm:9 00 Rn:5 Rt:5" Lifter::ldapur;
+    "LDAPURS to 64" "size:2 011001 10 0 imm:9 00 Rn:5 Rt:5 ; size=11" Lifter::ldapur;
+    "LDAPURS to 32" "size:2 011001 11 0 imm:9 00 Rn:5 Rt:5 ; size=1x" Lifter::ldapur;
 }
 
 rows! { STRUCTURE, 0;

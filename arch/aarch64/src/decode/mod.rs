@@ -11,11 +11,15 @@ mod loadstore;
 mod pattern;
 mod simd;
 mod simd_fp;
+mod simd_half;
 mod simd_narrow;
+mod simd_products;
 
 pub use insn::{Insn, lane};
 
+use crate::features;
 use crate::lift::Lifter;
+use guest::ir::FSize;
 use pattern::Pattern;
 use std::sync::LazyLock;
 
@@ -27,20 +31,42 @@ pub struct Row {
     pub name: &'static str,
     pub pattern: Pattern,
     pub lift: LiftFn,
-    /// Features that must be there.
-    pub needs: u64,
+    /// Features that must be there (see also [`Row::needs`]).
+    needs: u64,
+    pub sizes: Sizes,
     /// What a pattern cannot say about which words are allocated.
     pub guard: Option<fn(Insn) -> bool>,
 }
 
+/// How float instructions say that they work in half precision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sizes {
+    /// Not at all.
+    Never,
+    /// `ftype`, bits 23:22, is 3.
+    Ftype,
+    /// All of the table do.
+    Half,
+}
+
+impl Row {
+    /// The features that `insn` needs.
+    pub fn needs(&self, insn: Insn) -> u64 {
+        let half = self.sizes == Sizes::Ftype && insn.ftype() == FSize::F16;
+        self.needs | if half { features::FP16 } else { 0 }
+    }
+}
+
 /// Declares a table: `"NAME" "pattern" lift_function [if guard];`
 macro_rules! rows {
-    ($table:ident, $needs:expr; $($name:literal $pattern:literal $lift:expr $(, if $guard:expr)?;)*) => {
+    ($table:ident, $needs:expr; $($rest:tt)*) => { rows!($table, $needs, Never; $($rest)*); };
+    ($table:ident, $needs:expr, $sizes:ident; $($name:literal $pattern:literal $lift:expr $(, if $guard:expr)?;)*) => {
         pub static $table: &[$crate::decode::Row] = &[$($crate::decode::Row {
             name: $name,
             pattern: $crate::decode::pattern::Pattern::parse($pattern),
             lift: $lift,
             needs: $needs,
+            sizes: $crate::decode::Sizes::$sizes,
             guard: rows!(@guard $($guard)?),
         }),*];
     };
@@ -53,16 +79,32 @@ pub(crate) use rows;
 pub static TABLES: &[&[Row]] = &[
     base::IMMEDIATE,
     base::REGISTER,
+    base::CSSC,
+    base::FLAGM,
+    base::FLAGM2,
     base::CRC,
     base::CONTROL,
+    base::HBC,
+    base::PAUTH,
+    base::SB,
+    base::SSBS,
+    base::DIT,
+    base::RNG,
+    base::WFXT,
+    base::DPB,
+    base::DPB2,
     base::SYSTEM,
     loadstore::SINGLE,
     loadstore::PAIR,
     loadstore::EXCLUSIVE,
     loadstore::ATOMIC,
     loadstore::LRCPC,
+    loadstore::LRCPC2,
     loadstore::STRUCTURE,
     fp::SCALAR,
+    fp::CONVERT,
+    fp::FRINTTS,
+    fp::JSCVT,
     simd::PERMUTE,
     simd::THREE_SAME,
     simd::TWO_MISC,
@@ -76,9 +118,25 @@ pub static TABLES: &[&[Row]] = &[
     simd_fp::VECTOR,
     simd_fp::SCALAR,
     simd_fp::BY_ELEMENT,
+    simd_fp::FRINTTS,
+    simd_half::VECTOR,
+    simd_half::SCALAR,
+    simd_half::BY_ELEMENT,
+    simd_half::FIXED,
+    simd_half::IMMEDIATE,
+    simd_products::DOTPROD,
+    simd_products::I8MM,
+    simd_products::BF16,
+    simd_products::FHM,
+    simd_products::FCMA,
+    simd_products::FCMA_HALF,
     crypto::AES,
     crypto::SHA1,
     crypto::SHA2,
+    crypto::SHA512,
+    crypto::SHA3,
+    crypto::SM3,
+    crypto::SM4,
 ];
 
 /// Rows by bits 31:21 of the word, then by bits 15:10.
@@ -166,9 +224,26 @@ pub fn encoding_name(word: u32) -> Option<&'static str> {
     decode(word).map(|row| row.name)
 }
 
-/// Every encoding: name, fixed bits and their values. For tests that generate words.
-pub fn encodings() -> impl Iterator<Item = (&'static str, u32, u32)> {
-    TABLES.iter().copied().flatten().map(|row| (row.name, row.pattern.mask, row.pattern.value))
+/// An encoding, for tests that generate words.
+#[derive(Clone, Copy)]
+pub struct Encoding {
+    pub name: &'static str,
+    /// The fixed bits ...
+    pub mask: u32,
+    /// ... and their values.
+    pub value: u32,
+    /// The features that all its words need.
+    pub needs: u64,
+}
+
+/// Every encoding.
+pub fn encodings() -> impl Iterator<Item = Encoding> {
+    TABLES.iter().copied().flatten().map(|row| Encoding {
+        name: row.name,
+        mask: row.pattern.mask,
+        value: row.pattern.value,
+        needs: row.needs,
+    })
 }
 
 #[cfg(test)]

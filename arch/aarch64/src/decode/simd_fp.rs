@@ -1,6 +1,7 @@
 //! Encodings of Advanced SIMD on floating-point lanes.
 
 use super::{Insn, rows};
+use crate::features;
 use crate::lift::Lifter;
 
 /// Conversions to and from fixed point: 32-bit lanes, or 64-bit ones with Q.
@@ -85,4 +86,9 @@ rows! { BY_ELEMENT, 0;
     "FMLS (scalar, by element)" "01 0 11111 1 sz:1 L:1 M:1 Rm:4 0101 H:1 0 Rn:5 Rd:5 ; sz=1 L=1" Lifter::fp_by_element;
     "FMUL (scalar, by element)" "01 0 11111 1 sz:1 L:1 M:1 Rm:4 1001 H:1 0 Rn:5 Rd:5 ; sz=1 L=1" Lifter::fp_by_element;
     "FMULX (scalar, by element)" "01 1 11111 1 sz:1 L:1 M:1 Rm:4 1001 H:1 0 Rn:5 Rd:5 ; sz=1 L=1" Lifter::fp_by_element;
+}
+
+rows! { FRINTTS, features::FRINTTS;
+    "FRINT32Z, FRINT32X (vector)" "0 Q:1 U:1 01110 0 sz:1 10000 11110 10 Rn:5 Rd:5 ; sz=1 Q=0" Lifter::vector_frint_to_size;
+    "FRINT64Z, FRINT64X (vector)" "0 Q:1 U:1 01110 0 sz:1 10000 11111 10 Rn:5 Rd:5 ; sz=1 Q=0" Lifter::vector_frint_to_size;
 }

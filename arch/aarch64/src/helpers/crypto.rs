@@ -3,6 +3,8 @@
 //! The functions follow the manual's pseudocode on 128-bit integers; speed comes from the compiled
 //! tier's own lowering, if anything needs it.
 
+use super::{sha512, sm};
+
 /// The operation: the helper's immediate. `a` is Vd, `b` Vn, `c` Vm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -25,9 +27,21 @@ pub enum CryptoOp {
     Pmull,
     /// Of the high halves.
     Pmull2,
+    Sha512h,
+    Sha512h2,
+    Sha512su0,
+    Sha512su1,
+    Sm3tt1a,
+    Sm3tt1b,
+    Sm3tt2a,
+    Sm3tt2b,
+    Sm3partw1,
+    Sm3partw2,
+    Sm4e,
+    Sm4ekey,
 }
 
-const OPS: [fn(u128, u128, u128) -> u128; 16] = [
+const OPS: [fn(u128, u128, u128) -> u128; 28] = [
     |a, b, _| sub_bytes(&SBOX, shift_rows(a ^ b, 1)),
     |a, b, _| sub_bytes(&INVERSE_SBOX, shift_rows(a ^ b, 3)),
     |_, b, _| mix_columns(b, [2, 3, 1, 1]),
@@ -44,10 +58,22 @@ const OPS: [fn(u128, u128, u128) -> u128; 16] = [
     sha256_su1,
     |_, b, c| polynomial_product(b as u64, c as u64),
     |_, b, c| polynomial_product((b >> 64) as u64, (c >> 64) as u64),
+    sha512::h,
+    sha512::h2,
+    |a, b, _| sha512::su0(a, b),
+    sha512::su1,
+    |a, b, c| sm::tt1(a, b, c, |x, y, z| x ^ y ^ z),
+    |a, b, c| sm::tt1(a, b, c, majority),
+    |a, b, c| sm::tt2(a, b, c, |x, y, z| x ^ y ^ z),
+    |a, b, c| sm::tt2(a, b, c, choose),
+    sm::partw1,
+    sm::partw2,
+    |a, b, _| sm::sm4_rounds(a, b, [2, 10, 18, 24]),
+    |_, b, c| sm::sm4_rounds(b, c, [13, 23, 0, 0]),
 ];
 
 pub fn execute(a: u128, b: u128, c: u128, op: u32) -> u128 {
-    OPS[(op & 15) as usize](a, b, c)
+    OPS[(op as usize).min(OPS.len() - 1)](a, b, c)
 }
 
 // ---- AES (FIPS 197); byte i of the state is row i % 4 of column i / 4 ----

@@ -35,9 +35,11 @@ pub enum LaneOp {
     ReciprocalSqrtEstimate,
     /// Polynomial products of the low 8 bytes, 16 bits each.
     PolynomialMulLong,
+    /// The low half-precision lanes as single-precision bits; signalling NaNs stay so.
+    HalfToSingle,
 }
 
-const OPS: [LaneOp; 16] = [
+const OPS: [LaneOp; 17] = [
     LaneOp::Shift,
     LaneOp::ShiftRounding,
     LaneOp::ShiftSaturating,
@@ -54,6 +56,7 @@ const OPS: [LaneOp; 16] = [
     LaneOp::ReciprocalEstimate,
     LaneOp::ReciprocalSqrtEstimate,
     LaneOp::PolynomialMulLong,
+    LaneOp::HalfToSingle,
 ];
 
 /// The helpers' immediate.
@@ -94,7 +97,11 @@ impl Range {
 }
 
 fn each_lane(a: u128, b: u128, c: u128, imm: u32) -> (u128, u128) {
-    let op = OPS[(imm & 15) as usize];
+    let op = OPS[(imm & 31) as usize];
+    if op == LaneOp::HalfToSingle {
+        let single = |i: u32| u128::from(half_to_single((a >> (16 * i)) as u16)) << (32 * i);
+        return ((0..4).map(single).sum(), 0);
+    }
     if op == LaneOp::PolynomialMulLong {
         return (polynomial_mul_long(a, b), 0);
     }
@@ -108,6 +115,21 @@ fn each_lane(a: u128, b: u128, c: u128, imm: u32) -> (u128, u128) {
         flags |= u128::from(saturated) << at;
     }
     (values, flags)
+}
+
+/// A half-precision number's bits in single precision.
+fn half_to_single(half: u16) -> u32 {
+    let (sign, exponent, fraction) =
+        (u32::from(half & 0x8000) << 16, half >> 10 & 31, u32::from(half & 0x3ff));
+    sign | match (exponent, fraction) {
+        (31, _) => 0x7f80_0000 | fraction << 13,
+        (0, 0) => 0,
+        (0, _) => {
+            let up = fraction.leading_zeros() - 21;
+            (113 - up) << 23 | (fraction << up & 0x3ff) << 13
+        }
+        _ => (u32::from(exponent) + 112) << 23 | fraction << 13,
+    }
 }
 
 fn one_lane(op: LaneOp, range: Range, a: u128, b: u128, c: u128) -> (i128, bool) {
@@ -130,7 +152,7 @@ fn one_lane(op: LaneOp, range: Range, a: u128, b: u128, c: u128) -> (i128, bool)
         LaneOp::BitReverse => exact((a as u64).reverse_bits() >> (64 - range.bits)),
         LaneOp::ReciprocalEstimate => exact(unsigned_reciprocal(a as u64)),
         LaneOp::ReciprocalSqrtEstimate => exact(unsigned_reciprocal_sqrt(a as u64)),
-        LaneOp::PolynomialMulLong => exact(0),
+        LaneOp::PolynomialMulLong | LaneOp::HalfToSingle => exact(0),
     }
 }
 

@@ -2,13 +2,17 @@
 //!
 //! The ids are positions in [`TABLE`]; `ids_are_positions` keeps the two together.
 
+mod bfloat;
 mod crypto;
 mod lanes;
 mod scalar;
+mod sha512;
+mod sm;
 
 use guest::helper::{HelperDef, HelperFn};
 use guest::ir::HelperId;
 
+pub use bfloat::BfOp;
 pub use crypto::CryptoOp;
 pub use lanes::{LaneOp, lane_imm};
 
@@ -29,6 +33,18 @@ pub const ROUND_TO_ODD: HelperId = HelperId(11);
 /// The operations of [`CryptoOp`].
 pub const CRYPTO: HelperId = HelperId(12);
 
+/// A random word.
+pub const RANDOM: HelperId = HelperId(13);
+
+/// An integer that a double holds, rounded to odd.
+pub const INTEGER_TO_ODD: HelperId = HelperId(14);
+/// A double modulo 2^32.
+pub const TO_INT32_MODULO: HelperId = HelperId(15);
+
+/// The operations of [`BfOp`].
+pub const BFLOAT: HelperId = HelperId(16);
+pub const BFLOAT_FROM_SINGLE: HelperId = HelperId(17);
+
 pub static TABLE: &[HelperDef] = &[
     HelperDef { name: "crc32", f: HelperFn::Int(scalar::crc32) },
     HelperDef { name: "counter", f: HelperFn::State(|cx, _, _, _| Ok(cx.nanoseconds())) },
@@ -43,6 +59,11 @@ pub static TABLE: &[HelperDef] = &[
     HelperDef { name: "reciprocal_exponent", f: HelperFn::Int(scalar::reciprocal_exponent) },
     HelperDef { name: "round_to_odd", f: HelperFn::Int(scalar::round_to_odd) },
     HelperDef { name: "crypto", f: HelperFn::Vector(crypto::execute) },
+    HelperDef { name: "random", f: HelperFn::State(|cx, _, _, _| Ok(cx.random())) },
+    HelperDef { name: "integer_to_odd", f: HelperFn::Int(scalar::integer_to_odd) },
+    HelperDef { name: "to_int32_modulo", f: HelperFn::Int(scalar::to_int32_modulo) },
+    HelperDef { name: "bfloat", f: HelperFn::Vector(bfloat::execute) },
+    HelperDef { name: "bfloat_from_single", f: HelperFn::Int(bfloat::from_single) },
 ];
 
 #[cfg(test)]
@@ -65,6 +86,11 @@ mod tests {
             (RECIPROCAL_EXPONENT, "reciprocal_exponent"),
             (ROUND_TO_ODD, "round_to_odd"),
             (CRYPTO, "crypto"),
+            (RANDOM, "random"),
+            (INTEGER_TO_ODD, "integer_to_odd"),
+            (TO_INT32_MODULO, "to_int32_modulo"),
+            (BFLOAT, "bfloat"),
+            (BFLOAT_FROM_SINGLE, "bfloat_from_single"),
         ];
         assert_eq!(named.len(), TABLE.len());
         for (id, name) in named {

@@ -39,12 +39,17 @@ struct Format {
     exponent: u32,
 }
 
+const F16: Format = Format { fraction: 10, exponent: 5 };
 const F32: Format = Format { fraction: 23, exponent: 8 };
 const F64: Format = Format { fraction: 52, exponent: 11 };
 
 impl Format {
     const fn of(bits: u64) -> Self {
-        if bits == 64 { F64 } else { F32 }
+        match bits {
+            64 => F64,
+            16 => F16,
+            _ => F32,
+        }
     }
     const fn sign(self, value: u64) -> u64 {
         value & 1 << (self.fraction + self.exponent)
@@ -162,6 +167,32 @@ pub fn reciprocal_exponent(value: u64, _: u64, how: u64) -> u64 {
         e => !e & f.max_exponent(),
     };
     f.sign(value) | exponent << f.fraction
+}
+
+/// An integer with at most 53 significant bits: bits that are lost are noted in the lowest that is kept.
+pub fn integer_to_odd(value: u64, signed: u64, _: u64) -> u64 {
+    let negative = signed != 0 && (value as i64) < 0;
+    let magnitude = if negative { value.wrapping_neg() } else { value };
+    let drop = (64 - magnitude.leading_zeros()).saturating_sub(53);
+    let kept = magnitude >> drop << drop;
+    let odd = kept | u64::from(kept != magnitude) << drop;
+    if negative { odd.wrapping_neg() } else { odd }
+}
+
+/// The double's integer part modulo 2^32 (`FPToFixedJS`); 0 for what is no number.
+pub fn to_int32_modulo(value: u64, _: u64, _: u64) -> u64 {
+    let exponent = F64.exponent_of(value) as i64 - F64.bias();
+    if !(0..=F64.bias()).contains(&exponent) {
+        return 0;
+    }
+    let significand = 1 << F64.fraction | F64.fraction_of(value);
+    let shift = exponent - i64::from(F64.fraction);
+    let magnitude = match shift {
+        32.. => 0,
+        0.. => (significand as u32) << shift,
+        _ => (significand >> -shift) as u32,
+    };
+    u64::from(if F64.sign(value) != 0 { magnitude.wrapping_neg() } else { magnitude })
 }
 
 /// A double as a single, rounded to odd (`FCVTXN`); `converted` is the result for a NaN. With `flush`,

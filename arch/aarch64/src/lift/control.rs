@@ -20,7 +20,7 @@ impl Lifter {
         self.end = Some(Terminator::Jump { target: self.target(insn.signed(0, 26)), hint });
     }
 
-    fn link(&mut self) {
+    pub fn link(&mut self) {
         let back = self.imm(self.next_pc().raw());
         self.set_x(30, back);
     }

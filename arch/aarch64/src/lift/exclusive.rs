@@ -2,19 +2,32 @@
 
 use super::{Lifter, X1};
 use crate::decode::Insn;
+use crate::features;
 use guest::Trap;
-use guest::ir::{Lane, Order, Val, Width};
+use guest::ir::{IntCc, Lane, Order, Val, Width};
 
 impl Lifter {
     /// The base register as the address of an access that must be aligned to `bytes`.
     pub fn aligned_base(&mut self, insn: Insn, bytes: u32) -> Val {
         let addr = self.x_or_sp(insn.rn());
-        if bytes > 1 {
-            let low = self.imm(u64::from(bytes) - 1);
-            let misaligned = self.ir.and(Width::W64, addr, low);
-            self.ir.trap_when(Trap::Alignment, misaligned);
-        }
+        self.check_alignment(addr, bytes);
         addr
+    }
+
+    /// Exclusive, atomic and ordered accesses must be aligned; with FEAT_LSE2 it is enough that they stay
+    /// within 16 aligned bytes (`AArch64.UnalignedAccessFaults`).
+    pub fn check_alignment(&mut self, addr: Val, bytes: u32) {
+        if bytes == 1 {
+            return;
+        }
+        let misaligned = if self.features & features::LSE2 != 0 && bytes < 16 {
+            let (inside, last) = (self.ir.extract(0, 4, addr), self.imm(u64::from(16 - bytes)));
+            self.ir.icmp(IntCc::Ugt, Width::W64, inside, last)
+        } else {
+            let low = self.imm(u64::from(bytes) - 1);
+            self.ir.and(Width::W64, addr, low)
+        };
+        self.ir.trap_when(Trap::Alignment, misaligned);
     }
 
     pub fn ldar(&mut self, insn: Insn) {

@@ -1,6 +1,6 @@
 //! Scalar floating point: arithmetic, comparison, selection, moves.
 
-use super::simd_move::{expand_f32, expand_f64};
+use super::simd_move::{expand_f16, expand_f32, expand_f64};
 use super::{Lifter, X1};
 use crate::decode::Insn;
 use crate::lift::int::packed_nzcv;
@@ -98,7 +98,11 @@ impl Lifter {
 
     pub fn fmov_immediate(&mut self, insn: Insn) {
         let imm = u64::from(insn.bits(13, 8));
-        let bits = if insn.ftype() == FSize::F64 { expand_f64(imm) } else { expand_f32(imm) };
+        let bits = match insn.ftype() {
+            FSize::F64 => expand_f64(imm),
+            FSize::F32 => expand_f32(imm),
+            FSize::F16 => expand_f16(imm),
+        };
         let value = self.vector_constant(u128::from(bits));
         self.set_v(insn.rd(), value);
     }
@@ -112,6 +116,17 @@ impl Lifter {
         let value = self.x(insn.rn());
         let value = if insn.sf() == Width::W64 { value } else { self.ir.zext(Width::W32, value) };
         self.set_v_scalar(insn.rd(), insn.sf(), value);
+    }
+
+    pub fn fmov_half_to_general(&mut self, insn: Insn) {
+        let value = self.v_low(Width::W16, insn.rn());
+        self.set_x(insn.rd(), value);
+    }
+
+    pub fn fmov_half_from_general(&mut self, insn: Insn) {
+        let value = self.x(insn.rn());
+        let value = self.ir.zext(Width::W16, value);
+        self.set_v_scalar(insn.rd(), Width::W16, value);
     }
 
     pub fn fmov_top_to_general(&mut self, insn: Insn) {

@@ -1,8 +1,10 @@
 //! Conversions between floats and integers or fixed-point numbers.
 
+use super::simd::is_scalar;
 use super::{Lifter, X1};
 use crate::decode::Insn;
-use guest::ir::{FSize, FloatCc, IntCc, Nans, Overflow, Round, Sign, Val};
+use crate::helpers;
+use guest::ir::{FSize, FloatCc, Inexact, IntCc, Lane, Nans, Overflow, Round, Sign, Val, Width, flag};
 
 /// The rounding mode that `rmode` (bits 20:19) names.
 const fn rmode(insn: Insn) -> Round {
@@ -23,14 +25,14 @@ const fn sign(insn: Insn) -> Sign {
 pub fn power_of_two(fs: FSize, exponent: i64) -> u64 {
     match fs {
         FSize::F64 => ((1023 + exponent) as u64) << 52,
-        _ => ((127 + exponent) as u64) << 23,
+        FSize::F32 => ((127 + exponent) as u64) << 23,
+        FSize::F16 => ((15 + exponent) as u64) << 10,
     }
 }
 
 impl Lifter {
     pub fn fp_to_int(&mut self, insn: Insn) {
-        let fs = insn.ftype();
-        let a = self.f(fs, insn.rn());
+        let (fs, a) = self.wide_operand(insn);
         let mode = if insn.bit(18) { Round::Away } else { rmode(insn) };
         let r = self.ir.ftoi(fs, insn.sf(), sign(insn), mode, Overflow::Saturate, a);
         self.set_x(insn.rd(), r);
@@ -39,13 +41,72 @@ impl Lifter {
     pub fn int_to_fp(&mut self, insn: Insn) {
         let a = self.x(insn.rn());
         let fs = insn.ftype();
-        let r = self.ir.itof(fs, insn.sf(), sign(insn), a);
+        let r = match fs {
+            FSize::F16 => self.fixed_to_half(insn.sf(), sign(insn), a, 0),
+            _ => self.ir.itof(fs, insn.sf(), sign(insn), a),
+        };
         self.set_v_scalar(insn.rd(), fs.width(), r);
+    }
+
+    /// The operand of a conversion to an integer; half precision as a double, which changes nothing.
+    fn wide_operand(&mut self, insn: Insn) -> (FSize, Val) {
+        let fs = insn.ftype();
+        let a = self.f(fs, insn.rn());
+        match fs {
+            FSize::F16 => (FSize::F64, self.ir.fconvert(fs, FSize::F64, a)),
+            _ => (fs, a),
+        }
+    }
+
+    /// An integer times 2^-fraction in half precision, rounded once: through a double that is exact or
+    /// rounded to odd.
+    pub fn fixed_to_half(&mut self, w: Width, sign: Sign, a: Val, fraction: i64) -> Val {
+        let a = match (w, sign) {
+            (Width::W64, _) => {
+                let (signed, zero) = (self.imm(u64::from(sign == Sign::Signed)), self.imm(0));
+                self.ir.call(helpers::INTEGER_TO_ODD, a, signed, zero)
+            }
+            (_, Sign::Signed) => self.ir.sext(w, a),
+            (_, Sign::Unsigned) => self.ir.zext(w, a),
+        };
+        let wide = self.ir.itof(FSize::F64, Width::W64, sign, a);
+        let scale = self.imm(power_of_two(FSize::F64, -fraction));
+        let scaled = self.ir.fmul(FSize::F64, wide, scale);
+        self.ir.fconvert(FSize::F64, FSize::F16, scaled)
+    }
+
+    /// A half-precision number times 2^fraction as an integer.
+    pub fn half_to_fixed(&mut self, w: Width, sign: Sign, a: Val, fraction: i64) -> Val {
+        let wide = self.ir.fconvert(FSize::F16, FSize::F64, a);
+        let scale = self.imm(power_of_two(FSize::F64, fraction));
+        let scaled = self.ir.fmul(FSize::F64, wide, scale);
+        self.ir.ftoi(FSize::F64, w, sign, Round::Zero, Overflow::Saturate, scaled)
+    }
+
+    /// Vd = f of each half-precision lane of Vn.
+    pub fn each_half(&mut self, insn: Insn, mut f: impl FnMut(&mut Self, Val) -> Val) {
+        let count = match (is_scalar(insn), insn.q()) {
+            (true, _) => 1,
+            (_, false) => 4,
+            (_, true) => 8,
+        };
+        let whole = self.v(insn.rn());
+        let mut result = self.zeros();
+        for i in 0..count {
+            let a = self.ir.vextract(X1, Lane::H, i, whole);
+            let r = f(self, a);
+            result = self.ir.vinsert(X1, Lane::H, i, result, r);
+        }
+        self.set_v(insn.rd(), result);
     }
 
     pub fn fixed_to_fp(&mut self, insn: Insn) {
         let (fs, fraction) = (insn.ftype(), 64 - i64::from(insn.bits(10, 6)));
         let a = self.x(insn.rn());
+        if fs == FSize::F16 {
+            let r = self.fixed_to_half(insn.sf(), sign(insn), a, fraction);
+            return self.set_v_scalar(insn.rd(), fs.width(), r);
+        }
         let r = self.ir.itof(fs, insn.sf(), sign(insn), a);
         let scale = self.imm(power_of_two(fs, -fraction));
         let r = self.ir.fmul(fs, r, scale);
@@ -55,6 +116,10 @@ impl Lifter {
     pub fn fp_to_fixed(&mut self, insn: Insn) {
         let (fs, fraction) = (insn.ftype(), 64 - i64::from(insn.bits(10, 6)));
         let a = self.f(fs, insn.rn());
+        if fs == FSize::F16 {
+            let r = self.half_to_fixed(insn.sf(), sign(insn), a, fraction);
+            return self.set_x(insn.rd(), r);
+        }
         let scaled = self.scale_for_fixed(fs, a, fraction);
         let r = self.ir.ftoi(fs, insn.sf(), sign(insn), Round::Zero, Overflow::Saturate, scaled);
         self.set_x(insn.rd(), r);
@@ -82,6 +147,63 @@ impl Lifter {
         let (unit, scale) = (splat(self, power_of_two(fs, 0)), splat(self, power_of_two(fs, fraction)));
         let factor = self.ir.vbitsel(X1, large, unit, scale);
         self.ir.vfmul(X1, fs, a, factor)
+    }
+
+    /// `FJCVTZS`: as JavaScript converts, modulo 2^32. Z tells that the value was an exact integer.
+    pub fn fjcvtzs(&mut self, insn: Insn) {
+        let a = self.f(FSize::F64, insn.rn());
+        let zero = self.imm(0);
+        // Raises what the conversion raises.
+        let converted =
+            self.ir.ftoi(FSize::F64, Width::W32, Sign::Signed, Round::Zero, Overflow::Saturate, a);
+        let r = self.ir.call(helpers::TO_INT32_MODULO, a, zero, zero);
+        let back = self.ir.sext(Width::W32, r);
+        let same = self.ir.icmp(IntCc::Eq, Width::W32, converted, r);
+        let back = self.ir.itof(FSize::F64, Width::W64, Sign::Signed, back);
+        let exact = self.ir.icmp(IntCc::Eq, Width::W64, back, a);
+        let exact = self.ir.and(Width::W64, exact, same);
+        let place = self.imm(u64::from(flag::Z.trailing_zeros()));
+        let flags = self.ir.shl(Width::W64, exact, place);
+        self.ir.put_flags(flags);
+        self.set_x(insn.rd(), r);
+    }
+
+    /// `FRINT32Z`, `FRINT32X`, `FRINT64Z`, `FRINT64X`.
+    pub fn frint_to_size(&mut self, insn: Insn) {
+        let fs = insn.ftype();
+        let a = self.f(fs, insn.rn());
+        let w = if insn.bit(16) { Width::W64 } else { Width::W32 };
+        let r = self.round_to_size(fs, w, insn.bit(15), a);
+        self.set_v_scalar(insn.rd(), fs.width(), r);
+    }
+
+    pub fn vector_frint_to_size(&mut self, insn: Insn) {
+        let fs = self.fsize(insn);
+        let w = if insn.bit(12) { Width::W64 } else { Width::W32 };
+        let count = (if insn.q() { 16 } else { 8 }) / fs.lane().bytes() as u8;
+        let whole = self.v(insn.rn());
+        let mut result = self.zeros();
+        for i in 0..count {
+            let a = self.ir.vextract(X1, fs.lane(), i, whole);
+            let r = self.round_to_size(fs, w, insn.u(), a);
+            result = self.ir.vinsert(X1, fs.lane(), i, result, r);
+        }
+        self.set_v(insn.rd(), result);
+    }
+
+    /// `FPRoundIntN`: what does not fit a signed integer of `w` bits, and a NaN, gives the most negative one
+    /// and Invalid alone. Fitting values round to zero, or with `current` as FPCR says.
+    fn round_to_size(&mut self, fs: FSize, w: Width, current: bool, a: Val) -> Val {
+        let mode = if current { Round::Current } else { Round::Zero };
+        let most = power_of_two(fs, i64::from(w.bits()) - 1);
+        let lowest = self.imm(most | super::fp::sign_bit(fs));
+        // The conversion raises Invalid where the number does not fit, Inexact where it is not integral.
+        let integer = self.ir.ftoi(fs, w, Sign::Signed, mode, Overflow::Indefinite, a);
+        let indefinite = self.imm(w.sign_bit());
+        let bad = self.ir.icmp(IntCc::Eq, w, integer, indefinite);
+        let neutral = self.ir.select(bad, lowest, a);
+        let rounded = self.ir.fround(fs, mode, Inexact::Suppress, neutral);
+        self.ir.select(bad, lowest, rounded)
     }
 
     /// Converts lanes to saturated integers.

@@ -101,8 +101,8 @@ impl Lifter {
         }
     }
 
-    fn load_filled(&mut self, w: Width, fill: Fill, addr: Val, off: i32) -> Val {
-        let value = self.ir.load(w, Order::Relaxed, addr, off);
+    fn load_filled(&mut self, w: Width, order: Order, fill: Fill, addr: Val, off: i32) -> Val {
+        let value = self.ir.load(w, order, addr, off);
         match fill {
             Fill::Zero => value,
             Fill::SignTo64 => self.ir.sext(w, value),
@@ -114,7 +114,7 @@ impl Lifter {
     }
 
     fn load_single(&mut self, insn: Insn, place: &Place) {
-        let value = self.load_filled(insn.access(), fill(insn), place.addr, place.off);
+        let value = self.load_filled(insn.access(), Order::Relaxed, fill(insn), place.addr, place.off);
         self.write_back(place);
         self.set_x(insn.rd(), value);
     }
@@ -155,6 +155,28 @@ impl Lifter {
         self.store_single(insn, &place);
     }
 
+    /// `LDAPUR` and its sign-extending forms.
+    pub fn ldapur(&mut self, insn: Insn) {
+        let (w, fill) = (insn.access(), fill(insn));
+        let addr = self.ordered_unscaled(insn);
+        let value = self.load_filled(w, Order::Acquire, fill, addr, 0);
+        self.set_x(insn.rd(), value);
+    }
+
+    pub fn stlur(&mut self, insn: Insn) {
+        let (w, value) = (insn.access(), self.x(insn.rd()));
+        let addr = self.ordered_unscaled(insn);
+        self.ir.store(w, Order::Release, addr, 0, value);
+    }
+
+    /// Base plus offset of an ordered access, checked for alignment.
+    fn ordered_unscaled(&mut self, insn: Insn) -> Val {
+        let base = self.x_or_sp(insn.rn());
+        let addr = self.ir.add_imm(base, insn.signed(12, 9));
+        self.check_alignment(addr, insn.access().bytes());
+        addr
+    }
+
     fn literal(&mut self, insn: Insn) -> Val {
         self.imm(self.pc.wrapping_add_signed(insn.signed(5, 19) << 2))
     }
@@ -166,7 +188,7 @@ impl Lifter {
             1 => (Width::W64, Fill::Zero),
             _ => (Width::W32, Fill::SignTo64),
         };
-        let value = self.load_filled(w, fill, addr, 0);
+        let value = self.load_filled(w, Order::Relaxed, fill, addr, 0);
         self.set_x(insn.rd(), value);
     }
 
@@ -174,8 +196,8 @@ impl Lifter {
 
     fn load_pair(&mut self, insn: Insn, w: Width, fill: Fill) {
         let place = self.place_pair(insn, w.bytes());
-        let first = self.load_filled(w, fill, place.addr, place.off);
-        let second = self.load_filled(w, fill, place.addr, place.off + w.bytes() as i32);
+        let first = self.load_filled(w, Order::Relaxed, fill, place.addr, place.off);
+        let second = self.load_filled(w, Order::Relaxed, fill, place.addr, place.off + w.bytes() as i32);
         self.write_back(&place);
         self.set_x(insn.rd(), first);
         self.set_x(insn.ra(), second);

@@ -6,22 +6,26 @@
 mod atomic;
 mod control;
 mod crypto;
+mod cssc;
 mod exclusive;
+mod flag_ops;
 mod fp;
 mod fp_convert;
 pub mod int;
 mod loadstore;
+mod pauth;
 mod simd;
 mod simd_fp;
 mod simd_move;
 mod simd_narrow;
+mod simd_products;
 mod simd_shift;
 pub mod structure;
 pub mod system;
 #[cfg(test)]
 mod tests;
 
-use crate::decode::{Insn, decode};
+use crate::decode::{Insn, Sizes, decode};
 use crate::fpenv;
 use crate::state::x;
 use guest::arch::{CodeReader, LiftConfig, LiftLimits};
@@ -37,6 +41,8 @@ pub struct Lifter {
     features: u64,
     /// FPCR's control bits that the block was translated for.
     fpcr: u64,
+    /// Whether the instruction's row is one of half precision.
+    half: bool,
     /// Set by the instruction that ends the block.
     end: Option<Terminator>,
     vector_constants: Vec<(u128, Val)>,
@@ -68,6 +74,7 @@ pub fn lift_block(
         pc: pc.raw(),
         features: config.features,
         fpcr: config.control,
+        half: false,
         end: None,
         vector_constants: Vec::new(),
         scalars: Vec::new(),
@@ -102,7 +109,7 @@ impl Lifter {
     /// Lifts one instruction; gives the block's end where it is reached.
     fn instruction(&mut self, config: &LiftConfig, word: u32) -> Option<Terminator> {
         let here = GuestAddr(self.pc);
-        let row = decode(word).filter(|row| row.needs & !config.features == 0);
+        let row = decode(word).filter(|row| row.needs(Insn(word)) & !config.features == 0);
         let trap = match row {
             None if word >> 21 == 0b110_1010_0001 && word & 31 == 0 => Some(Trap::Breakpoint),
             None => Some(Trap::Illegal),
@@ -116,6 +123,7 @@ impl Lifter {
             return Some(Terminator::Trap { trap, pc: here });
         }
         if let Some(row) = row {
+            self.half = row.sizes == Sizes::Half;
             (row.lift)(self, Insn(word));
         }
         self.end.take()

@@ -33,8 +33,13 @@ const fn minmax(propagates: bool, minimum: bool) -> MinMax {
 }
 
 impl Lifter {
+    /// The size of vector float lanes.
+    pub fn fsize(&self, insn: Insn) -> FSize {
+        if self.half { FSize::F16 } else { insn.fsize() }
+    }
+
     /// A float operand with the lanes that count repeated in those that do not.
-    fn vf(&mut self, insn: Insn, fs: FSize, n: u16) -> Val {
+    pub fn vf(&mut self, insn: Insn, fs: FSize, n: u16) -> Val {
         if is_scalar(insn) {
             let low = self.v_low(fs.width(), n);
             return self.ir.vsplat(X1, fs.lane(), low);
@@ -47,7 +52,7 @@ impl Lifter {
     }
 
     fn vf_unary(&mut self, insn: Insn, f: impl FnOnce(&mut Self, FSize, Val) -> Val) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let a = self.vf(insn, fs, insn.rn());
         let r = f(self, fs, a);
         self.vf_finish(insn, fs, r);
@@ -62,14 +67,14 @@ impl Lifter {
         self.ir.vandnot(X1, a, sign)
     }
 
-    fn lanes_negate(&mut self, fs: FSize, a: Val) -> Val {
+    pub fn lanes_negate(&mut self, fs: FSize, a: Val) -> Val {
         let sign = self.float_constant(fs, sign_bit(fs));
         self.ir.vxor(X1, a, sign)
     }
 
     /// The three-operand instructions without accumulation, told apart by `U`, bit 23 and the opcode.
     pub fn vector_fp(&mut self, insn: Insn) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let (a, b) = (self.vf(insn, fs, insn.rn()), self.vf(insn, fs, insn.rm()));
         let r = self.lanes_fp(insn, fs, a, b);
         self.vf_finish(insn, fs, r);
@@ -77,23 +82,23 @@ impl Lifter {
 
     fn lanes_fp(&mut self, insn: Insn, fs: FSize, a: Val, b: Val) -> Val {
         let (u, op) = (insn.u(), insn.bit(23));
-        match (insn.bits(11, 5), u, op) {
-            (0b11000, _, _) => self.ir.vfminmax(X1, minmax(false, op), fs, a, b),
-            (0b11010, false, false) => self.ir.vfadd(X1, fs, a, b),
-            (0b11010, false, true) => self.ir.vfsub(X1, fs, a, b),
-            (0b11010, true, _) => {
+        match (insn.bits(11, 3), u, op) {
+            (0b000, _, _) => self.ir.vfminmax(X1, minmax(false, op), fs, a, b),
+            (0b010, false, false) => self.ir.vfadd(X1, fs, a, b),
+            (0b010, false, true) => self.ir.vfsub(X1, fs, a, b),
+            (0b010, true, _) => {
                 let difference = self.ir.vfsub(X1, fs, a, b);
                 self.lanes_abs(fs, difference)
             }
-            (0b11011, false, _) => self.lanes_fmulx(fs, a, b),
-            (0b11011, true, _) => self.ir.vfmul(X1, fs, a, b),
-            (0b11100, false, _) => self.ir.vfcmp(X1, FloatCc::Eq, Nans::Quiet, fs, a, b),
-            (0b11100, true, _) => self.ir.vfcmp(X1, greater(op), Nans::Signal, fs, a, b),
-            (0b11101, _, _) => {
+            (0b011, false, _) => self.lanes_fmulx(fs, a, b),
+            (0b011, true, _) => self.ir.vfmul(X1, fs, a, b),
+            (0b100, false, _) => self.ir.vfcmp(X1, FloatCc::Eq, Nans::Quiet, fs, a, b),
+            (0b100, true, _) => self.ir.vfcmp(X1, greater(op), Nans::Signal, fs, a, b),
+            (0b101, _, _) => {
                 let (a, b) = (self.lanes_abs(fs, a), self.lanes_abs(fs, b));
                 self.ir.vfcmp(X1, greater(op), Nans::Signal, fs, a, b)
             }
-            (0b11110, _, _) => self.ir.vfminmax(X1, minmax(true, op), fs, a, b),
+            (0b110, _, _) => self.ir.vfminmax(X1, minmax(true, op), fs, a, b),
             (_, false, false) => self.lanes_frecps(fs, a, b),
             (_, false, true) => self.lanes_frsqrts(fs, a, b),
             (_, true, _) => self.ir.vfdiv(X1, fs, a, b),
@@ -145,10 +150,9 @@ impl Lifter {
         let magnitude = self.lanes_abs(fs, a);
         let one = self.float_constant(fs, power_of_two(fs, 0));
         let half = self.float_constant(fs, power_of_two(fs, -1));
-        let (three, three_halves) = match fs {
-            FSize::F64 => (3.0f64.to_bits(), 1.5f64.to_bits()),
-            _ => (u64::from(3.0f32.to_bits()), u64::from(1.5f32.to_bits())),
-        };
+        // Powers of two with the first bit of the fraction set.
+        let plus_half = |exponent| power_of_two(fs, exponent) | lowest_normal(fs) >> 1;
+        let (three, three_halves) = (plus_half(1), plus_half(0));
         let (three, three_halves) = (self.float_constant(fs, three), self.float_constant(fs, three_halves));
         let large = self.ir.vicmp(X1, fs.lane(), IntCc::Uge, magnitude, one);
         let before = self.ir.vbitsel(X1, large, half, one);
@@ -165,7 +169,7 @@ impl Lifter {
 
     /// `FMLA`, and with bit 23 `FMLS`.
     pub fn vector_fmla(&mut self, insn: Insn) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let (a, b) = (self.vf(insn, fs, insn.rn()), self.vf(insn, fs, insn.rm()));
         let c = self.vf(insn, fs, insn.rd());
         let a = if insn.bit(23) { self.lanes_negate(fs, a) } else { a };
@@ -175,7 +179,7 @@ impl Lifter {
 
     /// `FMUL`, `FMULX`, `FMLA`, `FMLS` by element.
     pub fn fp_by_element(&mut self, insn: Insn) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let (a, b) = (self.vf(insn, fs, insn.rn()), self.element(insn, fs.lane()));
         let r = match (insn.bits(14, 2), insn.u()) {
             (2, false) => self.ir.vfmul(X1, fs, a, b),
@@ -191,18 +195,18 @@ impl Lifter {
 
     /// `FADDP`, `FMAXP`, `FMINP`, `FMAXNMP`, `FMINNMP`.
     pub fn vector_fp_pairwise(&mut self, insn: Insn) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let (a, b) = (self.v(insn.rn()), self.v(insn.rm()));
         let (even, odd) = self.unzip(insn, fs.lane(), a, b);
-        let r = match insn.bits(11, 5) {
-            0b11010 => self.ir.vfadd(X1, fs, even, odd),
-            opcode => self.ir.vfminmax(X1, minmax(opcode == 0b11110, insn.bit(23)), fs, even, odd),
+        let r = match insn.bits(11, 3) {
+            0b010 => self.ir.vfadd(X1, fs, even, odd),
+            opcode => self.ir.vfminmax(X1, minmax(opcode == 0b110, insn.bit(23)), fs, even, odd),
         };
         self.vf_finish(insn, fs, r);
     }
 
     pub fn scalar_fp_pairwise(&mut self, insn: Insn) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let whole = self.v(insn.rn());
         let a = self.ir.vextract(X1, fs.lane(), 0, whole);
         let b = self.ir.vextract(X1, fs.lane(), 1, whole);
@@ -217,17 +221,19 @@ impl Lifter {
     pub fn fminmaxv(&mut self, insn: Insn) {
         let op = minmax(insn.bits(12, 5) == 0b01111, insn.bit(23));
         let whole = self.v(insn.rn());
-        let lanes = [0, 1, 2, 3].map(|i| self.ir.vextract(X1, Lane::S, i, whole));
-        let low = self.ir.fminmax(op, FSize::F32, lanes[0], lanes[1]);
-        let high = self.ir.fminmax(op, FSize::F32, lanes[2], lanes[3]);
-        let r = self.ir.fminmax(op, FSize::F32, low, high);
-        self.set_v_scalar(insn.rd(), Width::W32, r);
+        let fs = self.fsize(insn);
+        let count = (if insn.q() { 16 } else { 8 }) / fs.lane().bytes() as u8;
+        let mut lanes: Vec<Val> = (0..count).map(|i| self.ir.vextract(X1, fs.lane(), i, whole)).collect();
+        while lanes.len() > 1 {
+            lanes = lanes.chunks_exact(2).map(|pair| self.ir.fminmax(op, fs, pair[0], pair[1])).collect();
+        }
+        self.set_v_scalar(insn.rd(), fs.width(), lanes[0]);
     }
 
     // ---- two-register operations ----
 
     pub fn vector_fabs_fneg(&mut self, insn: Insn) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let a = self.v(insn.rn());
         let r = if insn.u() { self.lanes_negate(fs, a) } else { self.lanes_abs(fs, a) };
         self.vf_finish(insn, fs, r);
@@ -272,13 +278,20 @@ impl Lifter {
     }
 
     /// Lane size and fraction bits of the fixed-point forms.
-    fn fixed_point(insn: Insn) -> (FSize, i64) {
-        let fs = if insn.bit(22) { FSize::F64 } else { FSize::F32 };
+    fn fixed_point(&self, insn: Insn) -> (FSize, i64) {
+        let fs = match (self.half, insn.bit(22)) {
+            (true, _) => FSize::F16,
+            (_, true) => FSize::F64,
+            _ => FSize::F32,
+        };
         (fs, i64::from(2 * fs.lane().bits() - insn.bits(16, 7)))
     }
 
     pub fn vector_fixed_to_fp(&mut self, insn: Insn) {
-        let (fs, fraction) = Self::fixed_point(insn);
+        let (fs, fraction) = self.fixed_point(insn);
+        if fs == FSize::F16 {
+            return self.each_half(insn, |l, a| l.fixed_to_half(Width::W16, sign(insn), a, fraction));
+        }
         let a = self.vf(insn, fs, insn.rn());
         let converted = self.ir.vitof(X1, fs, sign(insn), a);
         let scale = self.float_constant(fs, power_of_two(fs, -fraction));
@@ -287,7 +300,10 @@ impl Lifter {
     }
 
     pub fn vector_fp_to_fixed(&mut self, insn: Insn) {
-        let (fs, fraction) = Self::fixed_point(insn);
+        let (fs, fraction) = self.fixed_point(insn);
+        if fs == FSize::F16 {
+            return self.each_half(insn, |l, a| l.half_to_fixed(Width::W16, sign(insn), a, fraction));
+        }
         let a = self.vf(insn, fs, insn.rn());
         let scaled = self.scale_lanes_for_fixed(fs, a, fraction);
         let r = self.lanes_to_int(fs, sign(insn), Round::Zero, scaled);
@@ -309,7 +325,7 @@ impl Lifter {
     }
 
     /// Writes the low 8 bytes of `low` to the low half of Vd with zeros above, or to the high half.
-    fn write_low_or_high(&mut self, insn: Insn, low: Val) {
+    pub fn write_low_or_high(&mut self, insn: Insn, low: Val) {
         if !insn.q() || is_scalar(insn) {
             return self.set_v(insn.rd(), low);
         }
@@ -339,7 +355,7 @@ impl Lifter {
 
     /// `FRECPE`, `FRSQRTE`.
     pub fn vector_estimate(&mut self, insn: Insn) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let lanes = match (is_scalar(insn), insn.q()) {
             (true, _) => 1,
             (_, q) => (if q { 16 } else { 8 }) / fs.lane().bytes(),
@@ -354,15 +370,20 @@ impl Lifter {
         self.set_v(insn.rd(), r);
     }
 
+    /// Whether denormals of this size count as zero.
+    pub fn flushes(&self, fs: FSize) -> bool {
+        self.fpcr & if fs == FSize::F16 { fpenv::FZ16 } else { fpenv::FZ } != 0
+    }
+
     /// What the estimate helpers need to know besides the value.
     fn estimate_mode(&mut self, fs: FSize) -> Val {
-        let flush = if self.fpcr & fpenv::FZ != 0 { 1 << 8 } else { 0 };
+        let flush = if self.flushes(fs) { 1 << 8 } else { 0 };
         self.imm(u64::from(fs.width().bits()) | flush | (self.fpcr >> 22 & 3) << 9)
     }
 
     /// 1 where the value counts as zero: denormals do when they are flushed.
     fn counts_as_zero(&mut self, fs: FSize, a: Val) -> Val {
-        let kept = if self.fpcr & fpenv::FZ != 0 { infinity(fs) } else { !sign_bit(fs) & fs.width().mask() };
+        let kept = if self.flushes(fs) { infinity(fs) } else { !sign_bit(fs) & fs.width().mask() };
         let mask = self.imm(kept);
         let magnitude = self.ir.and(fs.width(), a, mask);
         self.is_zero(fs.width(), magnitude, false)
@@ -380,7 +401,7 @@ impl Lifter {
     /// Raises Overflow and Inexact where the reciprocal is out of range: 2 to the largest exponent is
     /// squared there.
     fn raise_for_tiny(&mut self, fs: FSize, a: Val) {
-        if self.fpcr & fpenv::FZ != 0 {
+        if self.flushes(fs) {
             return;
         }
         let (w, one) = (fs.width(), self.imm(1));
@@ -421,7 +442,7 @@ impl Lifter {
     }
 
     pub fn frecpx(&mut self, insn: Insn) {
-        let fs = insn.fsize();
+        let fs = self.fsize(insn);
         let a = self.f(fs, insn.rn());
         let nan = self.is_nan(fs, a);
         let operand = self.only_where(nan, a, 0);
@@ -442,7 +463,8 @@ const fn greater(strictly: bool) -> FloatCc {
 const fn lowest_normal(fs: FSize) -> u64 {
     match fs {
         FSize::F64 => 1 << 52,
-        _ => 1 << 23,
+        FSize::F32 => 1 << 23,
+        FSize::F16 => 1 << 10,
     }
 }
 
@@ -450,6 +472,7 @@ const fn lowest_normal(fs: FSize) -> u64 {
 const fn infinity(fs: FSize) -> u64 {
     match fs {
         FSize::F64 => 0x7ff0_0000_0000_0000,
-        _ => 0x7f80_0000,
+        FSize::F32 => 0x7f80_0000,
+        FSize::F16 => 0x7c00,
     }
 }

@@ -27,6 +27,12 @@ pub fn expand_immediate(op: bool, cmode: u32, imm8: u64) -> u64 {
     }
 }
 
+/// `VFPExpandImm` to half precision.
+pub const fn expand_f16(imm8: u64) -> u64 {
+    let exponent = if imm8 & 0x40 != 0 { 0x3000 } else { 0x4000 };
+    (imm8 >> 7) << 15 | exponent | (imm8 & 0x3f) << 6
+}
+
 /// `VFPExpandImm` to single precision.
 pub const fn expand_f32(imm8: u64) -> u64 {
     let exponent = if imm8 & 0x40 != 0 { 0x3e00_0000 } else { 0x4000_0000 };
@@ -203,6 +209,14 @@ impl Lifter {
     }
 
     /// `MOVI`, `MVNI`, `ORR`, `BIC`, `FMOV`.
+    /// `FMOV` of a half-precision constant to all lanes.
+    pub fn fmov_vector_half(&mut self, insn: Insn) {
+        let imm = u64::from(insn.bits(16, 3) << 5 | insn.bits(5, 5));
+        let unit = each(Lane::H, expand_f16(imm));
+        let r = self.vector_constant(if insn.q() { unit } else { unit & u128::from(u64::MAX) });
+        self.set_v(insn.rd(), r);
+    }
+
     pub fn modified_immediate(&mut self, insn: Insn) {
         let (op, cmode) = (insn.u(), insn.bits(12, 4));
         let value = expand_immediate(op, cmode, u64::from(insn.bits(16, 3) << 5 | insn.bits(5, 5)));

@@ -3,7 +3,7 @@
 use super::Lifter;
 use crate::decode::Insn;
 use crate::features::{self, IdRegister};
-use crate::state::{FPCR, FPSR, QC, TPIDR};
+use crate::state::{FPCR, FPSR, PSTATE, QC, TPIDR};
 use crate::{fpenv, helpers};
 use guest::ir::{Order, Val, VecLen, Width};
 
@@ -56,9 +56,12 @@ fn named(insn: Insn) -> Option<SystemRegister> {
         (3, 0, 0, 0, 5) => Fixed::Value(MPIDR),
         (3, 0, 0, 0, 6) => Fixed::Value(0),
         (3, 0, 0, 4, 0) => Fixed::Id(IdRegister::Pfr0),
+        (3, 0, 0, 4, 1) => Fixed::Id(IdRegister::Pfr1),
         (3, 0, 0, 6, 0) => Fixed::Id(IdRegister::Isar0),
         (3, 0, 0, 6, 1) => Fixed::Id(IdRegister::Isar1),
+        (3, 0, 0, 6, 2) => Fixed::Id(IdRegister::Isar2),
         (3, 0, 0, 7, 0) => Fixed::Id(IdRegister::Mmfr0),
+        (3, 0, 0, 7, 2) => Fixed::Id(IdRegister::Mmfr2),
         (3, 0, 0, 2..=7, _) => Fixed::Value(0),
         _ => return None,
     };
@@ -143,6 +146,42 @@ impl Lifter {
             Some(SystemRegister::Tpidr) => self.ir.write_slot(TPIDR, value),
             _ => {}
         }
+    }
+
+    /// SSBS or DIT: bit 12 or 24 of the register form, told apart by bit 5.
+    const fn pstate_bit(insn: Insn) -> u8 {
+        match (insn.bit(20), insn.bits(5, 2)) {
+            (true, 1) | (false, 2) => 24,
+            _ => 12,
+        }
+    }
+
+    pub fn mrs_pstate(&mut self, insn: Insn) {
+        let (bits, mask) = (self.ir.read_slot(PSTATE), self.imm(1 << Self::pstate_bit(insn)));
+        let value = self.ir.and(Width::W64, bits, mask);
+        self.set_x(insn.rd(), value);
+    }
+
+    /// With a constant (bit 20 clear) or a register.
+    pub fn msr_pstate(&mut self, insn: Insn) {
+        let place = Self::pstate_bit(insn);
+        let bit = if insn.bit(20) {
+            let value = self.x(insn.rd());
+            self.ir.extract(place, 1, value)
+        } else {
+            self.imm(u64::from(insn.bits(8, 1)))
+        };
+        let old = self.ir.read_slot(PSTATE);
+        let new = self.ir.deposit(place, 1, old, bit);
+        self.ir.write_slot(PSTATE, new);
+    }
+
+    /// A random number; the flags say that there was one.
+    pub fn rndr(&mut self, insn: Insn) {
+        let zero = self.imm(0);
+        let value = self.ir.call_state(helpers::RANDOM, zero, zero, zero);
+        self.ir.put_flags(zero);
+        self.set_x(insn.rd(), value);
     }
 
     fn read_nzcv(&mut self) -> Val {

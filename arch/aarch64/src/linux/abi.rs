@@ -108,6 +108,7 @@ impl GuestLinux for Linux {
     fn trap_signal(&self, trap: Trap, state: &GuestState) -> TrapSignal {
         let (signal, code) = match trap {
             Trap::Illegal | Trap::BranchTarget => (SIGILL, 1),
+            Trap::Authentication => (SIGILL, 2),
             Trap::Breakpoint => (SIGTRAP, 1),
             Trap::SingleStep => (SIGTRAP, 2),
             Trap::Alignment | Trap::PcAlignment => (SIGBUS, 1),
@@ -122,7 +123,7 @@ impl GuestLinux for Linux {
     }
 
     fn hwcaps(&self, features: u64) -> (u64, u64) {
-        (features::hwcaps(features).fold(0, |bits, (bit, _, _)| bits | 1 << bit), 0)
+        features::hwcaps(features)
     }
 
     fn min_signal_stack(&self) -> u64 {
@@ -134,7 +135,7 @@ impl GuestLinux for Linux {
     }
 
     fn cpuinfo(&self, features: u64, processor: usize) -> String {
-        let names: Vec<&str> = features::hwcaps(features).map(|(_, name, _)| *name).collect();
+        let names: Vec<&str> = features::hwcap_names(features).collect();
         let midr = features::midr(features);
         let mut text = String::new();
         // Writing to a String cannot fail.

@@ -127,7 +127,7 @@ impl GuestLinux for Linux {
         let at = |signal, code| TrapSignal { signal, code, addr: GuestAddr(state.pc()) };
         let nowhere = |signal, code| TrapSignal { signal, code, addr: GuestAddr(0) };
         match trap {
-            Trap::Illegal | Trap::BranchTarget => at(SIGILL, signal::ILL_ILLOPN),
+            Trap::Illegal | Trap::BranchTarget | Trap::Authentication => at(SIGILL, signal::ILL_ILLOPN),
             Trap::DivideError => at(SIGFPE, signal::FPE_INTDIV),
             Trap::FloatingPoint | Trap::X87 => at(SIGFPE, signal::FPE_FLTINV),
             Trap::SingleStep => at(SIGTRAP, signal::TRAP_TRACE),

@@ -67,7 +67,7 @@ fn exception(delivery: &SignalDelivery) -> (u64, u64, u64) {
         Some(Trap::DivideError) => (0, 0, 0),
         Some(Trap::SingleStep) => (1, 0, 0),
         Some(Trap::Breakpoint) => (3, 0, 0),
-        Some(Trap::Illegal | Trap::BranchTarget) => (6, 0, 0),
+        Some(Trap::Illegal | Trap::BranchTarget | Trap::Authentication) => (6, 0, 0),
         Some(Trap::GeneralProtection) => (13, 0, 0),
         Some(Trap::BadGate) => (13, 0x80 << 3 | 2, 0),
         Some(Trap::X87) => (16, 0, 0),
