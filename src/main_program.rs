@@ -12,8 +12,8 @@ use crate::linux::dispatch::Dispatch;
 use crate::linux::exec::{Handoff, Target, resolve, sysroot_path};
 use crate::linux::signal::Actions;
 use crate::linux::thread::Thread;
-use crate::linux::{Options, Process};
-use crate::loader::stack::StackContents;
+use crate::linux::{Options, Process, announce};
+use crate::loader::stack::{Stack, StackContents};
 use crate::loader::{self, LoadError};
 use crate::log;
 use crate::rules;
@@ -365,7 +365,8 @@ fn run_guest(
     let exe = absolute_program(&target.path);
     let loaded = loader::image::map(&prepared)?;
     drop(prepared);
-    crate::mem::space().set_brk_start(loaded.image_end.next_multiple_of(4096));
+    let brk = loaded.image_end.next_multiple_of(4096);
+    crate::mem::space().set_brk_start(brk);
     let contents = StackContents {
         argv: &target.argv,
         envp: &envp,
@@ -375,10 +376,10 @@ fn run_guest(
         size: options.stack_size.unwrap_or_else(default_stack_size),
         random: random_bytes(),
     };
-    let (vdso, sp) = build_stack(arch, &loaded, contents)?;
+    let (vdso, stack) = build_stack(arch, &loaded, contents)?;
     let mut state = Box::new(arch.initial_state(features));
     state.set_pc(loaded.start.raw());
-    arch.set_stack_pointer(&mut state, sp);
+    arch.set_stack_pointer(&mut state, stack.sp);
     name_process(&target.name.to_string_lossy());
     let tier = TierPolicy::new(options.tier);
     let process = Process {
@@ -387,7 +388,8 @@ fn run_guest(
         options,
         vdso,
         exe,
-        cmdline: target.argv.iter().flat_map(|a| a.as_bytes_with_nul().to_vec()).collect(),
+        stack: stack.area.clone(),
+        cmdline: announce::tell_kernel(&loaded, &stack, brk).is_err().then(|| joined(&target.argv)),
         rules,
     }
     .install();
@@ -402,10 +404,15 @@ fn build_stack(
     arch: &'static dyn GuestArch,
     loaded: &loader::Loaded,
     contents: StackContents<'_>,
-) -> Result<(loader::vdso::Vdso, guest::GuestAddr), StartError> {
+) -> Result<(loader::vdso::Vdso, Stack), StartError> {
     let vdso = loader::vdso::map(arch);
-    let sp = loader::stack::build(arch, loaded, &StackContents { vdso: vdso.base, ..contents })?;
-    Ok((vdso, sp))
+    let stack = loader::stack::build(arch, loaded, &StackContents { vdso: vdso.base, ..contents })?;
+    Ok((vdso, stack))
+}
+
+/// The strings as they are in memory.
+fn joined(strings: &[CString]) -> Vec<u8> {
+    strings.iter().flat_map(|s| s.as_bytes_with_nul().to_vec()).collect()
 }
 
 /// The program's path as /proc/self/exe would show it.

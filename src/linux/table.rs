@@ -131,7 +131,7 @@ pub static ROWS: &[Row] = &[
     own("lstat", "Pp", fs::lstat),
     own("fstat", "fp", fs::fstat),
     own("newfstatat", "DPpx", fs::newfstatat),
-    pass("statx", "DPxxp"),
+    own("statx", "DPxxp", procfs::statx),
     pass("statfs", "Pp"),
     pass("fstatfs", "fp"),
     pass("access", "Pm"),

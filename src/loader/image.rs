@@ -50,6 +50,8 @@ pub fn map(prepared: &Prepared) -> Result<Loaded, LoadError> {
     let bias = map_image(&prepared.path, &prepared.file, program, PIE_BASE)?;
     let (_, end) = program.span();
     let entry = program.entry.wrapping_add(bias);
+    let (code, data) = program.code_and_data();
+    let moved = |(start, end): (u64, u64)| (start.wrapping_add(bias), end.wrapping_add(bias));
     let mut loaded = Loaded {
         start: GuestAddr(entry),
         entry,
@@ -57,6 +59,8 @@ pub fn map(prepared: &Prepared) -> Result<Loaded, LoadError> {
         phnum: program.phnum,
         interpreter_base: 0,
         image_end: end.wrapping_add(bias),
+        code: moved(code),
+        data: moved(data),
         executable_stack: program.executable_stack,
     };
     if let Some((path, file, interpreter)) = &prepared.interpreter {

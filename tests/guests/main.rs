@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test's own failures
 
 mod harness;
+mod interface;
 
 use harness::{Arch, compiled, guest_command, program_same_as_native, run, same_as_native};
 

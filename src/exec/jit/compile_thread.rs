@@ -6,11 +6,10 @@
 
 use super::{Compiler, Limits};
 use crate::exec::cache::{Cache, Translation};
-use crate::host::signals;
+use crate::host::spawn;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 /// More than this waiting: what is hot stays in the interpreter for now.
 const MAX_WAITING: usize = 256;
@@ -35,7 +34,8 @@ pub enum Insist {
 struct Shared {
     waiting: VecDeque<Job>,
     stop: bool,
-    thread: Option<JoinHandle<()>>,
+    /// Joins it.
+    thread: Option<Box<dyn FnOnce() + Send>>,
 }
 
 static SHARED: Mutex<Option<Shared>> = Mutex::new(None);
@@ -63,36 +63,42 @@ pub fn request(cache: &'static Cache, head: &Arc<Translation>, limits: Limits, i
     true
 }
 
-fn start() -> Option<JoinHandle<()>> {
-    let before = signals::mask();
-    signals::set_mask(u64::MAX);
-    let started = std::thread::Builder::new().stack_size(2 << 20).spawn(work);
-    signals::set_mask(before);
-    started.ok()
+fn start() -> Option<Box<dyn FnOnce() + Send>> {
+    spawn::joinable(Box::new(work)).ok()
 }
 
 /// Ends the thread, if there is one, and waits for that.
 pub fn stop() {
-    let thread = {
+    let join = {
         let mut guard = lock();
         let Some(shared) = guard.as_mut() else { return };
-        let Some(thread) = shared.thread.take() else { return };
+        let Some(join) = shared.thread.take() else {
+            // Another thread may be about it.
+            drop(WORK.wait_while(guard, |shared| shared.as_ref().is_some_and(|s| s.stop)));
+            return;
+        };
         shared.stop = true;
         shared.waiting.clear();
         WORK.notify_all();
-        thread
+        join
     };
-    // A panic there has been reported by its hook.
-    let _ = thread.join();
+    join();
     if let Some(shared) = lock().as_mut() {
         shared.stop = false;
     }
+    WORK.notify_all();
 }
 
-/// Keeps the lock while `f` runs: for fork.
-pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
-    let _guard = lock();
-    f()
+/// Runs `f` while there is no such thread, nor can one be started: for fork.
+pub fn with_stopped<T>(f: impl FnOnce() -> T) -> T {
+    loop {
+        stop();
+        let guard = lock();
+        // Another thread may have started it again.
+        if guard.as_ref().is_none_or(|shared| shared.thread.is_none() && !shared.stop) {
+            return f();
+        }
+    }
 }
 
 fn next_job() -> Option<Job> {
