@@ -1,7 +1,7 @@
 //! What programs see of the system and of each other: /proc, processes, descriptors. On both architectures, in the
 //! default tier.
 
-use crate::harness::{Arch, guest_command, run, same_as_native, start, watch};
+use crate::harness::{Arch, guest_command, program_same_as_native, run, same_as_native, start, watch};
 use std::fs;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -85,6 +85,9 @@ on_both! {
     threads_of_the_emulator_are_not_seen(arch) {
         same_as_native(arch, "auto", "/usr/bin/python3", &["-c", THREADS], "");
     }
+    messages_semaphores_and_shared_memory(arch) { program_same_as_native(arch, "auto", "ipc", &[]); }
+    sockets_and_what_goes_through_them(arch) { program_same_as_native(arch, "auto", "sockets", &[]); }
+    waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
     own_files_in_proc_are_found_by_any_path(arch) {
         let script = "cd /proc/self; for f in maps ./status /proc//self/maps /proc/self/./task/$$/maps /proc/$$/stat; do \
             mapfile x < $f; [[ ${x[*]} == *qemu-lua* ]]; echo $? $((${#x[*]} > 0)); done; \
