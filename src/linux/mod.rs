@@ -42,8 +42,6 @@ pub struct Options {
     /// `-r`: what uname reports as release.
     pub uname: Option<String>,
     pub tier: TierMode,
-    /// `-s`: stack size in bytes.
-    pub stack_size: Option<u64>,
     /// The emulator's own arguments, to be given to it again on execve.
     pub own_args: Vec<String>,
 }

@@ -6,15 +6,6 @@ use std::fs;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-/// Declares a test for each case, on both architectures.
-macro_rules! on_both {
-    ($($name:ident($arch:ident) $body:block)*) => {
-        $( fn $name($arch: Arch) $body )*
-        mod x86_64 { $( #[test] fn $name() { super::$name(crate::harness::Arch::X86_64) } )* }
-        mod aarch64 { $( #[test] fn $name() { super::$name(crate::harness::Arch::Aarch64) } )* }
-    };
-}
-
 /// A guest that is ended with the test.
 struct Running(Child, Option<crate::harness::Watchdog>);
 
