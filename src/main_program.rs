@@ -12,8 +12,8 @@ use crate::linux::dispatch::Dispatch;
 use crate::linux::exec::{Handoff, Target, resolve, sysroot_path};
 use crate::linux::signal::Actions;
 use crate::linux::thread::Thread;
-use crate::linux::{Options, Process};
-use crate::loader::stack::StackContents;
+use crate::linux::{Options, Process, announce};
+use crate::loader::stack::{Stack, StackContents};
 use crate::loader::{self, LoadError};
 use crate::log;
 use crate::rules;
@@ -77,7 +77,7 @@ fn start(arch: &'static dyn GuestArch, startup: Startup) -> Result<i32, StartErr
     };
     apply_log_settings(&plan.settings)?;
     let features = cpu_features(arch, &plan.settings)?;
-    let options = options(&plan.settings)?;
+    let options = options(&plan.settings, plan.first_image)?;
     signals::install_fault_handlers();
     if arch.name() == "aarch64" {
         crate::mem::ignore_top_byte();
@@ -99,7 +99,7 @@ fn plan_from_arguments(
         return Ok(Err(status));
     }
     let Some(program) = guest.first().cloned() else { return Err(UsageError::NoProgram.into()) };
-    let envp = guest_environment(&settings, startup.envp);
+    let envp = guest_environment(&settings, startup.envp)?;
     let mut argv = guest;
     if let Some(argv0) = settings.get("0") {
         argv[0] = CString::new(argv0).unwrap_or_default();
@@ -157,20 +157,20 @@ fn cpu_help(arch: &dyn GuestArch) -> String {
     out
 }
 
-/// The guest's environment: ours, less the variables that are for us, with -E and -U.
-fn guest_environment(settings: &Settings, mut envp: Vec<CString>) -> Vec<CString> {
+/// The guest's environment: ours, with -E and -U.
+fn guest_environment(settings: &Settings, mut envp: Vec<CString>) -> Result<Vec<CString>, StartError> {
     let name_of = |entry: &CString| entry.to_string_lossy().split('=').next().unwrap_or_default().to_owned();
     for removal in settings.all("U").flat_map(|list| list.split(',')) {
         envp.retain(|entry| name_of(entry) != removal);
     }
     for addition in settings.all("E").flat_map(|list| list.split(',')) {
-        let name = addition.split('=').next().unwrap_or_default();
+        let Some((name, _)) = addition.split_once('=') else {
+            return Err(usage(format!("-E: {addition} is not VAR=VALUE")));
+        };
         envp.retain(|entry| name_of(entry) != name);
-        if addition.contains('=') {
-            envp.extend(CString::new(addition).ok());
-        }
+        envp.extend(CString::new(addition).ok());
     }
-    envp
+    Ok(envp)
 }
 
 /// The path, absolute, so that it holds after the guest's chdir.
@@ -196,6 +196,7 @@ fn apply_log_settings(settings: &Settings) -> Result<(), StartError> {
     let fd = match (inherited.iter().find(|(what, _)| what == "log"), settings.get("D")) {
         (Some((_, fd)), _) => *fd,
         (None, Some(path)) => {
+            let path = &path.replace("%d", &std::process::id().to_string());
             let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
             let file = OwnedFile::open_with(path, flags, 0o666).map_err(|errno| {
                 usage(format!("cannot write log file {path}: {}", loader::errno_text(errno)))
@@ -254,7 +255,7 @@ fn cpu_features(arch: &dyn GuestArch, settings: &Settings) -> Result<u64, StartE
     Ok(features)
 }
 
-fn options(settings: &Settings) -> Result<Options, StartError> {
+fn options(settings: &Settings, first_image: bool) -> Result<Options, StartError> {
     let tier = match settings.get("tier") {
         None | Some("auto") => TierMode::Auto,
         Some("interp") => TierMode::Interp,
@@ -278,6 +279,11 @@ fn options(settings: &Settings) -> Result<Options, StartError> {
     if let Some(top) = number("R", cli::parse_size)? {
         crate::mem::space().set_top(top);
     }
+    if let Some(size) = number("s", cli::parse_size)?
+        && first_image
+    {
+        limit_stack(size);
+    }
     if let Some(seed) = number("seed", cli::parse_number)? {
         random::seed(seed);
     }
@@ -289,7 +295,6 @@ fn options(settings: &Settings) -> Result<Options, StartError> {
         strace: settings.is_set("strace"),
         uname: settings.get("r").map(str::to_owned),
         tier,
-        stack_size: number("s", cli::parse_size)?,
         own_args: absolute_arguments(settings),
     })
 }
@@ -365,21 +370,22 @@ fn run_guest(
     let exe = absolute_program(&target.path);
     let loaded = loader::image::map(&prepared)?;
     drop(prepared);
-    crate::mem::space().set_brk_start(loaded.image_end.next_multiple_of(4096));
+    let brk = loaded.image_end.next_multiple_of(4096);
+    crate::mem::space().set_brk_start(brk);
     let contents = StackContents {
         argv: &target.argv,
         envp: &envp,
         filename: &target.name,
         features,
         vdso: 0,
-        size: options.stack_size.unwrap_or_else(default_stack_size),
+        size: stack_size(),
         random: random_bytes(),
     };
-    let (vdso, sp) = build_stack(arch, &loaded, contents)?;
+    let (vdso, stack) = build_stack(arch, &loaded, contents)?;
     let mut state = Box::new(arch.initial_state(features));
     arch.new_keys(&mut state, u64::MAX, &mut crate::host::random::word);
     state.set_pc(loaded.start.raw());
-    arch.set_stack_pointer(&mut state, sp);
+    arch.set_stack_pointer(&mut state, stack.sp);
     name_process(&target.name.to_string_lossy());
     let tier = TierPolicy::new(options.tier);
     let process = Process {
@@ -388,7 +394,8 @@ fn run_guest(
         options,
         vdso,
         exe,
-        cmdline: target.argv.iter().flat_map(|a| a.as_bytes_with_nul().to_vec()).collect(),
+        stack: stack.area.clone(),
+        cmdline: announce::tell_kernel(&loaded, &stack, brk).is_err().then(|| joined(&target.argv)),
         rules,
     }
     .install();
@@ -403,10 +410,15 @@ fn build_stack(
     arch: &'static dyn GuestArch,
     loaded: &loader::Loaded,
     contents: StackContents<'_>,
-) -> Result<(loader::vdso::Vdso, guest::GuestAddr), StartError> {
+) -> Result<(loader::vdso::Vdso, Stack), StartError> {
     let vdso = loader::vdso::map(arch);
-    let sp = loader::stack::build(arch, loaded, &StackContents { vdso: vdso.base, ..contents })?;
-    Ok((vdso, sp))
+    let stack = loader::stack::build(arch, loaded, &StackContents { vdso: vdso.base, ..contents })?;
+    Ok((vdso, stack))
+}
+
+/// The strings as they are in memory.
+fn joined(strings: &[CString]) -> Vec<u8> {
+    strings.iter().flat_map(|s| s.as_bytes_with_nul().to_vec()).collect()
 }
 
 /// The program's path as /proc/self/exe would show it.
@@ -414,11 +426,24 @@ fn absolute_program(path: &str) -> String {
     std::fs::canonicalize(path).map_or_else(|_| path.to_owned(), |p| p.to_string_lossy().into_owned())
 }
 
-/// The stack that the limit allows, at most 64 MiB of address space.
-fn default_stack_size() -> u64 {
+/// `-s`: the guest's stack limit, as `ulimit -s` in it shows (and changes) it. What is above the hard limit is not to be
+/// had.
+fn limit_stack(size: u64) {
+    let mut limit = stack_limit();
+    limit.rlim_cur = size.min(limit.rlim_max);
+    // Cannot fail: not above the hard limit.
+    sys::syscall(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_STACK), &raw const limit as u64, 0, 0, 0]);
+}
+
+fn stack_limit() -> libc::rlimit {
     let mut limit = libc::rlimit { rlim_cur: 8 << 20, rlim_max: 8 << 20 };
     sys::syscall(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_STACK), 0, &raw mut limit as u64, 0, 0]);
-    limit.rlim_cur.clamp(128 << 10, 64 << 20)
+    limit
+}
+
+/// The stack that the limit allows, at most 64 MiB of address space.
+fn stack_size() -> u64 {
+    stack_limit().rlim_cur.clamp(128 << 10, 64 << 20)
 }
 
 fn random_bytes() -> [u8; 16] {

@@ -67,7 +67,7 @@ pub static OPTIONS: &[OptionRow] = &[
         "s",
         Value("SIZE"),
         "QEMU_STACK_SIZE",
-        "size of the guest's stack in bytes (k, M and G are understood)",
+        "the guest's stack limit in bytes (k, M and G are understood)",
     ),
     row("cpu", Value("MODEL"), "QEMU_CPU", "the guest's CPU; 'help' lists models and features"),
     row("strace", Nothing, "QEMU_STRACE", "log every system call"),
@@ -78,7 +78,12 @@ pub static OPTIONS: &[OptionRow] = &[
         "QEMU_DFILTER",
         "log code of these addresses only (start..end, start+len)",
     ),
-    row("D", Value("FILE"), "QEMU_LOG_FILENAME", "write the log to FILE instead of standard error"),
+    row(
+        "D",
+        Value("FILE"),
+        "QEMU_LOG_FILENAME",
+        "write the log to FILE (%d: the process id) instead of standard error",
+    ),
     row("r", Value("RELEASE"), "QEMU_UNAME", "the kernel release that uname reports"),
     row("R", Value("SIZE"), "QEMU_RESERVED_VA", "keep the guest's own mappings below SIZE"),
     row(

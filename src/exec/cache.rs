@@ -137,7 +137,7 @@ impl Cache {
     pub fn with_locked<T>(&self, f: impl FnOnce() -> T) -> T {
         let _inner = lock(&self.inner);
         let _ports = lock(&self.ports);
-        jit::with_locked(|| jit::compile_thread::with_locked(f))
+        jit::with_locked(f)
     }
 
     /// In a forked child: only this thread is left.

@@ -118,6 +118,11 @@ pub fn stop_background() {
     compile_thread::stop();
 }
 
+/// Runs `f` while there is no background compiler: for fork.
+pub fn without_background<T>(f: impl FnOnce() -> T) -> T {
+    compile_thread::with_stopped(f)
+}
+
 /// One thread's way into compiled code.
 pub struct Compiled {
     context: Option<Box<Context>>,

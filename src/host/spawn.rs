@@ -57,15 +57,44 @@ pub fn thread(body: impl FnOnce() + Send + 'static) -> Result<(), i32> {
     Ok(())
 }
 
-/// Starts a thread that the caller joins by calling the result.
+/// Ids of threads that are no guest's: the guest does not see them.
+static HIDDEN: [AtomicI32; 64] = [const { AtomicI32::new(0) }; 64];
+
+/// Whether a thread id is that of a thread of ours.
+#[must_use]
+pub fn is_hidden(tid: i32) -> bool {
+    HIDDEN.iter().any(|slot| slot.load(Ordering::Relaxed) == tid)
+}
+
+/// How many threads of ours there are.
+#[must_use]
+pub fn hidden_threads() -> usize {
+    HIDDEN.iter().filter(|slot| slot.load(Ordering::Relaxed) != 0).count()
+}
+
+/// Runs `f` as a thread of ours; it is given the thread's id.
+fn hidden(f: impl FnOnce(i32)) {
+    let tid = super::sys::syscall(libc::SYS_gettid, [0; 6]) as i32;
+    let claim =
+        |slot: &&AtomicI32| slot.compare_exchange(0, tid, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    let slot = HIDDEN.iter().find(claim);
+    f(tid);
+    if let Some(slot) = slot {
+        slot.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Starts a thread of ours that the caller joins by calling the result.
 pub fn joinable(body: Body) -> Result<Joiner, i32> {
     let before = super::signals::mask();
     super::signals::set_mask(u64::MAX);
     let tid = Arc::new(AtomicI32::new(0));
     let theirs = Arc::clone(&tid);
     let started = start(Box::new(move || {
-        theirs.store(super::sys::syscall(libc::SYS_gettid, [0; 6]) as i32, Ordering::Release);
-        body();
+        hidden(|tid| {
+            theirs.store(tid, Ordering::Release);
+            body();
+        });
     }));
     super::signals::set_mask(before);
     let started = started?;
@@ -142,6 +171,7 @@ pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
 /// In a forked child: the other threads are gone, their stacks are free.
 pub fn forget_threads() {
     threads().clear();
+    HIDDEN.iter().for_each(|slot| slot.store(0, Ordering::Relaxed));
 }
 
 /// `fork(2)` through libc, which puts its own locks in order in the child. 0 in the child, the child's pid
@@ -260,7 +290,7 @@ pub fn sharing(flags: u64, pidfd: u64, body: Body, after: impl FnOnce() + Send +
     let birth = Arc::new(Birth::default());
     let theirs = Arc::clone(&birth);
     let started = thread(move || {
-        give_birth(flags, pidfd, body, &theirs);
+        hidden(|_| give_birth(flags, pidfd, body, &theirs));
         after();
     });
     if let Err(errno) = started {

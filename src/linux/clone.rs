@@ -275,16 +275,13 @@ fn restore_mask(mask: u64) {
 fn new_process(thread: &mut Thread, request: &Request) -> Done {
     thread.save_fp();
     let cache = thread.vcpu.cache();
-    crate::exec::tier::stop_background();
     let before = block_all();
     let rules = thread.process.rules.clone();
     let guard = rules.as_ref().map(|rules| rules.before_fork());
     let simple = request.flags & !(OURS | VFORK) == 0 && request.exit_signal == libc::SIGCHLD as u64;
-    let result = with_all_locks(thread, || {
-        cache.with_locked(|| {
-            if simple { spawn::fork() } else { spawn::raw_fork(host_flags(request) & !VFORK, request.pidfd) }
-        })
-    });
+    let born =
+        || if simple { spawn::fork() } else { spawn::raw_fork(host_flags(request) & !VFORK, request.pidfd) };
+    let result = crate::exec::tier::without_background(|| with_all_locks(thread, || cache.with_locked(born)));
     if result == 0 {
         if let Some(guard) = guard {
             guard.child();

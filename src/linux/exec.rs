@@ -163,7 +163,7 @@ fn execute(thread: &mut Thread, path: &[u8], argv: u64, envp: u64) -> Done {
     let process = thread.process;
     let arch = thread.vcpu.env.arch;
     let sysroot = process.options.sysroot.as_deref();
-    let path = if super::procfs::is_own_exe(path) { process.exe.as_bytes() } else { path };
+    let path = if super::procfs::is_own_exe(libc::AT_FDCWD, path) { process.exe.as_bytes() } else { path };
     // Everything that can fail is tried here, where the old program can still be told.
     let target = match resolve(sysroot, path, argv) {
         Ok(target) => target,

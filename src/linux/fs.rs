@@ -196,10 +196,15 @@ fn stat_at(thread: &Thread, dir: u64, path_addr: u64, out: u64, flags: u64) -> D
         return Done::errno(libc::EBADF);
     }
     let redirected = path::redirect(thread, "DP", &mut args);
+    let follows = flags as i32 & libc::AT_SYMLINK_NOFOLLOW == 0;
+    let program = if follows { procfs::behind_link(thread, dir as i32, args[1]) } else { None };
+    if let Some(program) = &program {
+        args[1] = program.as_ptr() as u64;
+    }
     let mut host = HostStat::default();
     args[2] = &raw mut host as u64;
     let result = sys::syscall(libc::SYS_newfstatat, args);
-    drop(redirected);
+    drop((redirected, program));
     store_stat(thread, result, &host, out)
 }
 

@@ -4,6 +4,7 @@
 //! concerns the address space (we share it), signals (we queue them), threads and processes (they must
 //! stay under the emulator), and the few files in /proc that would show the emulator.
 
+pub mod announce;
 pub mod clone;
 pub mod dispatch;
 pub mod epoll;
@@ -14,6 +15,7 @@ pub mod futex;
 pub mod mm;
 pub mod net;
 pub mod path;
+pub mod proc_text;
 pub mod process;
 pub mod procfs;
 pub mod signal;
@@ -40,8 +42,6 @@ pub struct Options {
     /// `-r`: what uname reports as release.
     pub uname: Option<String>,
     pub tier: TierMode,
-    /// `-s`: stack size in bytes.
-    pub stack_size: Option<u64>,
     /// The emulator's own arguments, to be given to it again on execve.
     pub own_args: Vec<String>,
 }
@@ -52,10 +52,12 @@ pub struct Process {
     pub dispatch: &'static Dispatch,
     pub options: Options,
     pub vdso: Vdso,
+    /// Where the first stack is.
+    pub stack: std::ops::Range<u64>,
     /// The program's path as /proc/self/exe shows it.
     pub exe: String,
-    /// AT_* as bytes, and the arguments: what /proc/self/{auxv,cmdline} show.
-    pub cmdline: Vec<u8>,
+    /// The arguments as /proc/self/cmdline shows them, where the kernel could not be told of them.
+    pub cmdline: Option<Vec<u8>>,
     pub rules: Option<std::sync::Arc<crate::rules::Rules>>,
 }
 
@@ -96,7 +98,7 @@ impl Process {
 /// guest threads are left, or gives up after a while.
 fn wait_for_kernel() {
     const TRIES: u32 = 2000;
-    let guests = crate::exec::cache::Cache::running_threads();
+    let guests = crate::exec::cache::Cache::running_threads() + crate::host::spawn::hidden_threads();
     for _ in 0..TRIES {
         let tasks = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
         if tasks <= guests {

@@ -2,7 +2,8 @@
 //!
 //! An absolute path that exists below the sysroot means the file there; every other path means itself.
 //! That is how a dynamic program of another architecture finds its interpreter and libraries without a
-//! chroot. Kernel file systems are never looked up there.
+//! chroot. Kernel file systems are never looked up there, nor are the directories that programs share with the rest of
+//! the system: a root made of packages has an empty `/tmp`, and who walks down from `/` means the real one.
 
 use super::thread::Thread;
 use crate::host::sys;
@@ -15,11 +16,21 @@ pub fn resolve(sysroot: Option<&str>, path: &[u8]) -> Option<CString> {
     const KERNEL: [&[u8]; 3] = [b"/proc", b"/sys", b"/dev"];
     let below =
         |prefix: &[u8]| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
-    if path.first() != Some(&b'/') || KERNEL.iter().any(|prefix| below(prefix)) {
+    if path.first() != Some(&b'/') || KERNEL.iter().any(|prefix| below(prefix)) || is_shared(path) {
         return None;
     }
     let candidate = CString::new([sysroot.as_bytes(), path].concat()).ok()?;
     exists(&candidate).then_some(candidate)
+}
+
+/// Whether the path is a directory that the guest shares with the host (what is below it may be the sysroot's).
+fn is_shared(path: &[u8]) -> bool {
+    const SHARED: [&[u8]; 8] = [b"", b"/tmp", b"/var/tmp", b"/run", b"/home", b"/root", b"/mnt", b"/media"];
+    let mut path = path;
+    while let Some(rest) = path.strip_suffix(b"/").or_else(|| path.strip_suffix(b"/.")) {
+        path = rest;
+    }
+    SHARED.contains(&path)
 }
 
 /// Whether there is something at the path (a dangling link counts).
@@ -45,4 +56,19 @@ pub fn redirect(thread: &Thread, letters: &str, args: &mut [u64; 6]) -> Vec<CStr
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_directories_are_the_hosts_but_not_what_is_below() {
+        for path in ["/", "//", "/.", "/tmp", "/tmp/", "/var/tmp/.", "/home"] {
+            assert!(is_shared(path.as_bytes()), "{path}");
+        }
+        for path in ["/usr", "/tmp/x", "/usr/tmp", "/etc/."] {
+            assert!(!is_shared(path.as_bytes()), "{path}");
+        }
+    }
 }

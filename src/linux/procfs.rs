@@ -2,47 +2,122 @@
 
 use super::table::Done;
 use super::thread::Thread;
-use super::{path, read_path, write_guest};
-use crate::host::{files, sys};
+use super::{path, proc_text, read_path, write_guest};
+use crate::host::{files, spawn, sys};
 use crate::mem::space;
-use std::fmt::Write as _;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 
-/// The part of a path below this process's own /proc directory.
-fn own_part(path: &[u8]) -> Option<&str> {
-    let rest = std::str::from_utf8(path).ok()?.strip_prefix("/proc/")?;
+/// Names that may need an answer of ours, as the last part of a path.
+const NAMES: [&str; 7] = ["maps", "smaps", "cmdline", "status", "stat", "exe", "cpuinfo"];
+
+/// A path below a process's directory in /proc.
+struct Place {
+    /// Whose: this process's, or another's.
+    own: bool,
+    /// The directory: of the process, or of the thread if a thread's is named.
+    directory: String,
+    /// What is below it.
+    what: String,
+}
+
+/// What a path in /proc names, if it is below a process's directory. Relative paths count where their last part
+/// is a name of interest.
+fn place(dir: i32, path: &[u8]) -> Option<Place> {
+    let full = full_path(dir, path)?;
+    let rest = full.strip_prefix("/proc/")?;
     let (who, what) = rest.split_once('/')?;
     let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
-    let own = who == "self" || who == "thread-self" || who.parse() == Ok(pid);
-    own.then_some(what)
+    let number: Option<i64> = who.parse().ok();
+    let sibling = || number.is_some() && std::path::Path::new(&format!("/proc/self/task/{who}")).exists();
+    let own = who == "self" || who == "thread-self" || number == Some(pid) || sibling();
+    if !own && number.is_none() {
+        return None;
+    }
+    let mut place = Place { own, directory: format!("/proc/{who}"), what: what.to_owned() };
+    if let Some((task, what)) = what.strip_prefix("task/").and_then(|rest| rest.split_once('/')) {
+        place.directory = format!("/proc/{who}/task/{task}");
+        what.clone_into(&mut place.what);
+    }
+    Some(place)
+}
+
+/// The path as an absolute one without empty parts; `None` where it cannot be one of ours.
+fn full_path(dir: i32, path: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(path).ok()?;
+    let base = if text.starts_with('/') {
+        if !text.starts_with("/proc") {
+            return None;
+        }
+        String::new()
+    } else {
+        let last = text.rsplit('/').next()?;
+        if !NAMES.contains(&last) {
+            return None;
+        }
+        let link =
+            if dir == libc::AT_FDCWD { "/proc/self/cwd".to_owned() } else { format!("/proc/self/fd/{dir}") };
+        let base = std::fs::read_link(link).ok()?.into_os_string().into_string().ok()?;
+        if !base.starts_with("/proc") {
+            return None;
+        }
+        base
+    };
+    let parts = base.split('/').chain(text.split('/')).filter(|part| !part.is_empty() && *part != ".");
+    Some(parts.fold(String::new(), |full, part| full + "/" + part))
 }
 
 /// Whether the path is the link to this process's own program.
 #[must_use]
-pub fn is_own_exe(path: &[u8]) -> bool {
-    own_part(path) == Some("exe")
+pub fn is_own_exe(dir: i32, path: &[u8]) -> bool {
+    place(dir, path).is_some_and(|place| place.own && place.what == "exe")
+}
+
+/// The program that a link `/proc/<pid>/exe` leads to for the guest; `None` where the path is no such link, or the host's
+/// own answer is right.
+fn program_behind(thread: &Thread, dir: i32, path: &[u8]) -> Option<Vec<u8>> {
+    let place = place(dir, path).filter(|place| place.what == "exe")?;
+    if place.own {
+        return Some(thread.process.exe.clone().into_bytes());
+    }
+    let emulator = std::fs::read_link(format!("{}/exe", place.directory)).ok()?;
+    let is_emulator = emulator.file_name()?.as_bytes().starts_with(b"qemu-lua-");
+    is_emulator.then(|| program_of(thread, &place.directory)).flatten()
+}
+
+/// The program that an emulator runs in another process: the file that is mapped where its code starts.
+fn program_of(thread: &Thread, directory: &str) -> Option<Vec<u8>> {
+    const START_CODE: usize = 26;
+    let stat = std::fs::read_to_string(format!("{directory}/stat")).ok()?;
+    let start: u64 = stat.rsplit_once(") ")?.1.split(' ').nth(START_CODE - 3)?.parse().ok()?;
+    let maps = std::fs::read(format!("{directory}/maps")).ok()?;
+    let line = maps.split(|&b| b == b'\n').find(|line| {
+        let text = String::from_utf8_lossy(line);
+        proc_text::parse_range(&text).is_some_and(|(from, to)| (from..to).contains(&start))
+    })?;
+    let name = &line[line.iter().position(|&b| b == b'/')?..];
+    let sysroot = thread.process.options.sysroot.as_deref().unwrap_or_default().as_bytes();
+    Some(name.strip_prefix(sysroot).unwrap_or(name).to_vec())
 }
 
 /// Opens a file of /proc that we make ourselves; `None` where the path is none.
 pub fn open(thread: &Thread, dir: i32, path: &[u8], flags: u64) -> Option<Result<u64, i32>> {
-    if dir != libc::AT_FDCWD && path.first() != Some(&b'/') {
-        return None;
+    if let Some(program) = program_behind(thread, dir, path) {
+        let host = path::resolve(thread.process.options.sysroot.as_deref(), &program);
+        let target = host.map_or_else(|| CString::new(program), Ok).ok()?;
+        let args = [libc::AT_FDCWD as u64, target.as_ptr() as u64, flags, 0, 0, 0];
+        return Some(sys::check(sys::syscall(libc::SYS_openat, args)));
     }
-    if !path.starts_with(b"/proc/") {
-        return None;
-    }
-    if path == b"/proc/cpuinfo" {
+    if full_path(dir, path)? == "/proc/cpuinfo" {
         return Some(made(cpuinfo(thread), flags));
     }
-    let content = match own_part(path)? {
-        "maps" => maps(thread, false),
-        "smaps" => maps(thread, true),
-        "cmdline" => return Some(made(&thread.process.cmdline, flags)),
-        "status" => status(thread),
-        "exe" => {
-            let target = std::ffi::CString::new(thread.process.exe.as_bytes()).ok()?;
-            let args = [libc::AT_FDCWD as u64, target.as_ptr() as u64, flags, 0, 0, 0];
-            return Some(sys::check(sys::syscall(libc::SYS_openat, args)));
-        }
+    let place = place(dir, path).filter(|place| place.own)?;
+    let content = match place.what.as_str() {
+        "maps" => proc_text::maps(thread, false),
+        "smaps" => proc_text::maps(thread, true),
+        "cmdline" => return thread.process.cmdline.as_ref().map(|text| made(text, flags)),
+        "status" => proc_text::status(thread, &place.directory),
+        "stat" => proc_text::stat(thread, &place.directory),
         other => {
             let number = other.rsplit('/').next().and_then(|n| n.parse().ok());
             let hidden = other.contains("fd") && number.is_some_and(files::is_ours);
@@ -77,111 +152,6 @@ fn cpuinfo(thread: &Thread) -> String {
     (0..count).map(|processor| linux.cpuinfo(thread.vcpu.env.features, processor)).collect()
 }
 
-/// The host's maps (or smaps), without our mappings and with the guest's protections.
-fn maps(thread: &Thread, detailed: bool) -> String {
-    let file = if detailed { "/proc/self/smaps" } else { "/proc/self/maps" };
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let mappings = space().mappings();
-    let mut out = String::with_capacity(text.len());
-    let mut shown = false;
-    for line in text.lines() {
-        match parse_range(line) {
-            Some((start, end)) => {
-                let line = &named(line, start, end, thread);
-                let parts: Vec<_> = mappings.iter().filter(|(s, m)| *s < end && m.end > start).collect();
-                shown = !parts.is_empty();
-                for (guest_start, mapping) in parts {
-                    write_line(
-                        &mut out,
-                        line,
-                        start.max(*guest_start),
-                        end.min(mapping.end),
-                        start,
-                        mapping.prot.0,
-                    );
-                }
-            }
-            None if shown => {
-                out.push_str(line);
-                out.push('\n');
-            }
-            None => {}
-        }
-    }
-    out
-}
-
-/// The line with the name that the kernel gives to special mappings.
-fn named(line: &str, start: u64, end: u64, thread: &Thread) -> String {
-    let brk = space().brk_range();
-    let holds = |addr: u64| (start..end).contains(&addr);
-    let plain = line.split_whitespace().count() < 6;
-    let name = match () {
-        () if plain && holds(crate::loader::stack::STACK_TOP - 1) => "[stack]",
-        () if plain && thread.process.vdso.base != 0 && holds(thread.process.vdso.base) => "[vdso]",
-        () if plain && brk.start < brk.end && holds(brk.start) => "[heap]",
-        () => return line.to_owned(),
-    };
-    format!("{:<73}{name}", line.trim_end())
-}
-
-fn parse_range(line: &str) -> Option<(u64, u64)> {
-    let (start, end) = line.split_whitespace().next()?.split_once('-')?;
-    Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
-}
-
-/// One line of maps: the host's, cut to a guest mapping, with the guest's protection.
-fn write_line(out: &mut String, host: &str, start: u64, end: u64, host_start: u64, prot: i32) {
-    let mut fields = host.splitn(6, ' ');
-    let (_, perms, offset) = (fields.next(), fields.next().unwrap_or("---p"), fields.next().unwrap_or("0"));
-    let rest: Vec<&str> = fields.collect();
-    let letter = |bit: i32, letter: char| if prot & bit != 0 { letter } else { '-' };
-    let offset = u64::from_str_radix(offset, 16).unwrap_or(0);
-    let moved = if offset == 0 && !rest.last().is_some_and(|name| name.contains('/')) {
-        0
-    } else {
-        start - host_start
-    };
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        out,
-        "{start:08x}-{end:08x} {}{}{}{} {:08x} {}",
-        letter(libc::PROT_READ, 'r'),
-        letter(libc::PROT_WRITE, 'w'),
-        letter(libc::PROT_EXEC, 'x'),
-        perms.chars().nth(3).unwrap_or('p'),
-        offset + moved,
-        rest.join(" ")
-    );
-}
-
-/// The host's status with the guest's signal masks.
-fn status(thread: &Thread) -> String {
-    let actions = thread.actions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let caught = actions.matching(|a| a.handler > 1);
-    let ignored = actions.matching(|a| a.handler == 1);
-    let text = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let mut out = String::with_capacity(text.len());
-    for line in text.lines() {
-        let value = match line.split(':').next() {
-            Some("SigCgt") => Some(caught),
-            Some("SigIgn") => Some(ignored),
-            Some("SigBlk") => Some(thread.mask),
-            _ => None,
-        };
-        match (value, line.split(':').next()) {
-            (Some(mask), Some(key)) => {
-                let _ = writeln!(out, "{key}:\t{mask:016x}");
-            }
-            _ => {
-                out.push_str(line);
-                out.push('\n');
-            }
-        }
-    }
-    out
-}
-
 /// Directory entries; in a list of this process's descriptors ours are left out.
 pub fn getdents64(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let fd = args[0] as i32;
@@ -191,10 +161,8 @@ pub fn getdents64(thread: &mut Thread, args: &[u64; 6]) -> Done {
     space().before_kernel_write(args[1], args[2]);
     loop {
         let result = sys::interruptible(libc::SYS_getdents64, *args, &thread.vcpu.port.poll);
-        if result <= 0 || !lists_descriptors(fd) {
-            return Done::raw(result);
-        }
-        match without_ours(args[1], result as usize) {
+        let Some(is_ours) = (if result > 0 { listed(fd) } else { None }) else { return Done::raw(result) };
+        match without_ours(args[1], result as usize, is_ours) {
             Ok(0) => {}
             Ok(left) => return Done::Value(left as i64),
             Err(errno) => return Done::errno(errno),
@@ -202,15 +170,23 @@ pub fn getdents64(thread: &mut Thread, args: &[u64; 6]) -> Done {
     }
 }
 
-/// Whether the directory is `/proc/<pid>/fd` (or `fdinfo`) of this process.
-fn lists_descriptors(fd: i32) -> bool {
-    let Ok(target) = std::fs::read_link(format!("/proc/self/fd/{fd}")) else { return false };
-    let Some(inside) = target.to_str().and_then(|path| own_part(path.as_bytes())) else { return false };
-    inside.ends_with("fd") || inside.ends_with("fdinfo")
+/// Which numbers are ours in a list of this process's descriptors or threads; `None` for other directories.
+fn listed(fd: i32) -> Option<fn(i32) -> bool> {
+    let target = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
+    let path = target.as_os_str().as_bytes();
+    if !path.starts_with(b"/proc/") {
+        return None;
+    }
+    let place = place(libc::AT_FDCWD, path).filter(|place| place.own)?;
+    match place.what.as_str() {
+        "fd" | "fdinfo" => Some(files::is_ours),
+        "task" => Some(spawn::is_hidden),
+        _ => None,
+    }
 }
 
-/// Takes our descriptors out of `len` bytes of `struct linux_dirent64` at `addr`; how many bytes are left.
-fn without_ours(addr: u64, len: usize) -> Result<usize, i32> {
+/// Takes what is ours out of `len` bytes of `struct linux_dirent64` at `addr`; how many bytes are left.
+fn without_ours(addr: u64, len: usize, is_ours: fn(i32) -> bool) -> Result<usize, i32> {
     let mut bytes = vec![0; len];
     if crate::mem::Memory.read_prefix(guest::GuestAddr(addr), &mut bytes) != len {
         return Err(libc::EFAULT);
@@ -222,7 +198,7 @@ fn without_ours(addr: u64, len: usize) -> Result<usize, i32> {
         let (entry, after) = rest.split_at(size);
         let name = entry[19..].split(|&b| b == 0).next().unwrap_or_default();
         let number = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
-        if !number.is_some_and(files::is_ours) {
+        if !number.is_some_and(is_ours) {
             kept.extend(entry);
         }
         rest = after;
@@ -240,8 +216,9 @@ pub fn readlinkat(thread: &mut Thread, args: &[u64; 6]) -> Done {
         return Done::errno(libc::EBADF);
     }
     let Ok(text) = read_path(args[1]) else { return Done::raw(sys::syscall(libc::SYS_readlinkat, *args)) };
-    if is_own_exe(&text) && (args[3] as i64) > 0 {
-        let exe = thread.process.exe.as_bytes();
+    if (args[3] as i64) > 0
+        && let Some(exe) = program_behind(thread, args[0] as i32, &text)
+    {
         let len = exe.len().min(args[3] as usize);
         return write_guest(args[2], &exe[..len]).map(|()| len as u64).into();
     }
@@ -249,5 +226,32 @@ pub fn readlinkat(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let redirected = path::redirect(thread, "DP", &mut args);
     let result = sys::syscall(libc::SYS_readlinkat, args);
     drop(redirected);
+    Done::raw(result)
+}
+
+/// The file that a call which follows links means by a path of ours; `None` for other paths.
+pub fn behind_link(thread: &Thread, dir: i32, path_addr: u64) -> Option<CString> {
+    let program = program_behind(thread, dir, &read_path(path_addr).ok()?)?;
+    let host = path::resolve(thread.process.options.sysroot.as_deref(), &program);
+    host.or_else(|| CString::new(program).ok())
+}
+
+pub fn statx(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    let mut args = *args;
+    let redirected = path::redirect(thread, "DP", &mut args);
+    let program = if args[2] as i32 & libc::AT_SYMLINK_NOFOLLOW == 0 {
+        behind_link(thread, args[0] as i32, args[1])
+    } else {
+        None
+    };
+    if let Some(program) = &program {
+        args[1] = program.as_ptr() as u64;
+    }
+    space().before_kernel_write(args[4], 256);
+    let result = sys::syscall(libc::SYS_statx, args);
+    drop((redirected, program));
     Done::raw(result)
 }

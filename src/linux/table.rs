@@ -3,6 +3,8 @@
 //! From a row follow how the call is made, what of guest memory the kernel may write (pages with
 //! translations are released first) and how a trace line shows the arguments.
 //!
+//! What is mounted and where the root is are the host's business: those paths are not looked up in the sysroot.
+//!
 //! Argument letters: `d` number, `f` file descriptor, `D` directory descriptor, `x` bits, `m` mode, `o` open flags,
 //! `u` size, `p` pointer, `s` string, `P` path (looked up in the sysroot too), `r` buffer the kernel
 //! reads, `w` buffer it writes (the length is the next argument), `v` iovec it reads, `V` iovec it writes
@@ -131,7 +133,7 @@ pub static ROWS: &[Row] = &[
     own("lstat", "Pp", fs::lstat),
     own("fstat", "fp", fs::fstat),
     own("newfstatat", "DPpx", fs::newfstatat),
-    pass("statx", "DPxxp"),
+    own("statx", "DPxxp", procfs::statx),
     pass("statfs", "Pp"),
     pass("fstatfs", "fp"),
     pass("access", "Pm"),
@@ -142,8 +144,8 @@ pub static ROWS: &[Row] = &[
     pass("getcwd", "pu"),
     own("chdir", "s", fs::chdir),
     pass("fchdir", "f"),
-    alone("chroot", "P"),
-    alone("pivot_root", "PP"),
+    alone("chroot", "s"),
+    alone("pivot_root", "ss"),
     pass("mkdir", "Pm"),
     pass("mkdirat", "DPm"),
     pass("rmdir", "P"),
@@ -208,8 +210,8 @@ pub static ROWS: &[Row] = &[
     pass("inotify_rm_watch", "fd"),
     pass("fanotify_init", "xx"),
     pass("fanotify_mark", "fxxDP"),
-    alone("mount", "PPsxp"),
-    alone("umount2", "Px"),
+    alone("mount", "sssxp"),
+    alone("umount2", "sx"),
     pass("open_tree", "DPx"),
     pass("move_mount", "DPDPx"),
     pass("fsopen", "sx"),

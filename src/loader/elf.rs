@@ -45,6 +45,17 @@ impl Program {
         (start, end)
     }
 
+    /// What the kernel calls code and data, as the file has them: (start, end) each.
+    #[must_use]
+    pub fn code_and_data(&self) -> ((u64, u64), (u64, u64)) {
+        let file_end = |p: &ProgramHeader| p.p_vaddr + p.p_filesz;
+        let start = self.loads.iter().map(|p| p.p_vaddr).min().unwrap_or(0);
+        let executable = self.loads.iter().filter(|p| p.p_flags & abi::PF_X != 0);
+        let data = self.loads.iter().map(|p| p.p_vaddr).max().unwrap_or(0);
+        let end = self.loads.iter().map(file_end).max().unwrap_or(0);
+        ((start, executable.map(file_end).max().unwrap_or(start)), (data, end))
+    }
+
     #[must_use]
     pub const fn is_position_independent(&self) -> bool {
         self.kind == abi::ET_DYN

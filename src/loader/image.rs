@@ -10,8 +10,6 @@ use guest::arch::GuestArch;
 use guest::{GuestAddr, GuestMemory};
 
 const PAGE: u64 = 4096;
-/// Where an unrandomised kernel puts a position-independent program.
-const PIE_BASE: u64 = 0x5555_5555_4000;
 
 /// A program ready to be mapped: file, headers, and its interpreter's.
 pub struct Prepared {
@@ -47,9 +45,11 @@ pub fn prepare(
 /// Maps the program and its interpreter.
 pub fn map(prepared: &Prepared) -> Result<Loaded, LoadError> {
     let program = &prepared.program;
-    let bias = map_image(&prepared.path, &prepared.file, program, PIE_BASE)?;
+    let bias = map_image(&prepared.path, &prepared.file, program, space().program_base())?;
     let (_, end) = program.span();
     let entry = program.entry.wrapping_add(bias);
+    let (code, data) = program.code_and_data();
+    let moved = |(start, end): (u64, u64)| (start.wrapping_add(bias), end.wrapping_add(bias));
     let mut loaded = Loaded {
         start: GuestAddr(entry),
         entry,
@@ -57,6 +57,8 @@ pub fn map(prepared: &Prepared) -> Result<Loaded, LoadError> {
         phnum: program.phnum,
         interpreter_base: 0,
         image_end: end.wrapping_add(bias),
+        code: moved(code),
+        data: moved(data),
         executable_stack: program.executable_stack,
     };
     if let Some((path, file, interpreter)) = &prepared.interpreter {

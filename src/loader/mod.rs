@@ -104,5 +104,8 @@ pub struct Loaded {
     pub interpreter_base: u64,
     /// First address behind the program's image: the break starts there.
     pub image_end: u64,
+    /// From the first segment to the end of the last executable one, and the segment with the highest address.
+    pub code: (u64, u64),
+    pub data: (u64, u64),
     pub executable_stack: bool,
 }

@@ -5,6 +5,7 @@ use crate::mem::{MapRequest, Memory, space};
 use guest::arch::GuestArch;
 use guest::{GuestAddr, GuestMemory};
 use std::ffi::CString;
+use std::ops::Range;
 
 /// Where an unrandomised kernel's stack ends.
 pub const STACK_TOP: u64 = 0x7fff_ffff_f000;
@@ -25,17 +26,31 @@ pub struct StackContents<'a> {
     pub random: [u8; 16],
 }
 
+/// The stack as it was made.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// The initial stack pointer.
+    pub sp: GuestAddr,
+    /// Its mapping.
+    pub area: Range<u64>,
+    /// Where the strings of the arguments and of the environment are.
+    pub argv: Range<u64>,
+    pub envp: Range<u64>,
+    /// The auxiliary vector, as it is in memory.
+    pub auxv: Vec<u8>,
+}
+
 /// What the kernel gave us and passes on to the guest unchanged (AT_UID, AT_CLKTCK, ...).
 fn host_auxv(kind: u64) -> u64 {
     crate::host::startup::auxv(kind)
 }
 
-/// Maps a stack and fills it; the initial stack pointer.
+/// Maps a stack and fills it.
 pub fn build(
     arch: &dyn GuestArch,
     loaded: &Loaded,
     contents: &StackContents<'_>,
-) -> Result<GuestAddr, LoadError> {
+) -> Result<Stack, LoadError> {
     let too_long = || LoadError::ArgumentsTooLong { path: contents.filename.to_string_lossy().into_owned() };
     let size = contents.size.next_multiple_of(PAGE);
     let exec = if loaded.executable_stack { libc::PROT_EXEC } else { 0 };
@@ -57,7 +72,9 @@ pub fn build(
     area.push(&[0; 8]).ok_or_else(too_long)?;
     let filename = area.push(contents.filename.as_bytes_with_nul()).ok_or_else(too_long)?;
     let envp = area.push_strings(contents.envp).ok_or_else(too_long)?;
+    let env_start = area.sp;
     let argv = area.push_strings(contents.argv).ok_or_else(too_long)?;
+    let arg_start = area.sp;
     area.sp &= !15;
     let platform = CString::new(arch.linux().platform()).unwrap_or_default();
     let platform = area.push(platform.as_bytes_with_nul()).ok_or_else(too_long)?;
@@ -65,13 +82,21 @@ pub fn build(
     let mut words = vec![argv.len() as u64];
     words.extend(argv.iter().copied().chain([0]));
     words.extend(envp.iter().copied().chain([0]));
-    for (kind, value) in auxv(arch, loaded, contents, filename, platform, random) {
-        words.extend([kind, value]);
-    }
-    let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let auxv: Vec<u8> = auxv(arch, loaded, contents, filename, platform, random)
+        .iter()
+        .flat_map(|(kind, value)| [kind.to_le_bytes(), value.to_le_bytes()].concat())
+        .collect();
+    let mut bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+    bytes.extend(&auxv);
     area.sp = area.sp.checked_sub(bytes.len() as u64).ok_or_else(too_long)? & !15;
     area.write(&bytes).ok_or_else(too_long)?;
-    Ok(GuestAddr(area.sp))
+    Ok(Stack {
+        sp: GuestAddr(area.sp),
+        area: bottom..bottom + size,
+        argv: arg_start..env_start,
+        envp: env_start..filename,
+        auxv,
+    })
 }
 
 /// The part of the stack that is still free.

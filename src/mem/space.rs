@@ -183,14 +183,23 @@ impl Space {
 
     fn hint_is_free(&self, inner: &Inner, hint: u64, len: u64) -> bool {
         let Some(end) = hint.checked_add(len) else { return false };
-        let limit = self.top.load(Ordering::Relaxed).max(if self.limited() { 0 } else { GUEST_TOP });
-        end <= limit
+        end <= self.limit()
             && !overlaps_emulator(&(hint..end))
             && inner.table.overlapping(hint..end).next().is_none()
     }
 
-    fn limited(&self) -> bool {
-        self.top.load(Ordering::Relaxed) != MMAP_TOP
+    /// First address that nothing may reach which was not asked for at a fixed address.
+    fn limit(&self) -> u64 {
+        match self.top.load(Ordering::Relaxed) {
+            MMAP_TOP => GUEST_TOP,
+            top => top,
+        }
+    }
+
+    /// Where a position-independent program goes: two thirds up, as an unrandomised kernel has it.
+    #[must_use]
+    pub fn program_base(&self) -> u64 {
+        (self.limit() / 3 * 2) & !(PAGE - 1)
     }
 
     fn choose(&self, inner: &Inner, len: u64, flags: i32) -> Option<u64> {
@@ -322,7 +331,7 @@ impl Space {
             (inner.brk_start, inner.brk)
         };
         let (Some(old_end), Some(new_end)) = (align_up(now), align_up(wanted)) else { return now };
-        if wanted < start || wanted - start > limit {
+        if wanted < start || wanted - start > limit || new_end > self.limit() {
             return now;
         }
         let moved = match new_end.cmp(&old_end) {

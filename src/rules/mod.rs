@@ -271,10 +271,16 @@ impl Rules {
 
     /// Ends the watcher, if one runs. Calls that come later start another.
     pub fn stop_background(&self) {
+        drop(self.stopped_background());
+    }
+
+    /// The same; while the result lives, nobody starts another.
+    fn stopped_background(&self) -> MutexGuard<'_, Background> {
         let mut background = lock(&self.background);
         if background.stop() {
             self.set_attention(true);
         }
+        background
     }
 
     /// Ends the watcher for good; the rules stay as they are. For a process whose system calls are about to be
@@ -289,9 +295,8 @@ impl Rules {
     /// Ends the watcher and holds every lock of the rule engine, so that a forked child finds them free.
     #[must_use]
     pub fn before_fork(&self) -> ForkGuard<'_> {
-        self.stop_background();
         ForkGuard {
-            _background: lock(&self.background),
+            _background: self.stopped_background(),
             _snapshot: lock(&self.snapshot),
             _store: lock(&self.store),
             _log: self.options.log.freeze(),

@@ -3,6 +3,18 @@
 
 mod harness;
 
+/// Declares a test for each case, on both architectures, in the default tier.
+macro_rules! on_both {
+    ($($name:ident($arch:ident) $body:block)*) => {
+        $( fn $name($arch: crate::harness::Arch) $body )*
+        mod x86_64 { $( #[test] fn $name() { super::$name(crate::harness::Arch::X86_64) } )* }
+        mod aarch64 { $( #[test] fn $name() { super::$name(crate::harness::Arch::Aarch64) } )* }
+    };
+}
+
+mod interface;
+mod options;
+
 use harness::{Arch, compiled, guest_command, program_same_as_native, run, same_as_native};
 
 /// Declares a test for each case, on both architectures, under each tier.

@@ -69,25 +69,36 @@ fn start() -> Option<Joiner> {
 
 /// Ends the thread, if there is one, and waits for that.
 pub fn stop() {
-    let thread = {
+    let join = {
         let mut guard = lock();
         let Some(shared) = guard.as_mut() else { return };
-        let Some(thread) = shared.thread.take() else { return };
+        let Some(join) = shared.thread.take() else {
+            // Another thread may be about it.
+            drop(WORK.wait_while(guard, |shared| shared.as_ref().is_some_and(|s| s.stop)));
+            return;
+        };
         shared.stop = true;
         shared.waiting.clear();
         WORK.notify_all();
-        thread
+        join
     };
-    thread();
+    join();
     if let Some(shared) = lock().as_mut() {
         shared.stop = false;
     }
+    WORK.notify_all();
 }
 
-/// Keeps the lock while `f` runs: for fork.
-pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
-    let _guard = lock();
-    f()
+/// Runs `f` while there is no such thread, nor can one be started: for fork.
+pub fn with_stopped<T>(f: impl FnOnce() -> T) -> T {
+    loop {
+        stop();
+        let guard = lock();
+        // Another thread may have started it again.
+        if guard.as_ref().is_none_or(|shared| shared.thread.is_none() && !shared.stop) {
+            return f();
+        }
+    }
 }
 
 fn next_job() -> Option<Job> {

@@ -1,0 +1,148 @@
+//! What this process's files in /proc say: the host's own text, less what is the emulator's.
+
+use super::thread::Thread;
+use crate::host::{files, spawn};
+use crate::mem::space;
+use std::fmt::Write as _;
+
+/// The host's maps (or smaps), without our mappings and with the guest's protections.
+pub fn maps(thread: &Thread, detailed: bool) -> String {
+    let file = if detailed { "/proc/self/smaps" } else { "/proc/self/maps" };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mappings = space().mappings();
+    let mut out = String::with_capacity(text.len());
+    let mut shown = false;
+    for line in text.lines() {
+        match parse_range(line) {
+            Some((start, end)) => {
+                let line = &named(line, start, end, thread);
+                let parts: Vec<_> = mappings.iter().filter(|(s, m)| *s < end && m.end > start).collect();
+                shown = !parts.is_empty();
+                for (guest_start, mapping) in parts {
+                    write_line(
+                        &mut out,
+                        line,
+                        start.max(*guest_start),
+                        end.min(mapping.end),
+                        start,
+                        mapping.prot.0,
+                    );
+                }
+            }
+            None if shown => {
+                out.push_str(line);
+                out.push('\n');
+            }
+            None => {}
+        }
+    }
+    out
+}
+
+/// The line with the name that the kernel gives to special mappings.
+fn named(line: &str, start: u64, end: u64, thread: &Thread) -> String {
+    let brk = space().brk_range();
+    let holds = |addr: u64| (start..end).contains(&addr);
+    let plain = line.split_whitespace().count() < 6;
+    let name = match () {
+        () if plain && holds(thread.process.stack.end - 1) => "[stack]",
+        () if plain && thread.process.vdso.base != 0 && holds(thread.process.vdso.base) => "[vdso]",
+        () if plain && brk.start < brk.end && holds(brk.start) => "[heap]",
+        () => return line.to_owned(),
+    };
+    format!("{:<73}{name}", line.trim_end())
+}
+
+pub fn parse_range(line: &str) -> Option<(u64, u64)> {
+    let (start, end) = line.split_whitespace().next()?.split_once('-')?;
+    Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
+}
+
+/// One line of maps: the host's, cut to a guest mapping, with the guest's protection.
+fn write_line(out: &mut String, host: &str, start: u64, end: u64, host_start: u64, prot: i32) {
+    let mut fields = host.splitn(6, ' ');
+    let (_, perms, offset) = (fields.next(), fields.next().unwrap_or("---p"), fields.next().unwrap_or("0"));
+    let rest: Vec<&str> = fields.collect();
+    let letter = |bit: i32, letter: char| if prot & bit != 0 { letter } else { '-' };
+    let offset = u64::from_str_radix(offset, 16).unwrap_or(0);
+    let moved = if offset == 0 && !rest.last().is_some_and(|name| name.contains('/')) {
+        0
+    } else {
+        start - host_start
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "{start:08x}-{end:08x} {}{}{}{} {:08x} {}",
+        letter(libc::PROT_READ, 'r'),
+        letter(libc::PROT_WRITE, 'w'),
+        letter(libc::PROT_EXEC, 'x'),
+        perms.chars().nth(3).unwrap_or('p'),
+        offset + moved,
+        rest.join(" ")
+    );
+}
+
+/// The host's `status` of a thread (a directory of /proc) with the guest's signal masks, threads and descriptors.
+pub fn status(thread: &Thread, directory: &str) -> String {
+    let (caught, ignored) = caught_and_ignored(thread);
+    let mine = is_of(thread, directory);
+    let text = std::fs::read_to_string(format!("{directory}/status")).unwrap_or_default();
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let (key, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = match key {
+            "SigCgt" => format!("{caught:016x}"),
+            "SigIgn" => format!("{ignored:016x}"),
+            "SigBlk" if mine => format!("{:016x}", thread.mask),
+            "Threads" => (value.trim().parse().unwrap_or(1) - spawn::hidden_threads()).to_string(),
+            "FDSize" => descriptor_table_size().to_string(),
+            _ => value.trim_start_matches('\t').to_owned(),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{key}:\t{value}");
+    }
+    out
+}
+
+/// Whether a directory of /proc is the calling thread's.
+fn is_of(thread: &Thread, directory: &str) -> bool {
+    let number = directory.rsplit('/').next().and_then(|name| name.parse().ok());
+    directory.ends_with("thread-self") || number == Some(thread.tid())
+}
+
+/// The size of the descriptor table that the guest's own descriptors would have (64, then powers of two from 256).
+fn descriptor_table_size() -> u64 {
+    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    match numbers.filter(|&fd| !files::is_ours(fd)).max().unwrap_or(0) {
+        0..64 => 64,
+        highest => (highest as u64 + 1).next_power_of_two().max(256),
+    }
+}
+
+/// The host's `stat` of a thread (a directory of /proc) with the guest's signal masks and threads.
+pub fn stat(thread: &Thread, directory: &str) -> String {
+    const THREADS: usize = 20;
+    const BLOCKED: usize = 32;
+    const IGNORED: usize = 33;
+    const CAUGHT: usize = 34;
+    let text = std::fs::read_to_string(format!("{directory}/stat")).unwrap_or_default();
+    let (caught, ignored) = caught_and_ignored(thread);
+    // The name, field 2, may contain anything.
+    let Some((head, tail)) = text.trim_end().rsplit_once(") ") else { return text };
+    let fields = tail.split(' ').zip(3..).map(|(value, number)| match number {
+        THREADS => (value.parse().unwrap_or(1) - spawn::hidden_threads()).to_string(),
+        // In these the kernel shows the first 31 signals.
+        BLOCKED if is_of(thread, directory) => (thread.mask & 0x7fff_ffff).to_string(),
+        IGNORED => (ignored & 0x7fff_ffff).to_string(),
+        CAUGHT => (caught & 0x7fff_ffff).to_string(),
+        _ => value.to_owned(),
+    });
+    format!("{head}) {}\n", fields.collect::<Vec<_>>().join(" "))
+}
+
+fn caught_and_ignored(thread: &Thread) -> (u64, u64) {
+    let actions = thread.actions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    (actions.matching(|a| a.handler > 1), actions.matching(|a| a.handler == 1))
+}

@@ -1,0 +1,88 @@
+//! What programs see of the system and of each other: /proc, processes, descriptors. On both architectures, in the
+//! default tier.
+
+use crate::harness::{Arch, guest_command, program_same_as_native, run, same_as_native, start, watch};
+use std::fs;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// A guest that is ended with the test.
+struct Running(Child, Option<crate::harness::Watchdog>);
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let child = start(&mut command);
+        let watchdog = watch(child.id() as i32, Duration::from_secs(60));
+        Self(child, Some(watchdog))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        self.1.take();
+    }
+}
+
+fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether the kernel can be told where a process's arguments are.
+fn kernel_takes_arguments() -> bool {
+    let probe =
+        "import ctypes; n = ctypes.c_uint(); print(ctypes.CDLL(None).prctl(35, 15, ctypes.byref(n), 0, 0))";
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-c", probe]);
+    run(python, "").stdout == "0\n"
+}
+
+const THREADS: &str = "import os\nsum(i*i for i in range(10**6))\n\
+    print(len(os.listdir('/proc/self/task')), [l for l in open('/proc/self/status') if l.startswith(('Threads', 'FDSize'))],\n\
+    open('/proc/self/stat').read().rsplit(') ', 1)[1].split()[17])";
+
+on_both! {
+    others_see_the_guests_name_and_arguments(arch) {
+        if !kernel_takes_arguments() {
+            eprintln!("skipped: this kernel has no PR_SET_MM_MAP");
+            return;
+        }
+        let guest = Running::start(guest_command(arch, &[], "/bin/sleep", &["59", "58.5"]));
+        let directory = format!("/proc/{}", guest.0.id());
+        let said = || fs::read_to_string(format!("{directory}/cmdline")).unwrap_or_default();
+        eventually("the guest's arguments", || said().ends_with("/sleep\x0059\x0058.5\0"));
+        assert!(fs::read_to_string(format!("{directory}/environ")).unwrap().contains("TZ=UTC\0"));
+        eventually("its name", || fs::read_to_string(format!("{directory}/comm")).unwrap() == "sleep\n");
+        for other in [Arch::X86_64, Arch::Aarch64] {
+            let link = format!("{directory}/exe");
+            let seen = run(guest_command(other, &[], "/bin/readlink", &[&link]), "");
+            assert!(seen.stdout.ends_with("/usr/bin/sleep\n"), "{seen:?}");
+            let size = run(guest_command(other, &[], "/usr/bin/stat", &["-L", "-c", "%s", &link]), "").stdout;
+            let own = fs::metadata(link).unwrap().len();
+            assert_ne!(size.trim(), own.to_string(), "the emulator's size");
+        }
+    }
+    a_program_may_change_its_title(arch) {
+        if kernel_takes_arguments() {
+            let script = "$0 = 'another title'; open F, '/proc/self/cmdline'; $_ = <F>; s/\\0+$//; print \"$_\\n\"";
+            same_as_native(arch, "auto", "/usr/bin/perl", &["-e", script], "");
+        }
+    }
+    threads_of_the_emulator_are_not_seen(arch) {
+        same_as_native(arch, "auto", "/usr/bin/python3", &["-c", THREADS], "");
+    }
+    messages_semaphores_and_shared_memory(arch) { program_same_as_native(arch, "auto", "ipc", &[]); }
+    sockets_and_what_goes_through_them(arch) { program_same_as_native(arch, "auto", "sockets", &[]); }
+    waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
+    own_files_in_proc_are_found_by_any_path(arch) {
+        let script = "cd /proc/self; for f in maps ./status /proc//self/maps /proc/self/./task/$$/maps /proc/$$/stat; do \
+            mapfile x < $f; [[ ${x[*]} == *qemu-lua* ]]; echo $? $((${#x[*]} > 0)); done; \
+            readlink /proc/$$/exe | grep -c qemu-lua; test -x exe && echo executable";
+        same_as_native(arch, "auto", "/bin/bash", &["-c", script], "");
+    }
+}
