@@ -339,6 +339,21 @@ impl OpVisitor for Interp<'_> {
         }
         Ok(())
     }
+    fn vjoin(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) -> Done {
+        let half = n.units() / 2;
+        for u in 0..n.units() {
+            let value = if u < half { self.unit(lo, u) } else { self.unit(hi, u - half) };
+            self.set_unit(dst, u, value);
+        }
+        Ok(())
+    }
+    fn vpart(&mut self, dst: Val, n: VecLen, from: u8, a: Val) -> Done {
+        for u in 0..n.units() {
+            let value = self.unit(a, usize::from(from) + u);
+            self.set_unit(dst, u, value);
+        }
+        Ok(())
+    }
     fn vsplat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) -> Done {
         let value = self.int(a);
         for u in 0..n.units() {
@@ -558,6 +573,9 @@ impl OpVisitor for Interp<'_> {
                 if i < count { float::convert(rule, from, to, lane_of(from.lane(), x, i)) } else { 0 }
             })
         })
+    }
+    fn vtohalf(&mut self, dst: Val, n: VecLen, mode: Round, a: Val) -> Done {
+        self.units1(dst, n, a, |x| float::to_half_unit(mode, x))
     }
     fn vftoi(
         &mut self,

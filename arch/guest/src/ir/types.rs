@@ -288,6 +288,15 @@ impl VecLen {
     pub const fn units(self) -> usize {
         1 << self as usize
     }
+    /// Half as many units.
+    #[must_use]
+    pub const fn half(self) -> Option<Self> {
+        match self {
+            Self::X1 => None,
+            Self::X2 => Some(Self::X1),
+            Self::X4 => Some(Self::X2),
+        }
+    }
 }
 
 impl Lane {

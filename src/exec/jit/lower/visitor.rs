@@ -260,6 +260,19 @@ impl OpVisitor for Lowering<'_, '_> {
             (1..n.units()).for_each(|u| self.set_unit(dst, u, zero));
         }
     }
+    fn vjoin(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) {
+        let half = n.units() / 2;
+        for u in 0..n.units() {
+            let value = if u < half { self.unit(lo, u) } else { self.unit(hi, u - half) };
+            self.set_unit(dst, u, value);
+        }
+    }
+    fn vpart(&mut self, dst: Val, n: VecLen, from: u8, a: Val) {
+        for u in 0..n.units() {
+            let value = self.unit(a, usize::from(from) + u);
+            self.set_unit(dst, u, value);
+        }
+    }
     fn vsplat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
         self.splat(dst, n, lane, a);
     }
@@ -370,6 +383,7 @@ impl OpVisitor for Lowering<'_, '_> {
         vsad(VecLen, Val, Val);
         vreduce(VecLen, Lane, Reduce, Val);
         vestimate(VecLen, Estimate, Val);
+        vtohalf(VecLen, Round, Val);
     }
 
     float_arith! {
