@@ -7,14 +7,14 @@ use super::shapes::{
 };
 use super::{Interp, Stop, scalar};
 use crate::exec::context::Context;
-use crate::host::fp;
+use crate::host::{crypto, fp};
 use crate::mem::access;
 use guest::Trap;
 use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{
-    Cond, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans, Narrow,
-    OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans,
+    Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use guest::state::{MONITOR_SIZE, Slot};
 
@@ -400,6 +400,14 @@ impl OpVisitor for Interp<'_> {
         };
         for u in 0..n.units() {
             let value = f(self.unit(a, u), self.unit(b, u), self.unit(c, u), imm);
+            self.set_unit(dst, u, value);
+        }
+        Ok(())
+    }
+
+    fn vcrypto(&mut self, dst: Val, n: VecLen, op: Crypto, a: Val, b: Val, c: Val) -> Done {
+        for u in 0..n.units() {
+            let value = crypto::execute(op, self.unit(a, u), self.unit(b, u), self.unit(c, u));
             self.set_unit(dst, u, value);
         }
         Ok(())

@@ -153,6 +153,9 @@ macro_rules! for_each_op {
                 /// A pure helper function, applied per 16-byte unit.
                 call_vec = CallVec { n: VecLen, f: HelperId, a: Val, b: Val, c: Val, imm: u32 } -> Vector, Pure;
 
+                /// A step of a cipher, a hash or a polynomial product, on each unit.
+                vcrypto = Vcrypto { n: VecLen, op: Crypto, a: Val, b: Val, c: Val } -> Vector, Pure;
+
                 // ---- vectors: integer lanes ----
                 vadd = Vadd { n: VecLen, lane: Lane, a: Val, b: Val } -> Vector, Pure;
                 vsub = Vsub { n: VecLen, lane: Lane, a: Val, b: Val } -> Vector, Pure;

@@ -50,6 +50,10 @@ helpers! {
     PMULHRSW = Vector(vector::pmulhrsw);
     MPSADBW = Vector(vector::mpsadbw);
     PHMINPOSUW = Vector(vector::phminposuw);
+    VPDPBUSD = Vector(vector::vpdpbusd);
+    VPDPBUSDS = Vector(vector::vpdpbusds);
+    VPDPWSSD = Vector(vector::vpdpwssd);
+    VPDPWSSDS = Vector(vector::vpdpwssds);
     PCMPISTR = Vector(text::pcmpistr);
     PCMPISTRM = Vector(text::pcmpistrm);
     PCMPESTR = Vector(text::pcmpestr);

@@ -9,6 +9,7 @@ mod avx;
 mod bits;
 mod bmi;
 mod control;
+mod crypto;
 mod flags;
 mod fma;
 mod int;
@@ -79,6 +80,7 @@ pub(crate) fn handler(insn: &Instruction, features: u64) -> Option<Handler> {
         .or_else(|| sse_shuffle::lookup(mnemonic))
         .or_else(|| avx::lookup(insn))
         .or_else(|| fma::lookup(insn))
+        .or_else(|| crypto::lookup(insn, mnemonic))
         .or_else(|| bmi::lookup(insn))
         .or_else(|| xstate::lookup(insn))
         .or_else(|| atomic::lookup(insn))

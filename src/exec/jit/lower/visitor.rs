@@ -8,8 +8,8 @@ use super::vector::Shift;
 use cranelift_codegen::ir::{InstBuilder, types};
 use guest::Trap;
 use guest::ir::{
-    Cond, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans, Narrow,
-    OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans,
+    Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use guest::state::Slot;
 
@@ -289,6 +289,9 @@ impl OpVisitor for Lowering<'_, '_> {
         self.top_bits(dst, n, lane, a);
     }
 
+    fn vcrypto(&mut self, dst: Val, n: VecLen, op: Crypto, a: Val, b: Val, c: Val) {
+        self.crypto_step(dst, n, op, [a, b, c]);
+    }
     fn vadd(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, b: Val) {
         self.each2(dst, n, vector_type(lane), (a, b), |this, x, y| this.b.ins().iadd(x, y));
     }
