@@ -125,6 +125,25 @@ macro_rules! rounding {
 rounding!(roundss, "roundss");
 rounding!(roundsd, "roundsd");
 
+/// f32 lanes to f16, rounded as the instruction's immediate `mode` (0-4) says.
+pub fn cvtps2ph_rounded(a: u128, mode: u8) -> u128 {
+    let mut x = vector(a);
+    macro_rules! with {
+        ($imm:literal) => {
+            // SAFETY: one register-to-register instruction; the host has F16C (checked at start).
+            unsafe { asm!(concat!("vcvtps2ph {0}, {0}, ", $imm), inout(xmm_reg) x, options(nostack)) }
+        };
+    }
+    match mode {
+        0 => with!("0"),
+        1 => with!("1"),
+        2 => with!("2"),
+        3 => with!("3"),
+        _ => with!("4"),
+    }
+    bits(x)
+}
+
 /// f32 lanes to f16 in the current rounding mode (F16C).
 #[inline]
 pub fn cvtps2ph(a: u128) -> u128 {
@@ -166,21 +185,21 @@ from_int! { cvtsi2ss = "cvtsi2ss", cvtsi2sd = "cvtsi2sd" }
 
 macro_rules! fused {
     ($($name:ident = $insn:literal),* $(,)?) => {$(
-        #[doc = concat!("`", $insn, "`: a * b + c, rounded once")]
+        #[doc = concat!("`", $insn, "`: a * b + c, rounded once. Of NaNs a comes out first, then b, then c.")]
         #[inline]
         pub fn $name(a: u128, b: u128, c: u128) -> u128 {
             let mut x = vector(a);
             // SAFETY: one register-to-register instruction; the host has FMA (checked at start).
             unsafe {
-                asm!(concat!($insn, " {}, {}, {}"), inout(xmm_reg) x, in(xmm_reg) vector(b),
-                     in(xmm_reg) vector(c), options(nostack));
+                asm!(concat!($insn, " {}, {}, {}"), inout(xmm_reg) x, in(xmm_reg) vector(c),
+                     in(xmm_reg) vector(b), options(nostack));
             }
             bits(x)
         }
     )*};
 }
 fused! {
-    fmass = "vfmadd213ss", fmasd = "vfmadd213sd", fmaps = "vfmadd213ps", fmapd = "vfmadd213pd",
+    fmass = "vfmadd132ss", fmasd = "vfmadd132sd", fmaps = "vfmadd132ps", fmapd = "vfmadd132pd",
 }
 
 /// The exception flags that `ucomis`/`comis` raise, and how a compares with b: 0 equal, 1 less, 2

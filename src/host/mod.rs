@@ -1,5 +1,6 @@
 //! The host machine: with `exec/jit`'s code memory and entry, everything that needs `unsafe`.
 
+pub mod crypto;
 pub mod entry;
 pub mod fault_table;
 pub mod files;

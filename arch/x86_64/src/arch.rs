@@ -1,7 +1,7 @@
 //! The architecture as the engine sees it.
 
 use crate::state::{
-    EFLAGS_REST, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RSP, X87_CONTROL, X87_CONTROL_DEFAULT, eflags,
+    EFLAGS_REST, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RSP, X87_CONTROL, X87_CONTROL_DEFAULT, XCR0, eflags,
 };
 use crate::{cpu, helpers, lift, linux, regs};
 use guest::arch::{CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
@@ -76,12 +76,13 @@ impl GuestArch for Arch {
         Disassembly { text, len: insn.len() }
     }
 
-    fn initial_state(&self, _features: u64) -> GuestState {
+    fn initial_state(&self, features: u64) -> GuestState {
         let mut state = GuestState::default();
         FlagRecord::packed(0).store(&mut state);
         state.set_u32(MXCSR, MXCSR_DEFAULT);
         state.set_u16(X87_CONTROL, X87_CONTROL_DEFAULT);
         state.set_u64(ORIG_RAX, u64::MAX);
+        state.set_u64(XCR0, cpu::components(features));
         state
     }
 

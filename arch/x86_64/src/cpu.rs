@@ -3,8 +3,10 @@
 //! Software chooses its code by CPUID, so nothing is advertised that does not work. One row of the table
 //! ties together a feature's name, its CPUID bit and the instructions that need it.
 
+use crate::helpers::area_size;
+use crate::state::component;
 use guest::arch::CpuModel;
-use iced_x86::{CpuidFeature, Instruction};
+use iced_x86::{CpuidFeature, Instruction, Mnemonic};
 
 /// The CPUID word that a feature bit stands in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,6 +14,10 @@ enum Word {
     Leaf1Edx,
     Leaf1Ecx,
     Leaf7Ebx,
+    Leaf7Ecx,
+    Leaf7Edx,
+    Leaf7Sub1Eax,
+    LeafDSub1Eax,
     ExtendedEdx,
     ExtendedEcx,
 }
@@ -54,6 +60,31 @@ features! {
     9 FSGSBASE "fsgsbase" Leaf7Ebx[0] Some(CpuidFeature::FSGSBASE);
     10 ERMS "erms" Leaf7Ebx[9] None;
     11 PREFETCHW "3dnowprefetch" ExtendedEcx[8] None;
+    12 XSAVE "xsave" Leaf1Ecx[26] Some(CpuidFeature::XSAVE);
+    13 AVX "avx" Leaf1Ecx[28] Some(CpuidFeature::AVX);
+    14 AVX2 "avx2" Leaf7Ebx[5] Some(CpuidFeature::AVX2);
+    15 FMA "fma" Leaf1Ecx[12] Some(CpuidFeature::FMA);
+    16 F16C "f16c" Leaf1Ecx[29] Some(CpuidFeature::F16C);
+    17 BMI1 "bmi1" Leaf7Ebx[3] Some(CpuidFeature::BMI1);
+    18 BMI2 "bmi2" Leaf7Ebx[8] Some(CpuidFeature::BMI2);
+    19 LZCNT "lzcnt" ExtendedEcx[5] Some(CpuidFeature::LZCNT);
+    20 ADX "adx" Leaf7Ebx[19] Some(CpuidFeature::ADX);
+    21 AES "aes" Leaf1Ecx[25] Some(CpuidFeature::AES);
+    22 PCLMULQDQ "pclmulqdq" Leaf1Ecx[1] Some(CpuidFeature::PCLMULQDQ);
+    23 SHA "sha-ni" Leaf7Ebx[29] Some(CpuidFeature::SHA);
+    24 GFNI "gfni" Leaf7Ecx[8] Some(CpuidFeature::GFNI);
+    25 VAES "vaes" Leaf7Ecx[9] Some(CpuidFeature::VAES);
+    26 VPCLMULQDQ "vpclmulqdq" Leaf7Ecx[10] Some(CpuidFeature::VPCLMULQDQ);
+    27 AVX_VNNI "avx-vnni" Leaf7Sub1Eax[4] Some(CpuidFeature::AVX_VNNI);
+    28 RDRAND "rdrand" Leaf1Ecx[30] Some(CpuidFeature::RDRAND);
+    29 RDSEED "rdseed" Leaf7Ebx[18] Some(CpuidFeature::RDSEED);
+    30 RDPID "rdpid" Leaf7Ecx[22] Some(CpuidFeature::RDPID);
+    31 XSAVEOPT "xsaveopt" LeafDSub1Eax[0] Some(CpuidFeature::XSAVEOPT);
+    32 XSAVEC "xsavec" LeafDSub1Eax[1] Some(CpuidFeature::XSAVEC);
+    33 XGETBV1 "xgetbv1" LeafDSub1Eax[2] None;
+    34 CLFLUSHOPT "clflushopt" Leaf7Ebx[23] Some(CpuidFeature::CLFLUSHOPT);
+    35 CLWB "clwb" Leaf7Ebx[24] Some(CpuidFeature::CLWB);
+    36 FSRM "fsrm" Leaf7Edx[4] None;
 }
 
 const V1: u64 = 0;
@@ -65,8 +96,60 @@ const V2: u64 = V1
     | feature::SSSE3
     | feature::SSE41
     | feature::SSE42;
-const MAX: u64 =
-    V2 | feature::MOVBE | feature::RDTSCP | feature::FSGSBASE | feature::ERMS | feature::PREFETCHW;
+const V3: u64 = V2
+    | feature::MOVBE
+    | feature::XSAVE
+    | feature::AVX
+    | feature::AVX2
+    | feature::FMA
+    | feature::F16C
+    | feature::BMI1
+    | feature::BMI2
+    | feature::LZCNT;
+const NEHALEM: u64 = V2 | feature::RDTSCP;
+const HASWELL: u64 = V3
+    | NEHALEM
+    | feature::AES
+    | feature::PCLMULQDQ
+    | feature::RDRAND
+    | feature::XSAVEOPT
+    | feature::FSGSBASE
+    | feature::ERMS;
+const MAX: u64 = HASWELL
+    | feature::PREFETCHW
+    | feature::ADX
+    | feature::SHA
+    | feature::GFNI
+    | feature::VAES
+    | feature::VPCLMULQDQ
+    | feature::AVX_VNNI
+    | feature::RDSEED
+    | feature::RDPID
+    | feature::XSAVEC
+    | feature::XGETBV1
+    | feature::CLFLUSHOPT
+    | feature::CLWB
+    | feature::FSRM;
+/// What needs the YMM registers, and with them the operating system's XSAVE support.
+const NEED_AVX: u64 =
+    feature::AVX2 | feature::FMA | feature::F16C | feature::VAES | feature::VPCLMULQDQ | feature::AVX_VNNI;
+
+/// The features that are left when one that others rest on was switched off.
+fn effective(features: u64) -> u64 {
+    let without_xsave = feature::AVX | feature::XSAVEOPT | feature::XSAVEC | feature::XGETBV1;
+    let features = if features & feature::XSAVE == 0 { features & !without_xsave } else { features };
+    if features & feature::AVX == 0 { features & !NEED_AVX } else { features }
+}
+
+/// XCR0: the extended-state components of such a processor.
+pub(crate) fn components(features: u64) -> u64 {
+    let features = effective(features);
+    match (features & feature::XSAVE != 0, features & feature::AVX != 0) {
+        (false, _) => 0,
+        (true, false) => component::X87 | component::SSE,
+        (true, true) => component::ALL,
+    }
+}
 
 /// Models that `-cpu` accepts.
 pub(crate) static MODELS: &[CpuModel] = &[
@@ -76,17 +159,20 @@ pub(crate) static MODELS: &[CpuModel] = &[
         description: "the baseline with SSE3 and CMPXCHG16B",
         features: V1 | feature::SSE3 | feature::CX16 | feature::LAHF,
     },
-    CpuModel {
-        name: "Nehalem",
-        description: "Intel Core i7 9xx (2008): SSE4.2, POPCNT",
-        features: V2 | feature::RDTSCP,
-    },
+    CpuModel { name: "Nehalem", description: "Intel Core i7 9xx (2008): SSE4.2, POPCNT", features: NEHALEM },
+    CpuModel { name: "Haswell", description: "Intel Core (2013): AVX2, FMA, BMI, AES", features: HASWELL },
     CpuModel { name: "x86-64-v1", description: "the psABI's baseline: SSE2", features: V1 },
     CpuModel { name: "x86-64-v2", description: "the psABI's second level: SSE4.2, POPCNT", features: V2 },
+    CpuModel { name: "x86-64-v3", description: "the psABI's third level: AVX2, FMA, BMI", features: V3 },
 ];
 
 /// Whether a model with these features has the instruction.
 pub(crate) fn allows(features: u64, insn: &Instruction) -> bool {
+    // On processors without them, their prefix is ignored.
+    if matches!(insn.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt) {
+        return true;
+    }
+    let features = effective(features);
     let needs = insn.cpuid_features();
     FEATURES.iter().all(|f| {
         let needed = f.needed_by.is_some_and(|needed| needs.contains(&needed));
@@ -116,17 +202,26 @@ pub(crate) fn leaf1_edx(features: u64) -> u32 {
 
 /// eax, ebx, ecx, edx of a CPUID leaf; leaves that do not exist are 0.
 pub(crate) fn cpuid(features: u64, cpu: u32, leaf: u32, subleaf: u32) -> [u32; 4] {
+    let features = effective(features);
+    let xsave = features & feature::XSAVE != 0;
     let [vendor0, vendor1, vendor2] = [*b"Genu", *b"ineI", *b"ntel"].map(u32::from_le_bytes);
     match leaf {
-        0 => [0xb, vendor0, vendor2, vendor1],
+        0 => [if xsave { 0xd } else { 0xb }, vendor0, vendor2, vendor1],
         1 => {
             let ebx = CLFLUSH_LINE | 1 << 16 | cpu << 24;
-            [SIGNATURE, ebx, word(features, Word::Leaf1Ecx) | 1 << 31, leaf1_edx(features)]
+            // The operating system saves what XSAVE can save; and there is a hypervisor.
+            let ecx = word(features, Word::Leaf1Ecx) | u32::from(xsave) << 27 | 1 << 31;
+            [SIGNATURE, ebx, ecx, leaf1_edx(features)]
         }
         // Cache descriptors: "see leaf 4".
         2 => [0x0000_ff01, 0, 0, 0],
         4 => cache(subleaf),
-        7 if subleaf == 0 => [0, word(features, Word::Leaf7Ebx), 0, 0],
+        7 if subleaf == 0 => {
+            let [ebx, ecx, edx] = [Word::Leaf7Ebx, Word::Leaf7Ecx, Word::Leaf7Edx].map(|w| word(features, w));
+            [1, ebx, ecx, edx]
+        }
+        7 if subleaf == 1 => [word(features, Word::Leaf7Sub1Eax), 0, 0, 0],
+        0xd if xsave => extended_state(features, subleaf),
         0xb => [0, 0, subleaf & 0xff, cpu],
         0x4000_0000 => [0x4000_0000, 0, 0, 0],
         0x8000_0000 => [0x8000_0008, 0, 0, 0],
@@ -141,6 +236,18 @@ pub(crate) fn cpuid(features: u64, cpu: u32, leaf: u32, subleaf: u32) -> [u32; 4
         0x8000_0007 => [0, 0, 0, 1 << 8],
         // 46 physical, 48 virtual address bits.
         0x8000_0008 => [48 << 8 | 46, 0, 0, 0],
+        _ => [0; 4],
+    }
+}
+
+/// Leaf 0xd: the components of the XSAVE area, its size, and which instructions save it.
+fn extended_state(features: u64, subleaf: u32) -> [u32; 4] {
+    let components = components(features);
+    let size = area_size(components) as u32;
+    match subleaf {
+        0 => [components as u32, size, size, 0],
+        1 => [word(features, Word::LeafDSub1Eax), size, 0, 0],
+        2 if components & component::AVX != 0 => [256, 576, 0, 0],
         _ => [0; 4],
     }
 }
@@ -173,6 +280,9 @@ pub(crate) fn kernel_flags(features: u64) -> String {
         "sse4.1" => "sse4_1",
         "sse4.2" => "sse4_2",
         "lahf-lm" => "lahf_lm",
+        "sha-ni" => "sha_ni",
+        "lzcnt" => "abm",
+        "avx-vnni" => "avx_vnni",
         other => other,
     });
     named.fold(base.to_owned(), |text, name| text + " " + name)

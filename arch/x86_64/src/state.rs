@@ -42,6 +42,8 @@ pub const X87_FIP: Slot = Slot(328);
 pub const X87_FDP: Slot = Slot(336);
 /// ... and its opcode.
 pub const X87_FOP: Slot = Slot(344);
+/// The extended-state components that the model has (the XSAVE feature set); 0 without XSAVE.
+pub const XCR0: Slot = Slot(352);
 /// st(0) to st(7), 16 bytes apart.
 pub const X87_STACK: Slot = Slot(384);
 
@@ -68,6 +70,15 @@ pub mod eflags {
     pub const FIXED: u64 = 1 << 1;
     /// What is kept in [`super::EFLAGS_REST`].
     pub const REST: u64 = TF | AC | ID;
+}
+
+/// Extended-state components, as XCR0 has them.
+pub mod component {
+    pub const X87: u64 = 1;
+    pub const SSE: u64 = 2;
+    /// The upper halves of the YMM registers.
+    pub const AVX: u64 = 4;
+    pub const ALL: u64 = X87 | SSE | AVX;
 }
 
 /// MXCSR at reset: all exceptions masked.

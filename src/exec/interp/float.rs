@@ -353,6 +353,20 @@ pub fn convert(rule: NanRule, from: FSize, to: FSize, a: u64) -> u64 {
     if rule == NanRule::ArmDefault && is_nan(to, result) { default_nan(to) } else { result }
 }
 
+/// f32 lanes to f16 in the lower half of a unit.
+pub fn to_half_unit(mode: Round, a: u128) -> u128 {
+    fp::cvtps2ph_rounded(
+        a,
+        match mode {
+            Round::Nearest | Round::Away => 0,
+            Round::Down => 1,
+            Round::Up => 2,
+            Round::Zero => 3,
+            Round::Current => 4,
+        },
+    )
+}
+
 /// f64 to f32 rounded to odd, so that a second rounding to f16 is right.
 fn to_odd(a: u64) -> u64 {
     under_odd_rounding(|| fp::cvtsd2ss(u128::from(a)) as u64 & 0xffff_ffff)

@@ -7,14 +7,14 @@ use super::shapes::{
 };
 use super::{Interp, Stop, scalar};
 use crate::exec::context::Context;
-use crate::host::fp;
+use crate::host::{crypto, fp};
 use crate::mem::access;
 use guest::Trap;
 use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{
-    Cond, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans, Narrow,
-    OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans,
+    Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use guest::state::{MONITOR_SIZE, Slot};
 
@@ -339,6 +339,21 @@ impl OpVisitor for Interp<'_> {
         }
         Ok(())
     }
+    fn vjoin(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) -> Done {
+        let half = n.units() / 2;
+        for u in 0..n.units() {
+            let value = if u < half { self.unit(lo, u) } else { self.unit(hi, u - half) };
+            self.set_unit(dst, u, value);
+        }
+        Ok(())
+    }
+    fn vpart(&mut self, dst: Val, n: VecLen, from: u8, a: Val) -> Done {
+        for u in 0..n.units() {
+            let value = self.unit(a, usize::from(from) + u);
+            self.set_unit(dst, u, value);
+        }
+        Ok(())
+    }
     fn vsplat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) -> Done {
         let value = self.int(a);
         for u in 0..n.units() {
@@ -385,6 +400,14 @@ impl OpVisitor for Interp<'_> {
         };
         for u in 0..n.units() {
             let value = f(self.unit(a, u), self.unit(b, u), self.unit(c, u), imm);
+            self.set_unit(dst, u, value);
+        }
+        Ok(())
+    }
+
+    fn vcrypto(&mut self, dst: Val, n: VecLen, op: Crypto, a: Val, b: Val, c: Val) -> Done {
+        for u in 0..n.units() {
+            let value = crypto::execute(op, self.unit(a, u), self.unit(b, u), self.unit(c, u));
             self.set_unit(dst, u, value);
         }
         Ok(())
@@ -558,6 +581,9 @@ impl OpVisitor for Interp<'_> {
                 if i < count { float::convert(rule, from, to, lane_of(from.lane(), x, i)) } else { 0 }
             })
         })
+    }
+    fn vtohalf(&mut self, dst: Val, n: VecLen, mode: Round, a: Val) -> Done {
+        self.units1(dst, n, a, |x| float::to_half_unit(mode, x))
     }
     fn vftoi(
         &mut self,

@@ -12,9 +12,10 @@ use super::code_memory;
 use super::slow::slow_op_at;
 use crate::exec::Env;
 use crate::exec::interp::{Stop, run_op};
+use crate::host::crypto;
 use crate::host::fault_table::HostFault;
 use crate::host::signals::{self, Port};
-use guest::ir::MAX_CELLS;
+use guest::ir::{Crypto, MAX_CELLS};
 use guest::state::{GuestState, Slot};
 use std::arch::global_asm;
 use std::mem::offset_of;
@@ -83,6 +84,8 @@ pub struct Context {
     pub stop: Option<Stop>,
     pub fault: HostFault,
     pub fault_pc: usize,
+    /// The steps of ciphers and hashes, by `Crypto`.
+    crypto: [crypto::Step; Crypto::ALL.len()],
 }
 
 pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
@@ -90,6 +93,7 @@ pub const COUNTED: i32 = offset_of!(Context, counted) as i32;
 pub const ZERO: i32 = offset_of!(Context, zero) as i32;
 pub const SCRATCH: i32 = offset_of!(Context, scratch) as i32;
 pub const JUMPS: i32 = offset_of!(Context, jumps) as i32;
+pub const CRYPTO: i32 = offset_of!(Context, crypto) as i32;
 pub const CELLS: i32 = offset_of!(Context, cells) as i32;
 
 impl Context {
@@ -108,6 +112,7 @@ impl Context {
             stop: None,
             fault: HostFault::default(),
             fault_pc: 0,
+            crypto: *crypto::steps(),
         })
     }
 

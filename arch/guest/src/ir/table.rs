@@ -136,6 +136,10 @@ macro_rules! for_each_op {
                 vbitsel = Vbitsel { n: VecLen, m: Val, a: Val, b: Val } -> Vector, Pure;
                 /// One unit from two 64-bit halves.
                 vpair = Vpair { n: VecLen, lo: Val, hi: Val } -> Vector, Pure;
+                /// The units of lo, then those of hi.
+                vjoin = Vjoin { n: VecLen, lo: Val, hi: Val } -> Vector, Pure;
+                /// `n` units of a longer vector, from unit `from` on.
+                vpart = Vpart { n: VecLen, from: u8, a: Val } -> Vector, Pure;
                 /// The lane value in every lane.
                 vsplat = Vsplat { n: VecLen, lane: Lane, a: Val } -> Vector, Pure;
                 /// Lane `index` (counted through the whole vector), zero-extended.
@@ -148,6 +152,9 @@ macro_rules! for_each_op {
                 vmovmask = Vmovmask { n: VecLen, lane: Lane, a: Val } -> Int, Pure;
                 /// A pure helper function, applied per 16-byte unit.
                 call_vec = CallVec { n: VecLen, f: HelperId, a: Val, b: Val, c: Val, imm: u32 } -> Vector, Pure;
+
+                /// A step of a cipher, a hash or a polynomial product, on each unit.
+                vcrypto = Vcrypto { n: VecLen, op: Crypto, a: Val, b: Val, c: Val } -> Vector, Pure;
 
                 // ---- vectors: integer lanes ----
                 vadd = Vadd { n: VecLen, lane: Lane, a: Val, b: Val } -> Vector, Pure;
@@ -232,6 +239,8 @@ macro_rules! for_each_op {
                 vfwiden = Vfwiden { n: VecLen, from: FSize, half: Half, a: Val } -> Vector, Float;
                 /// All lanes (size `from`) to half the size, in each unit's lower half; upper half 0.
                 vfnarrow = Vfnarrow { n: VecLen, from: FSize, a: Val } -> Vector, Float;
+                /// f32 lanes to f16, rounded that way, in each unit's lower half; upper half 0.
+                vtohalf = Vtohalf { n: VecLen, mode: Round, a: Val } -> Vector, Float;
                 /// Lanes to integers of the same size.
                 vftoi = Vftoi { n: VecLen, fs: FSize, signed: Sign, mode: Round, over: Overflow, a: Val } -> Vector, Float;
                 vitof = Vitof { n: VecLen, fs: FSize, signed: Sign, a: Val } -> Vector, Float;

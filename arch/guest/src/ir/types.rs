@@ -190,6 +190,29 @@ word_enums! {
     /// Low-precision estimates as the x86 host's own unit gives them.
     Estimate { Reciprocal = "rcp", ReciprocalSqrt = "rsqrt" }
 
+    /// Steps of ciphers and hashes, as x86 cuts them (SDM vol. 2). What an op does not name it ignores.
+    Crypto {
+        /// `AESENC a, b` and its kin.
+        AesEnc = "aesenc", AesEncLast = "aesenclast", AesDec = "aesdec", AesDecLast = "aesdeclast",
+        /// `AESIMC a`
+        AesImc = "aesimc",
+        /// `AESKEYGENASSIST a, 0`
+        AesKeygen = "aeskeygen",
+        /// The carry-less product of a's low (`0`) or high (`1`) half and b's.
+        Clmul00 = "clmul00", Clmul10 = "clmul10", Clmul01 = "clmul01", Clmul11 = "clmul11",
+        Sha1Msg1 = "sha1msg1", Sha1Msg2 = "sha1msg2", Sha1NextE = "sha1nexte",
+        /// `SHA1RNDS4 a, b` with each of the four functions.
+        Sha1Rounds0 = "sha1rnds0", Sha1Rounds1 = "sha1rnds1", Sha1Rounds2 = "sha1rnds2",
+        Sha1Rounds3 = "sha1rnds3",
+        Sha256Msg1 = "sha256msg1", Sha256Msg2 = "sha256msg2",
+        /// `SHA256RNDS2 a, b`; c is what the instruction takes from xmm0.
+        Sha256Rounds2 = "sha256rnds2",
+        /// Products of bytes modulo x^8 + x^4 + x^3 + x + 1.
+        GfMul = "gfmul",
+        /// Each byte of a (its inverse, for the second) times the bit matrix of 8 bytes of b.
+        GfAffine = "gfaffine", GfAffineInv = "gfaffineinv",
+    }
+
     /// Vector reductions to one lane.
     Reduce { Add = "add", Smin = "smin", Smax = "smax", Umin = "umin", Umax = "umax" }
 
@@ -287,6 +310,15 @@ impl VecLen {
     #[must_use]
     pub const fn units(self) -> usize {
         1 << self as usize
+    }
+    /// Half as many units.
+    #[must_use]
+    pub const fn half(self) -> Option<Self> {
+        match self {
+            Self::X1 => None,
+            Self::X2 => Some(Self::X1),
+            Self::X4 => Some(Self::X2),
+        }
     }
 }
 

@@ -105,6 +105,11 @@ fn operand_fits(op: Op, position: usize, kind: Kind) -> bool {
                 vector(n)
             }
         }
+        Op::Vjoin { n, .. } => n.half().is_some_and(vector),
+        Op::Vpart { n, from, .. } => match kind {
+            Kind::Vector(whole) => usize::from(from) + n.units() <= whole.units(),
+            Kind::Int => false,
+        },
         Op::Vput { n, .. } | Op::Vextract { n, .. } | Op::Vmovmask { n, .. } | Op::Vreduce { n, .. } => {
             vector(n)
         }

@@ -1,4 +1,4 @@
-//! The FXSAVE image: by instruction and in signal frames (SDM vol. 1, section 10.5).
+//! The FXSAVE image, which is also the start of an XSAVE area (SDM vol. 1, section 10.5).
 
 use crate::state::{MXCSR_MASK, X87_CONTROL, X87_FDP, X87_FIP, X87_FOP, X87_STATUS, X87_TAGS, st};
 use guest::helper::{HelperContext, HelperExit};
@@ -8,14 +8,18 @@ use guest::{GuestAddr, Trap};
 /// The 512 bytes.
 pub(crate) type FxImage = [u8; 512];
 
-const MXCSR_AT: usize = 24;
+pub(super) const MXCSR_AT: usize = 24;
 const ST_AT: usize = 32;
 const XMM_AT: usize = 160;
 /// Bytes that FXSAVE writes and FXRSTOR reads; the rest belongs to software.
-const DEFINED: usize = 416;
+pub(super) const DEFINED: usize = 416;
+/// The parts of the image that hold x87 state.
+pub(super) const X87_PARTS: [std::ops::Range<usize>; 2] = [0..MXCSR_AT, ST_AT..XMM_AT];
+/// The part that holds the XMM registers.
+pub(super) const SSE_PART: std::ops::Range<usize> = XMM_AT..DEFINED;
 
-/// Puts the x87 and SSE state into `image`; what lies behind stays.
-pub(crate) fn save_image(state: &GuestState, mxcsr: u32, wide: bool, image: &mut FxImage) {
+/// Puts the x87 state into `image`.
+pub(super) fn save_x87(state: &GuestState, wide: bool, image: &mut [u8]) {
     image[..2].copy_from_slice(&state.u16(X87_CONTROL).to_le_bytes());
     image[2..4].copy_from_slice(&state.u16(X87_STATUS).to_le_bytes());
     image[4] = state.u8(X87_TAGS);
@@ -24,21 +28,29 @@ pub(crate) fn save_image(state: &GuestState, mxcsr: u32, wide: bool, image: &mut
     let pointer_mask = if wide { u64::MAX } else { u32::MAX.into() };
     image[8..16].copy_from_slice(&(state.u64(X87_FIP) & pointer_mask).to_le_bytes());
     image[16..24].copy_from_slice(&(state.u64(X87_FDP) & pointer_mask).to_le_bytes());
-    image[MXCSR_AT..][..4].copy_from_slice(&mxcsr.to_le_bytes());
-    image[MXCSR_AT + 4..][..4].copy_from_slice(&MXCSR_MASK.to_le_bytes());
     for n in 0..8 {
         let at = ST_AT + 16 * n;
         image[at..at + 10].copy_from_slice(state.bytes_at(st(n as u16), 10));
         image[at + 10..at + 16].fill(0);
     }
+}
+
+/// Puts the XMM registers into `image`.
+pub(super) fn save_sse(state: &GuestState, image: &mut [u8]) {
     for n in 0..16 {
         let at = XMM_AT + 16 * n;
         image[at..at + 16].copy_from_slice(state.bytes_at(vector_slot(n as u16), 16));
     }
 }
 
-/// Takes the state back from `image`; gives its MXCSR.
-pub(crate) fn load_image(state: &mut GuestState, image: &FxImage, wide: bool) -> u32 {
+/// Puts MXCSR and the bits that it has into `image`.
+pub(super) fn save_mxcsr(mxcsr: u32, image: &mut [u8]) {
+    image[MXCSR_AT..][..4].copy_from_slice(&mxcsr.to_le_bytes());
+    image[MXCSR_AT + 4..][..4].copy_from_slice(&MXCSR_MASK.to_le_bytes());
+}
+
+/// Takes the x87 state from `image`.
+pub(super) fn load_x87(state: &mut GuestState, wide: bool, image: &[u8]) {
     let u16_at = |at: usize| u16::from_le_bytes([image[at], image[at + 1]]);
     let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| image[at + i]));
     let pointer_mask = if wide { u64::MAX } else { u32::MAX.into() };
@@ -52,11 +64,19 @@ pub(crate) fn load_image(state: &mut GuestState, image: &FxImage, wide: bool) ->
         let slot = st(n as u16);
         state.bytes_at_mut(slot, 10).copy_from_slice(&image[ST_AT + 16 * n..][..10]);
     }
+}
+
+/// Takes the XMM registers from `image`.
+pub(super) fn load_sse(state: &mut GuestState, image: &[u8]) {
     for n in 0..16 {
         let slot = vector_slot(n as u16);
         state.bytes_at_mut(slot, 16).copy_from_slice(&image[XMM_AT + 16 * n..][..16]);
     }
-    u64_at(MXCSR_AT) as u32
+}
+
+/// The image's MXCSR.
+pub(super) fn mxcsr_of(image: &[u8]) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|i| image[MXCSR_AT + i]))
 }
 
 /// The full tag word: valid (0), zero (1), special (2) or empty (3), by physical register.
@@ -89,19 +109,23 @@ pub(super) fn fxsave(
     mxcsr: u64,
     wide: u64,
 ) -> Result<u64, HelperExit> {
-    let mut image = [0; 512];
-    save_image(cx.state(), mxcsr as u32, wide != 0, &mut image);
+    let mut image: FxImage = [0; 512];
+    save_x87(cx.state(), wide != 0, &mut image);
+    save_sse(cx.state(), &mut image);
+    save_mxcsr(mxcsr as u32, &mut image);
     cx.memory().write(GuestAddr(addr), &image[..DEFINED])?;
     Ok(0)
 }
 
 /// `FXRSTOR`, `FXRSTOR64`: gives the MXCSR to set.
 pub(super) fn fxrstor(cx: &mut dyn HelperContext, addr: u64, _b: u64, wide: u64) -> Result<u64, HelperExit> {
-    let mut image = [0; 512];
+    let mut image: FxImage = [0; 512];
     cx.memory().read(GuestAddr(addr), &mut image[..DEFINED])?;
-    let mxcsr = u32::from_le_bytes(std::array::from_fn(|i| image[MXCSR_AT + i]));
+    let mxcsr = mxcsr_of(&image);
     if mxcsr & !MXCSR_MASK != 0 {
         return Err(Trap::GeneralProtection.into());
     }
-    Ok(u64::from(load_image(cx.state(), &image, wide != 0)))
+    load_x87(cx.state(), wide != 0, &image);
+    load_sse(cx.state(), &image);
+    Ok(u64::from(mxcsr))
 }

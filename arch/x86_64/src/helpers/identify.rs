@@ -1,4 +1,4 @@
-//! CPUID and the time stamp counter.
+//! CPUID, the time stamp counter, random numbers.
 
 use crate::cpu;
 use crate::state::{RAX, RBX, RCX, RDX};
@@ -22,4 +22,9 @@ pub(super) fn timestamp(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -
 
 pub(super) fn cpu_number(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -> Result<u64, HelperExit> {
     Ok(u64::from(cx.cpu_number()))
+}
+
+/// `RDRAND`, `RDSEED`: 64 random bits.
+pub(super) fn random(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -> Result<u64, HelperExit> {
+    Ok(cx.random())
 }

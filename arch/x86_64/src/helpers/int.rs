@@ -47,6 +47,28 @@ pub(super) fn rcr_carry(a: u64, how: u64, carry: u64) -> u64 {
     (rotated_right(a, how, carry) >> (how >> 8)) as u64 & 1
 }
 
+/// `PDEP`: the low bits of `source` go where `mask` has ones.
+pub(super) fn pdep(source: u64, mask: u64, _c: u64) -> u64 {
+    let (mut left, mut result, mut from) = (mask, 0, source);
+    while left != 0 {
+        let bit = left & left.wrapping_neg();
+        result |= if from & 1 != 0 { bit } else { 0 };
+        (left, from) = (left ^ bit, from >> 1);
+    }
+    result
+}
+
+/// `PEXT`: the bits of `source` where `mask` has ones, packed.
+pub(super) fn pext(source: u64, mask: u64, _c: u64) -> u64 {
+    let (mut left, mut result, mut to) = (mask, 0, 1u64);
+    while left != 0 {
+        let bit = left & left.wrapping_neg();
+        result |= if source & bit != 0 { to } else { 0 };
+        (left, to) = (left ^ bit, to.wrapping_shl(1));
+    }
+    result
+}
+
 /// The Castagnoli polynomial, bits reversed.
 const CASTAGNOLI: u32 = 0x82f6_3b78;
 

@@ -5,13 +5,16 @@
 mod fxstate;
 mod identify;
 mod int;
+pub(crate) mod masked;
 pub(crate) mod string;
 mod text;
 mod vector;
 pub(crate) mod x87;
 mod x87_unit;
+mod xstate;
 
-pub(crate) use fxstate::{FxImage, full_tags, load_image, save_image};
+pub(crate) use fxstate::full_tags;
+pub(crate) use xstate::{AREA_SIZE, Area, HEADER_AT, area_size, how, load_area, save_area};
 
 use guest::helper::{HelperDef, HelperFn};
 
@@ -41,10 +44,16 @@ helpers! {
     RCR = Int(int::rcr);
     RCR_CARRY = Int(int::rcr_carry);
     CRC32C = Int(int::crc32c);
+    PDEP = Int(int::pdep);
+    PEXT = Int(int::pext);
     PMADDUBSW = Vector(vector::pmaddubsw);
     PMULHRSW = Vector(vector::pmulhrsw);
     MPSADBW = Vector(vector::mpsadbw);
     PHMINPOSUW = Vector(vector::phminposuw);
+    VPDPBUSD = Vector(vector::vpdpbusd);
+    VPDPBUSDS = Vector(vector::vpdpbusds);
+    VPDPWSSD = Vector(vector::vpdpwssd);
+    VPDPWSSDS = Vector(vector::vpdpwssds);
     PCMPISTR = Vector(text::pcmpistr);
     PCMPISTRM = Vector(text::pcmpistrm);
     PCMPESTR = Vector(text::pcmpestr);
@@ -56,9 +65,16 @@ helpers! {
     REP_SCAS = State(string::rep_scas);
     MASKED_STORE = State(string::masked_store);
     MASKED_STORE64 = State(string::masked_store64);
+    MASKED_LOAD_LANES = State(masked::load);
+    MASKED_STORE_LANES = State(masked::store);
+    GATHER = State(masked::gather);
     CPUID = State(identify::cpuid);
     TIMESTAMP = State(identify::timestamp);
     CPU_NUMBER = State(identify::cpu_number);
+    RANDOM = State(identify::random);
+    XGETBV = State(xstate::xgetbv);
+    XSAVE = State(xstate::xsave);
+    XRSTOR = State(xstate::xrstor);
     FXSAVE = State(fxstate::fxsave);
     FXRSTOR = State(fxstate::fxrstor);
     X87_LOAD = State(x87::load);

@@ -161,7 +161,7 @@ impl Lifter {
     /// `CMPXCHG16B m128`: the operand must be aligned.
     fn cmpxchg16b(&mut self) {
         let mem = self.address();
-        self.demand_alignment(mem);
+        self.demand_alignment(mem, 16);
         let addr = self.flat(mem);
         let (rax, rdx) = (self.ir.read_slot(RAX), self.ir.read_slot(RDX));
         let (rbx, rcx) = (self.ir.read_slot(RBX), self.ir.read_slot(RCX));

@@ -2,17 +2,20 @@
 
 use super::operand::{Mem, Place};
 use super::{Handler, Lifter};
+use crate::cpu::feature;
 use crate::helpers::id;
 use guest::ir::{FlagKind, IntCc, Order, RmwOp, Val, Width, flag};
 use iced_x86::{Instruction, Mnemonic as M, OpKind};
 
-pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
+pub(super) fn lookup(insn: &Instruction, features: u64) -> Option<Handler> {
     Some(match insn.mnemonic() {
         M::Bt => |l| l.bit_test(None),
         M::Bts => |l| l.bit_test(Some(RmwOp::Or)),
         M::Btr => |l| l.bit_test(Some(RmwOp::AndNot)),
         M::Btc => |l| l.bit_test(Some(RmwOp::Xor)),
         // Without BMI1 and LZCNT the prefix of TZCNT and LZCNT is ignored.
+        M::Tzcnt if features & feature::BMI1 != 0 => |l| l.count_zeros(|l, w, a| l.ir.ctz(w, a)),
+        M::Lzcnt if features & feature::LZCNT != 0 => |l| l.count_zeros(|l, w, a| l.ir.clz(w, a)),
         M::Bsf | M::Tzcnt => |l| l.bit_scan(Scan::Forward),
         M::Bsr | M::Lzcnt => |l| l.bit_scan(Scan::Reverse),
         M::Popcnt => Lifter::popcnt,

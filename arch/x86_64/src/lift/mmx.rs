@@ -147,7 +147,7 @@ impl Lifter {
             return self.read_xmm(self.reg(op));
         }
         let mem = self.address();
-        self.demand_alignment(mem);
+        self.demand_alignment(mem, 16);
         self.ir.vload(N, mem.addr, mem.off)
     }
 

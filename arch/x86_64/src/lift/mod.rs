@@ -5,9 +5,13 @@
 //! trap from a block of its own.
 
 mod atomic;
+mod avx;
 mod bits;
+mod bmi;
 mod control;
+mod crypto;
 mod flags;
+mod fma;
 mod int;
 mod mmx;
 mod muldiv;
@@ -22,13 +26,15 @@ mod sse_text;
 mod stack;
 mod string;
 mod system;
+mod vex;
 mod x87;
+mod xstate;
 
 use crate::cpu;
 use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
-use guest::ir::{Block, Builder, Hint, NanRule, Terminator, Val};
+use guest::ir::{Block, Builder, Hint, NanRule, Terminator, Val, VecLen};
 use guest::{GuestAddr, Trap};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+use iced_x86::{Decoder, DecoderError, DecoderOptions, EncodingKind, Instruction};
 
 /// Emits the IR of the current instruction.
 pub(crate) type Handler = fn(&mut Lifter);
@@ -43,6 +49,11 @@ pub(crate) struct Lifter {
     carry: Option<Val>,
     /// Whether the instruction has an MMX operand.
     mmx: bool,
+    /// Whether it is VEX-encoded: its destination is an operand of its own, memory need not be aligned, and the
+    /// rest of the destination register is cleared.
+    vex: bool,
+    /// The length of its vectors.
+    n: VecLen,
 }
 
 /// What decoding at an address gave.
@@ -54,22 +65,28 @@ enum Decoded {
 
 /// The handler of an instruction, or none where the CPU model lacks it.
 pub(crate) fn handler(insn: &Instruction, features: u64) -> Option<Handler> {
+    let mnemonic = vex::semantics(insn)?;
     let found = int::lookup(insn)
         .or_else(|| control::lookup(insn))
         .or_else(|| stack::lookup(insn))
-        .or_else(|| sse_move::lookup(insn))
+        .or_else(|| sse_move::lookup(insn, mnemonic))
         .or_else(|| shift::lookup(insn))
-        .or_else(|| bits::lookup(insn))
+        .or_else(|| bits::lookup(insn, features))
         .or_else(|| muldiv::lookup(insn))
         .or_else(|| flags::lookup(insn))
-        .or_else(|| sse_float::lookup(insn))
-        .or_else(|| sse_convert::lookup(insn))
-        .or_else(|| sse_int::lookup(insn))
-        .or_else(|| sse_shuffle::lookup(insn))
+        .or_else(|| sse_float::lookup(insn, mnemonic))
+        .or_else(|| sse_convert::lookup(insn, mnemonic))
+        .or_else(|| sse_int::lookup(mnemonic))
+        .or_else(|| sse_shuffle::lookup(mnemonic))
+        .or_else(|| avx::lookup(insn))
+        .or_else(|| fma::lookup(insn))
+        .or_else(|| crypto::lookup(insn, mnemonic))
+        .or_else(|| bmi::lookup(insn))
+        .or_else(|| xstate::lookup(insn))
         .or_else(|| atomic::lookup(insn))
         .or_else(|| string::lookup(insn))
-        .or_else(|| system::lookup(insn))
-        .or_else(|| sse_text::lookup(insn))
+        .or_else(|| system::lookup(insn, mnemonic))
+        .or_else(|| sse_text::lookup(mnemonic))
         .or_else(|| x87::lookup(insn))
         .or_else(|| mmx::lookup(insn))?;
     cpu::allows(features, insn).then_some(found)
@@ -88,6 +105,8 @@ pub(crate) fn lift(
         end: None,
         carry: None,
         mmx: false,
+        vex: false,
+        n: VecLen::X1,
     };
     let terminator = lifter.run(config, limits, code, pc);
     lifter.ir.finish(terminator)
@@ -145,6 +164,8 @@ impl Lifter {
     fn emit(&mut self, handler: Handler) {
         self.ir.begin_insn(GuestAddr(self.insn.ip()), self.insn.len() as u8);
         self.mmx = mmx::touches_mmx(&self.insn);
+        self.vex = self.insn.encoding() == EncodingKind::VEX;
+        self.n = vex::length(&self.insn);
         if self.mmx {
             self.enter_mmx();
         }

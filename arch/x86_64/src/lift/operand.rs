@@ -268,10 +268,10 @@ impl Lifter {
 
     // ---- vectors and floats ----
 
-    /// Raises #GP where the memory operand is not aligned to 16.
-    pub(super) fn demand_alignment(&mut self, mem: Mem) {
+    /// Raises #GP where the memory operand is not aligned to that many bytes.
+    pub(super) fn demand_alignment(&mut self, mem: Mem, bytes: usize) {
         let addr = self.flat(mem);
-        let low = self.ir.imm(15);
+        let low = self.ir.imm(bytes as u64 - 1);
         let rest = self.ir.and(Width::W64, addr, low);
         self.ir.trap_when(Trap::GeneralProtection, rest);
     }
@@ -280,11 +280,61 @@ impl Lifter {
         self.ir.read_vector(VecLen::X1, xmm_slot(reg))
     }
 
-    pub(super) fn write_xmm(&mut self, reg: Register, value: Val) {
-        self.ir.vput(VecLen::X1, xmm_slot(reg), value);
+    /// The whole of an XMM or YMM register.
+    pub(super) fn read_vector(&mut self, reg: Register) -> Val {
+        let n = if reg.is_ymm() { VecLen::X2 } else { VecLen::X1 };
+        self.ir.read_vector(n, xmm_slot(reg))
     }
 
-    /// A 16-byte operand, which must be aligned in memory, or an MMX one with zeros above it.
+    /// Writes an XMM or YMM register; under VEX what lies above is cleared.
+    pub(super) fn write_vector(&mut self, reg: Register, value: Val) {
+        if reg.is_ymm() {
+            return self.ir.vput(VecLen::X2, xmm_slot(reg), value);
+        }
+        self.ir.vput(VecLen::X1, xmm_slot(reg), value);
+        self.clear_upper(reg);
+    }
+
+    fn clear_upper(&mut self, reg: Register) {
+        if self.vex {
+            let zero = self.ir.vimm(VecLen::X1, 0);
+            self.ir.vput(VecLen::X1, xmm_slot(reg).plus(16), zero);
+        }
+    }
+
+    /// The operand numbers of an operation's two sources: under VEX the destination is none of them.
+    pub(super) fn sources(&self) -> (u32, u32) {
+        if self.vex { (1, 2) } else { (0, 1) }
+    }
+
+    /// The two sources of an operation on whole vectors.
+    pub(super) fn read_sources(&mut self) -> (Val, Val) {
+        let (a, b) = self.sources();
+        let b = self.read_vec(b);
+        (self.read_vec(a), b)
+    }
+
+    /// The immediate that ends the instruction.
+    pub(super) fn last_immediate(&self) -> u64 {
+        self.insn.immediate(self.insn.op_count() - 1) & 0xff
+    }
+
+    /// Unit `unit` of a vector as long as the instruction's.
+    pub(super) fn unit_of(&mut self, v: Val, unit: usize) -> Val {
+        if self.n == VecLen::X1 { v } else { self.ir.vpart(VecLen::X1, unit as u8, v) }
+    }
+
+    /// A vector as long as the instruction's, computed unit by unit.
+    pub(super) fn by_unit(&mut self, mut f: impl FnMut(&mut Self, usize) -> Val) -> Val {
+        let lo = f(self, 0);
+        if self.n == VecLen::X1 {
+            return lo;
+        }
+        let hi = f(self, 1);
+        self.ir.vjoin(VecLen::X2, lo, hi)
+    }
+
+    /// A vector operand: in memory aligned unless VEX-encoded; an MMX one has zeros above it.
     pub(super) fn read_vec(&mut self, op: u32) -> Val {
         match (self.is_mem(op), self.mmx) {
             (true, true) => return self.load_mmx_vector(),
@@ -293,20 +343,22 @@ impl Lifter {
                 let (low, zero) = (self.read_mm(self.reg(op)), self.ir.imm(0));
                 return self.ir.vpair(VecLen::X1, low, zero);
             }
-            (false, _) => return self.read_xmm(self.reg(op)),
+            (false, _) => return self.read_vector(self.reg(op)),
         }
         let mem = self.address();
-        self.demand_alignment(mem);
-        self.ir.vload(VecLen::X1, mem.addr, mem.off)
+        if !self.vex {
+            self.demand_alignment(mem, 16);
+        }
+        self.ir.vload(self.n, mem.addr, mem.off)
     }
 
-    /// A 16-byte operand of any alignment.
+    /// A vector operand of any alignment.
     pub(super) fn read_vec_unaligned(&mut self, op: u32) -> Val {
         if !self.is_mem(op) {
-            return self.read_xmm(self.reg(op));
+            return self.read_vector(self.reg(op));
         }
         let mem = self.address();
-        self.ir.vload(VecLen::X1, mem.addr, mem.off)
+        self.ir.vload(self.n, mem.addr, mem.off)
     }
 
     /// A vector operand of which only the low `w` bits are read; in memory it is that small.
@@ -324,7 +376,7 @@ impl Lifter {
             let low = self.lane_of(Lane::D, 0, value);
             return self.write_mm(self.reg(0), low);
         }
-        self.write_xmm(self.reg(0), value);
+        self.write_vector(self.reg(0), value);
     }
 
     /// The low `w` bits of an XMM register or memory operand, clean.
@@ -339,8 +391,13 @@ impl Lifter {
         if w == Width::W64 { self.ir.read_slot(slot) } else { self.ir.read_slot_w(w, slot) }
     }
 
-    /// Replaces the low `w` bits of the destination register.
+    /// Replaces the low `w` bits of the destination register, or of a copy of the first source.
     pub(super) fn write_low(&mut self, w: Width, value: Val) {
+        if self.vex {
+            let whole = self.read_xmm(self.reg(1));
+            let r = self.ir.vinsert(VecLen::X1, Lane::ALL[w as usize], 0, whole, value);
+            return self.write_vector(self.reg(0), r);
+        }
         let slot = xmm_slot(self.reg(0));
         self.ir.put(w, slot, value);
     }
@@ -351,6 +408,7 @@ impl Lifter {
         let zero = self.ir.imm(0);
         self.ir.write_slot(slot, value);
         self.ir.write_slot(slot.plus(8), zero);
+        self.clear_upper(reg);
     }
 
     /// The high 64 bits of an XMM register.
@@ -374,7 +432,7 @@ fn displacement(insn: &Instruction) -> i64 {
 }
 
 /// The address size of the memory operand.
-fn address_width(insn: &Instruction) -> Width {
+pub(super) fn address_width(insn: &Instruction) -> Width {
     match (insn.memory_base(), insn.memory_index()) {
         // Without an address-size prefix iced reports an absolute displacement as 8 bytes.
         (Register::None, Register::None) if insn.memory_displ_size() == 4 => Width::W32,

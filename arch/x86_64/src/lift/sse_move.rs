@@ -4,10 +4,10 @@ use super::mmx::touches_mmx;
 use super::operand::xmm_slot;
 use super::{Handler, Lifter};
 use guest::ir::{Lane, Val, VecLen, Width};
-use iced_x86::{Instruction, Mnemonic as M, Register};
+use iced_x86::{Instruction, Mnemonic as M};
 
-pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
-    Some(match insn.mnemonic() {
+pub(super) fn lookup(insn: &Instruction, mnemonic: M) -> Option<Handler> {
+    Some(match mnemonic {
         M::Movaps | M::Movapd | M::Movdqa | M::Movntps | M::Movntpd | M::Movntdq | M::Movntdqa => {
             |l| l.move_vector(Alignment::Demanded)
         }
@@ -53,23 +53,24 @@ impl Lifter {
     /// `MOVAPS`, `MOVUPS` and their kin, in both directions.
     fn move_vector(&mut self, alignment: Alignment) {
         if !self.is_mem(0) {
-            let value = match alignment {
-                Alignment::Demanded => self.read_vec(1),
-                Alignment::Any => self.read_vec_unaligned(1),
-            };
-            return self.write_xmm(self.reg(0), value);
+            if alignment == Alignment::Demanded && self.is_mem(1) {
+                let mem = self.address();
+                self.demand_alignment(mem, 16 * self.n.units());
+            }
+            let value = self.read_vec_unaligned(1);
+            return self.write_vec(value);
         }
         let mem = self.address();
         if alignment == Alignment::Demanded {
-            self.demand_alignment(mem);
+            self.demand_alignment(mem, 16 * self.n.units());
         }
-        let value = self.read_xmm(self.reg(1));
-        self.ir.vstore(VecLen::X1, mem.addr, mem.off, value);
+        let value = self.read_vector(self.reg(1));
+        self.ir.vstore(self.n, mem.addr, mem.off, value);
     }
 
     /// `MOVSS`, `MOVSD`: a load clears the rest of the register, a move between registers keeps it.
     fn move_scalar(&mut self, w: Width) {
-        let value = self.read_low(1, w);
+        let value = self.read_low(self.insn.op_count() - 1, w);
         if self.is_mem(0) {
             let mem = self.address();
             self.store(w, mem, value);
@@ -98,7 +99,7 @@ impl Lifter {
 
     /// `MOVLPS`, `MOVLPD`
     fn move_low_half(&mut self) {
-        let value = self.read_low(1, Width::W64);
+        let value = self.read_low(self.insn.op_count() - 1, Width::W64);
         if self.is_mem(0) {
             let mem = self.address();
             self.store(Width::W64, mem, value);
@@ -114,39 +115,44 @@ impl Lifter {
             return self.store(Width::W64, mem, value);
         }
         let value = self.load_operand(Width::W64);
-        self.write_high(self.reg(0), value);
+        self.write_high(value);
     }
 
-    pub(super) fn write_high(&mut self, reg: Register, value: Val) {
-        self.ir.write_slot(xmm_slot(reg).plus(8), value);
+    /// Replaces the upper half of the destination, or of a copy of the first source.
+    fn write_high(&mut self, value: Val) {
+        if self.vex {
+            let low = self.ir.read_slot(xmm_slot(self.reg(1)));
+            let r = self.ir.vpair(VecLen::X1, low, value);
+            return self.write_vector(self.reg(0), r);
+        }
+        self.ir.write_slot(xmm_slot(self.reg(0)).plus(8), value);
     }
 
     /// `MOVHLPS`
     fn movhlps(&mut self) {
-        let value = self.read_high(self.reg(1));
+        let value = self.read_high(self.reg(self.sources().1));
         self.write_low(Width::W64, value);
     }
 
     /// `MOVLHPS`
     fn movlhps(&mut self) {
-        let value = self.read_low(1, Width::W64);
-        self.write_high(self.reg(0), value);
+        let value = self.read_low(self.sources().1, Width::W64);
+        self.write_high(value);
     }
 
     /// `PAND`, `POR`, `PXOR`, `PANDN` and the float forms.
     fn vector_logic(&mut self, logic: Logic) {
-        const N: VecLen = VecLen::X1;
-        if logic == Logic::Xor && self.same_regs(0, 1) {
-            let zero = self.ir.vimm(N, 0);
+        let (n, (first, second)) = (self.n, self.sources());
+        if logic == Logic::Xor && self.same_regs(first, second) {
+            let zero = self.ir.vimm(n, 0);
             return self.write_vec(zero);
         }
-        let b = self.read_vec(1);
-        let a = self.read_vec(0);
+        let (a, b) = self.read_sources();
         let r = match logic {
-            Logic::And => self.ir.vand(N, a, b),
-            Logic::Or => self.ir.vor(N, a, b),
-            Logic::Xor => self.ir.vxor(N, a, b),
-            Logic::AndNot => self.ir.vandnot(N, b, a),
+            Logic::And => self.ir.vand(n, a, b),
+            Logic::Or => self.ir.vor(n, a, b),
+            Logic::Xor => self.ir.vxor(n, a, b),
+            Logic::AndNot => self.ir.vandnot(n, b, a),
         };
         self.write_vec(r);
     }
@@ -154,7 +160,7 @@ impl Lifter {
     /// `MOVMSKPS`, `MOVMSKPD`, `PMOVMSKB`
     fn move_mask(&mut self, lane: Lane) {
         let vector = self.read_vec(1);
-        let mask = self.ir.vmovmask(VecLen::X1, lane, vector);
+        let mask = self.ir.vmovmask(self.n, lane, vector);
         self.write_reg(self.reg(0), mask);
     }
 }

@@ -4,13 +4,12 @@ use super::{Handler, Lifter};
 use crate::helpers::id;
 use crate::state::{RAX, RCX, RDX};
 use guest::ir::{HelperId, Lane, Val, VecLen, Width};
-use guest::state::vector_slot;
-use iced_x86::{Instruction, Mnemonic as M};
+use iced_x86::{Mnemonic as M, Register};
 
 const N: VecLen = VecLen::X1;
 
-pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
-    Some(match insn.mnemonic() {
+pub(super) fn lookup(mnemonic: M) -> Option<Handler> {
+    Some(match mnemonic {
         M::Pcmpistri => |l| l.text_compare(Lengths::Implicit, Output::Index),
         M::Pcmpistrm => |l| l.text_compare(Lengths::Implicit, Output::Mask),
         M::Pcmpestri | M::Pcmpestri64 => |l| l.text_compare(Lengths::Explicit, Output::Index),
@@ -54,13 +53,14 @@ impl Lifter {
 
     fn put_text_mask(&mut self, helper: HelperId, a: Val, b: Val, lengths: Val, imm: u32) {
         let mask = self.ir.call_vec(N, helper, a, b, lengths, imm);
-        self.ir.vput(N, vector_slot(0), mask);
+        self.write_vector(Register::XMM0, mask);
     }
 
     /// rax and rdx as signed lengths; 32 bits of them without REX.W.
     fn explicit_lengths(&mut self) -> Val {
         let (mut rax, mut rdx) = (self.ir.read_slot(RAX), self.ir.read_slot(RDX));
-        if !matches!(self.insn.mnemonic(), M::Pcmpestri64 | M::Pcmpestrm64) {
+        let wide = [M::Pcmpestri64, M::Pcmpestrm64, M::Vpcmpestri64, M::Vpcmpestrm64];
+        if !wide.contains(&self.insn.mnemonic()) {
             (rax, rdx) = (self.ir.sext(Width::W32, rax), self.ir.sext(Width::W32, rdx));
         }
         self.ir.vpair(N, rax, rdx)

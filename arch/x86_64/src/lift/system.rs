@@ -9,8 +9,8 @@ use guest::ir::{HelperId, Order, Terminator, Val, Width};
 use guest::state::Slot;
 use iced_x86::{Instruction, Mnemonic as M, Register};
 
-pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
-    Some(match insn.mnemonic() {
+pub(super) fn lookup(insn: &Instruction, mnemonic: M) -> Option<Handler> {
+    Some(match mnemonic {
         M::Nop | M::Reservednop | M::Endbr64 | M::Endbr32 | M::Pause | M::Fnop => |_| {},
         M::Prefetcht0 | M::Prefetcht1 | M::Prefetcht2 | M::Prefetchnta | M::Prefetchw | M::Prefetch => |_| {},
         // Flushing a cache line changes nothing, but its address must be readable.
@@ -115,7 +115,7 @@ impl Lifter {
         self.set_mxcsr(value);
     }
 
-    fn set_mxcsr(&mut self, value: Val) {
+    pub(super) fn set_mxcsr(&mut self, value: Val) {
         self.ir.fpenv_set(value);
         self.ir.put(Width::W32, MXCSR, value);
         self.resync();
@@ -135,7 +135,7 @@ impl Lifter {
     /// `FXSAVE m512`
     fn fxsave(&mut self) {
         let mem = self.address();
-        self.demand_alignment(mem);
+        self.demand_alignment(mem, 16);
         let (addr, mxcsr) = (self.flat(mem), self.ir.fpenv_get());
         let wide = self.ir.imm(u64::from(self.is_wide_save()));
         self.call_state(id::FXSAVE, addr, mxcsr, wide);
@@ -144,7 +144,7 @@ impl Lifter {
     /// `FXRSTOR m512`
     fn fxrstor(&mut self) {
         let mem = self.address();
-        self.demand_alignment(mem);
+        self.demand_alignment(mem, 16);
         let (addr, zero) = (self.flat(mem), self.ir.imm(0));
         let wide = self.ir.imm(u64::from(self.is_wide_save()));
         let mxcsr = self.call_state(id::FXRSTOR, addr, zero, wide);

@@ -161,7 +161,7 @@ impl GuestLinux for Linux {
              model name\t: qemu-lua virtual CPU\nstepping\t: 11\ncpu MHz\t\t: 2000.000\n\
              cache size\t: 1024 KB\nphysical id\t: {processor}\nsiblings\t: 1\ncore id\t\t: 0\n\
              cpu cores\t: 1\napicid\t\t: {processor}\ninitial apicid\t: {processor}\nfpu\t\t: yes\n\
-             fpu_exception\t: yes\ncpuid level\t: 11\nwp\t\t: yes\nflags\t\t: {flags}\nbugs\t\t:\n\
+             fpu_exception\t: yes\ncpuid level\t: 13\nwp\t\t: yes\nflags\t\t: {flags}\nbugs\t\t:\n\
              bogomips\t: 4000.00\nclflush size\t: 64\ncache_alignment\t: 64\n\
              address sizes\t: 46 bits physical, 48 bits virtual\npower management:\n\n"
         )

@@ -1,12 +1,13 @@
 //! The signal frame (arch/x86/kernel/signal_64.c, arch/x86/include/uapi/asm/sigcontext.h).
 //!
 //! From the handler's stack pointer up: the return address, `struct ucontext`, `siginfo_t`, and, aligned
-//! to 64, the FXSAVE image that the context points to. Unwinders and debuggers know this layout.
+//! to 64, the XSAVE area (or just the FXSAVE image) that the context points to. Unwinders and debuggers know
+//! this layout.
 
-use crate::helpers::{FxImage, load_image, save_image};
+use crate::helpers::{AREA_SIZE, Area, HEADER_AT, area_size, load_area, save_area};
 use crate::state::{
-    DF, EFLAGS_REST, MXCSR, MXCSR_MASK, ORIG_RAX, RAX, RDI, RDX, RSI, RSP, eflags, gpr, read_eflags,
-    write_eflags,
+    DF, EFLAGS_REST, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RAX, RDI, RDX, RSI, RSP, XCR0, component, eflags, gpr,
+    read_eflags, write_eflags,
 };
 use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
 use guest::state::{GuestState, Slot};
@@ -16,10 +17,17 @@ use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
 const RED_ZONE: u64 = 128;
 /// Frame without the FXSAVE image: pretcode, ucontext, siginfo.
 const FRAME_SIZE: usize = INFO_AT + 128;
-const FX_SIZE: u64 = 512;
+const FX_SIZE: usize = 512;
+/// In the image's spare bytes: what the kernel says of the area (`struct _fpx_sw_bytes`).
+const SOFTWARE_AT: usize = 464;
+const MAGIC1: u32 = 0x4650_5853;
+/// Behind the area.
+const MAGIC2: u32 = 0x4650_5845;
 
 /// `SA_ONSTACK` aside, what `uc_flags` says: SS is in the context and must be restored as it is.
 const UC_FLAGS: u64 = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+/// The context points to an XSAVE area.
+const UC_FP_XSTATE: u64 = 1;
 const UC_SIGCONTEXT_SS: u64 = 2;
 const UC_STRICT_RESTORE_SS: u64 = 4;
 
@@ -96,7 +104,7 @@ fn place(state: &GuestState, delivery: &SignalDelivery) -> (u64, u64) {
     let top = delivery.stack_top.0;
     let on_stack = top == state.u64(RSP);
     let below = if on_stack { top.wrapping_sub(RED_ZONE) } else { top };
-    let fx = below.wrapping_sub(FX_SIZE) & !63;
+    let fx = below.wrapping_sub(float_bytes(state).len() as u64) & !63;
     let frame = (fx.wrapping_sub(FRAME_SIZE as u64) & !15).wrapping_sub(8);
     (frame, fx)
 }
@@ -108,9 +116,7 @@ pub(super) fn push(
     delivery: &SignalDelivery,
 ) -> Result<(), Fault> {
     let (at, fx_at) = place(state, delivery);
-    let mut image: FxImage = [0; 512];
-    save_image(state, state.u32(MXCSR), true, &mut image);
-    memory.write(GuestAddr(fx_at), &image)?;
+    memory.write(GuestAddr(fx_at), &float_bytes(state))?;
     memory.write(GuestAddr(at), &compose(state, delivery, fx_at).0)?;
     enter_handler(state, delivery, at);
     Ok(())
@@ -120,7 +126,7 @@ fn compose(state: &GuestState, delivery: &SignalDelivery, fx_at: u64) -> Frame {
     let mut frame = Frame([0; FRAME_SIZE]);
     let (trapno, err, cr2) = exception(delivery);
     frame.set(0, delivery.restorer.unwrap_or(delivery.trampoline).0);
-    frame.set(UC_AT, UC_FLAGS);
+    frame.set(UC_AT, UC_FLAGS | if state.u64(XCR0) == 0 { 0 } else { UC_FP_XSTATE });
     frame.set(STACK_AT, delivery.alt_stack.sp);
     frame.set(STACK_AT + 8, delivery.alt_stack.flags.into());
     frame.set(STACK_AT + 16, delivery.alt_stack.size);
@@ -159,16 +165,11 @@ pub(super) fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<Re
     let mut frame = Frame([0; FRAME_SIZE]);
     memory.read(GuestAddr(state.u64(RSP).wrapping_sub(8)), &mut frame.0)?;
     let fx_at = frame.get(FPSTATE_AT);
-    let mut image: FxImage = [0; 512];
-    if fx_at != 0 {
-        memory.read(GuestAddr(fx_at), &mut image)?;
-    }
+    let floats = if fx_at == 0 { None } else { Some(read_floats(state, memory, fx_at)?) };
     restore(state, &frame);
-    if fx_at == 0 {
-        reset_floats(state);
-    } else {
-        let mxcsr = load_image(state, &image, true);
-        state.set_u32(MXCSR, mxcsr & MXCSR_MASK);
+    match floats {
+        Some((area, components)) => load_area(state, &area, components),
+        None => reset_floats(state),
     }
     let alt_stack = AltStack {
         sp: frame.get(STACK_AT),
@@ -190,10 +191,46 @@ fn restore(state: &mut GuestState, frame: &Frame) {
 
 /// A context without floating-point state means the initial one.
 fn reset_floats(state: &mut GuestState) {
-    let mut image: FxImage = [0; 512];
-    image[..2].copy_from_slice(&crate::state::X87_CONTROL_DEFAULT.to_le_bytes());
-    load_image(state, &image, true);
-    state.set_u32(MXCSR, crate::state::MXCSR_DEFAULT);
+    load_area(state, &[0; AREA_SIZE], 0);
+    state.set_u32(MXCSR, MXCSR_DEFAULT);
+}
+
+/// The floating-point state as it stands in a frame.
+fn float_bytes(state: &GuestState) -> Vec<u8> {
+    let components = state.u64(XCR0);
+    let mut area: Area = [0; AREA_SIZE];
+    save_area(state, &mut area);
+    if components == 0 {
+        return area[..FX_SIZE].to_vec();
+    }
+    let size = area_size(components);
+    let mut software = Vec::new();
+    software.extend(MAGIC1.to_le_bytes());
+    software.extend((size as u32 + 4).to_le_bytes());
+    software.extend(components.to_le_bytes());
+    software.extend((size as u32).to_le_bytes());
+    area[SOFTWARE_AT..][..software.len()].copy_from_slice(&software);
+    let mut bytes = area[..size].to_vec();
+    bytes.extend(MAGIC2.to_le_bytes());
+    bytes
+}
+
+/// The floating-point state of a frame, and which components of it count: without the kernel's marks there is
+/// only the image.
+fn read_floats(state: &GuestState, memory: &dyn GuestMemory, at: u64) -> Result<(Area, u64), Fault> {
+    let legacy = component::X87 | component::SSE;
+    let mut area: Area = [0; AREA_SIZE];
+    memory.read(GuestAddr(at), &mut area[..FX_SIZE])?;
+    let word = |area: &Area, at: usize| u64::from_le_bytes(std::array::from_fn(|i| area[at + i]));
+    let size = area_size(state.u64(XCR0));
+    let marked = word(&area, SOFTWARE_AT) as u32 == MAGIC1
+        && word(&area, SOFTWARE_AT + 16) as usize & 0xffff_ffff == size;
+    if state.u64(XCR0) == 0 || !marked || memory.read_u32(GuestAddr(at).offset(size as i64))? != MAGIC2 {
+        return Ok((area, legacy));
+    }
+    memory.read(GuestAddr(at), &mut area[..size])?;
+    let components = word(&area, HEADER_AT) & word(&area, SOFTWARE_AT + 8) & state.u64(XCR0);
+    Ok((area, components))
 }
 
 #[cfg(test)]
@@ -240,7 +277,9 @@ mod tests {
         for n in 0..16 {
             state.set_u64(gpr(n), 0x1111 * u64::from(n));
             state.set_u128(guest::state::vector_slot(n), u128::from(n) << 90 | 5);
+            state.set_u128(guest::state::vector_slot(n).plus(16), u128::from(n) << 70 | 9);
         }
+        state.set_u64(XCR0, component::ALL);
         state.set_u64(RSP, BASE + 4000);
         state.set_pc(0x1234);
         write_eflags(&mut state, eflags::DF | 1);
@@ -249,9 +288,10 @@ mod tests {
         let sp = state.u64(RSP);
         assert_eq!((sp % 16, state.pc(), state.u64(RDI), state.u64(DF)), (8, 0x4000, 11, 0));
         assert_eq!(memory.read_u64(GuestAddr(sp)).unwrap(), 0x5000);
-        assert!(sp + FRAME_SIZE as u64 + FX_SIZE <= BASE + 4000 - RED_ZONE);
+        assert!((sp as usize + FRAME_SIZE + AREA_SIZE) as u64 <= BASE + 4000 - RED_ZONE);
 
         state = GuestState::default();
+        state.set_u64(XCR0, component::ALL);
         state.set_u64(RSP, sp + 8);
         let restored = pop(&mut state, &memory).unwrap();
         assert_eq!(restored, RestoredFrame { mask: 0x55, alt_stack: AltStack { sp: 1, flags: 2, size: 3 } });
@@ -260,6 +300,7 @@ mod tests {
             assert_eq!(state.u64(gpr(n)), before.u64(gpr(n)));
             let slot = guest::state::vector_slot(n);
             assert_eq!(state.u128(slot), before.u128(slot));
+            assert_eq!(state.u128(slot.plus(16)), before.u128(slot.plus(16)));
         }
     }
 }

@@ -7,9 +7,12 @@
 
 use super::Lowering;
 use super::values::int_type;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AtomicRmwOp, InstBuilder, MemFlagsData, types};
 use guest::Access;
 use guest::ir::{Order, RmwOp, Val, VecLen, Width};
+
+const PAGE: u64 = 4096;
 
 /// Guest memory: any alignment, may trap.
 const GUEST: MemFlagsData = MemFlagsData::new();
@@ -62,13 +65,39 @@ impl Lowering<'_, '_> {
 
     pub(super) fn guest_vstore(&mut self, n: VecLen, addr: Val, off: i32, a: Val) {
         if n != VecLen::X1 {
-            return self.slow();
+            return self.long_vstore(n, addr, off, a);
         }
         let address = self.int(addr);
         let value = self.unit(a, 0);
         self.access(Access::Write);
         self.b.ins().store(GUEST, value, address, off);
         self.set_access(Access::Read);
+    }
+
+    /// Within one page only the first of several stores can fault; across two the interpreter tries both first.
+    fn long_vstore(&mut self, n: VecLen, addr: Val, off: i32, a: Val) {
+        let address = self.int(addr);
+        let address = if off == 0 { address } else { self.b.ins().iadd_imm_s(address, i64::from(off)) };
+        let mask = self.iconst(PAGE - 1);
+        let offset = self.b.ins().band(address, mask);
+        let last = self.iconst(PAGE - 16 * n.units() as u64);
+        let inside = self.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, offset, last);
+        self.prepare_operands();
+        let (near, far, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(far);
+        self.b.ins().brif(inside, near, &[], far, &[]);
+        self.b.switch_to_block(far);
+        self.slow();
+        self.b.ins().jump(join, &[]);
+        self.b.switch_to_block(near);
+        for unit in 0..n.units() {
+            let value = self.unit(a, unit);
+            self.access(Access::Write);
+            self.b.ins().store(GUEST, value, address, 16 * unit as i32);
+        }
+        self.set_access(Access::Read);
+        self.b.ins().jump(join, &[]);
+        self.b.switch_to_block(join);
     }
 
     pub(super) fn guest_rmw(&mut self, dst: Val, op: RmwOp, w: Width, addr: Val, a: Val) {

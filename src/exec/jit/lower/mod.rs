@@ -8,6 +8,7 @@
 //!   results that end in a register are stored at the block's end, and operands that a loop does not
 //!   change are made opaque.
 
+mod crypto;
 mod exits;
 mod flags;
 mod float;

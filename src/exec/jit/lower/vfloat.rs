@@ -26,40 +26,50 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn vector_fused(&mut self, dst: Val, n: VecLen, fs: FSize, abc: [Val; 3]) {
-        let native = has_fma() && n == VecLen::X1;
-        let Some(ty) = float_vector_type(fs).filter(|_| native) else { return self.slow() };
-        let [x, y, z] = abc.map(|v| self.unit_as(ty, v, 0));
-        let value = self.b.ins().fma(x, y, z);
-        self.set_unit(dst, 0, value);
-        self.settle_lanes(dst, fs);
+        let Some(ty) = float_vector_type(fs).filter(|_| has_fma()) else { return self.slow() };
+        for unit in 0..n.units() {
+            let [x, y, z] = abc.map(|v| self.unit_as(ty, v, unit));
+            let value = self.b.ins().fma(x, y, z);
+            self.set_unit(dst, unit, value);
+        }
+        self.settle_lanes(dst, n, fs);
     }
 
     fn settle_vector(&mut self, dst: Val, fs: FSize) {
         if self.nan_rule != NanRule::X86 {
-            self.settle_lanes(dst, fs);
+            self.settle_lanes(dst, VecLen::X1, fs);
         }
     }
 
-    /// Keeps the one unit of `dst`, or takes the interpreter's where a lane of it is a NaN.
-    fn settle_lanes(&mut self, dst: Val, fs: FSize) {
+    /// Keeps `dst`, or takes the interpreter's where a lane of it is a NaN.
+    fn settle_lanes(&mut self, dst: Val, n: VecLen, fs: FSize) {
         self.prepare_operands();
-        let value = self.unit(dst, 0);
         let lane = fs.lane();
-        let bits = self.cast(vector_type(lane), value);
         let (absolute, most) = (self.lanes(fs, fs.width().mask() >> 1), self.lanes(fs, infinity(fs)));
-        let magnitude = self.b.ins().band(bits, absolute);
-        let nans = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, most);
-        let any = self.b.ins().vany_true(nans);
+        let units: Vec<ir::Value> = (0..n.units()).map(|unit| self.unit(dst, unit)).collect();
+        let mut any = None;
+        for &unit in &units {
+            let bits = self.cast(vector_type(lane), unit);
+            let magnitude = self.b.ins().band(bits, absolute);
+            let nans = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, most);
+            any = Some(any.map_or(nans, |others| self.b.ins().bor(others, nans)));
+        }
+        let Some(any) = any else { return };
+        let any = self.b.ins().vany_true(any);
         let (cold, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
-        let joined = self.b.append_block_param(join, types::I8X16);
-        self.b.ins().brif(any, cold, &[], join, &[value.into()]);
+        let joined: Vec<ir::Value> =
+            units.iter().map(|_| self.b.append_block_param(join, types::I8X16)).collect();
+        let kept: Vec<_> = units.iter().map(|&unit| unit.into()).collect();
+        self.b.ins().brif(any, cold, &[], join, &kept);
         self.b.switch_to_block(cold);
         self.slow();
-        let slow = self.unit(dst, 0);
-        self.b.ins().jump(join, &[slow.into()]);
+        let slow: Vec<_> = (0..units.len()).map(|unit| self.unit(dst, unit).into()).collect();
+        self.b.ins().jump(join, &slow);
         self.b.switch_to_block(join);
-        self.set_unit(dst, 0, joined);
+        for (unit, value) in joined.into_iter().enumerate() {
+            self.set_unit(dst, unit, value);
+        }
     }
 
     /// A constant in every lane.

@@ -8,8 +8,8 @@ use super::vector::Shift;
 use cranelift_codegen::ir::{InstBuilder, types};
 use guest::Trap;
 use guest::ir::{
-    Cond, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans, Narrow,
-    OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans,
+    Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use guest::state::Slot;
 
@@ -260,6 +260,19 @@ impl OpVisitor for Lowering<'_, '_> {
             (1..n.units()).for_each(|u| self.set_unit(dst, u, zero));
         }
     }
+    fn vjoin(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) {
+        let half = n.units() / 2;
+        for u in 0..n.units() {
+            let value = if u < half { self.unit(lo, u) } else { self.unit(hi, u - half) };
+            self.set_unit(dst, u, value);
+        }
+    }
+    fn vpart(&mut self, dst: Val, n: VecLen, from: u8, a: Val) {
+        for u in 0..n.units() {
+            let value = self.unit(a, usize::from(from) + u);
+            self.set_unit(dst, u, value);
+        }
+    }
     fn vsplat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
         self.splat(dst, n, lane, a);
     }
@@ -276,6 +289,9 @@ impl OpVisitor for Lowering<'_, '_> {
         self.top_bits(dst, n, lane, a);
     }
 
+    fn vcrypto(&mut self, dst: Val, n: VecLen, op: Crypto, a: Val, b: Val, c: Val) {
+        self.crypto_step(dst, n, op, [a, b, c]);
+    }
     fn vadd(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, b: Val) {
         self.each2(dst, n, vector_type(lane), (a, b), |this, x, y| this.b.ins().iadd(x, y));
     }
@@ -370,6 +386,7 @@ impl OpVisitor for Lowering<'_, '_> {
         vsad(VecLen, Val, Val);
         vreduce(VecLen, Lane, Reduce, Val);
         vestimate(VecLen, Estimate, Val);
+        vtohalf(VecLen, Round, Val);
     }
 
     float_arith! {

@@ -108,7 +108,7 @@ macro_rules! from_all {
 }
 from_all!(
     Width, Lane, FSize, Sign, Half, Order, IntCc, FloatCc, RmwOp, Round, Inexact, Overflow, MinMax, Nans,
-    Narrow, Estimate, Reduce, FlagKind, Cond
+    Narrow, Estimate, Reduce, Crypto, FlagKind, Cond
 );
 
 impl Arbitrary for Val {
