@@ -40,11 +40,9 @@ impl Emitter {
         }
         let cc = self.condition(cond);
         // A short jump over the first way out, whose length is known only behind it.
-        self.asm.code.extend_from_slice(&[0x70 | (cc as u8 ^ 1), 0]);
-        let from = self.asm.here();
+        let from = self.jump_ahead(0x70 | (cc as u8 ^ 1));
         self.chain(taken);
-        let length = self.asm.here() - from;
-        self.asm.code[from - 1] = length as u8;
+        self.land(from);
         self.chain(other);
     }
 
@@ -74,12 +72,10 @@ impl Emitter {
         self.asm.shift_ri(Shift::Shl, Width::W64, RCX, 4);
         self.asm.alu_rr(Alu::Add, Width::W64, RCX, CONTEXT);
         self.asm.ins(op(0x3b), Width::W64, to, Rm::Mem(RCX, entry::JUMPS));
-        self.asm.code.extend_from_slice(&[0x70 | Cc::Ne as u8, 0]);
-        let from = self.asm.here();
+        let from = self.jump_ahead(0x70 | Cc::Ne as u8);
         self.asm.alu_rr(Alu::Xor, Width::W32, RDI, RDI);
         self.asm.jmp_mem(Rm::Mem(RCX, entry::JUMPS + 8));
-        let length = self.asm.here() - from;
-        self.asm.code[from - 1] = length as u8;
+        self.land(from);
         self.asm.store(Width::W64, to, state(PC.0));
         self.asm.mov_ri(RAX, exit::NEXT);
         self.asm.ret();

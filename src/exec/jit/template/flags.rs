@@ -4,11 +4,11 @@
 //! is taken to be of the kind it had when the block was made; the code checks that and else calls the
 //! interpreter.
 
-use super::asm::{Alu, Cc, Label, RAX, RCX, Rm, fits};
+use super::asm::{Alu, Cc, Label, RAX, RCX, Rm, Shift, fits};
 use super::regs::{Loc, state};
-use super::{Emitter, Flags};
-use guest::ir::flags::encode_kind;
-use guest::ir::{Cond, FlagKind, IntCc, Val, Width};
+use super::{Emitter, Flags, Predicted, slow};
+use guest::ir::flags::{OPERANDS, encode_kind, needed};
+use guest::ir::{Cond, FlagKind, IntCc, Val, Width, flag};
 use guest::state::{FLAG_A, FLAG_B, FLAG_KIND, FLAG_R};
 
 /// The host's name for a comparison.
@@ -52,6 +52,7 @@ fn remade(kind: FlagKind, cc: Cond) -> Option<(Remade, Cc)> {
     };
     match kind {
         FlagKind::Sub | FlagKind::SubInv => Some((Remade::Compare, signed)),
+        FlagKind::Add => Some((Remade::Add, signed)),
         FlagKind::Packed | FlagKind::FcmpX86 | FlagKind::FcmpArm => None,
         _ => Some((Remade::Result, signed)),
     }
@@ -84,6 +85,14 @@ fn carried(kind: FlagKind, cc: Cond, inverted: bool) -> Option<(Remade, Cc)> {
     }
 }
 
+/// Whether a piece could be emitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Can {
+    Do,
+    /// Nothing was.
+    Not,
+}
+
 impl Emitter {
     /// Compares two values.
     pub(super) fn compare(&mut self, cc: IntCc, w: Width, a: Val, b: Val) -> Cc {
@@ -108,10 +117,12 @@ impl Emitter {
 
     pub(super) fn record_flags(&mut self, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) {
         self.asm.store_imm(Width::W64, encode_kind(kind, w), state(FLAG_KIND.0));
-        for (slot, v) in [(FLAG_A, a), (FLAG_B, b), (FLAG_R, r)] {
-            self.store_int(Width::W64, v, state(slot.0));
+        for ((slot, v), needed) in OPERANDS.iter().zip([a, b, r]).zip(needed(kind)) {
+            if needed {
+                self.store_int(Width::W64, v, state(slot.0));
+            }
         }
-        self.flags = Flags::Set { kind, w, a, b, r };
+        self.flags = Flags::Set { kind, w };
     }
 
     /// Stores a value's low bits.
@@ -131,21 +142,100 @@ impl Emitter {
 
     /// A condition on the record, as 0 or 1.
     pub(super) fn record_condition(&mut self, dst: Val, cc: Cond) {
-        match self.flags {
-            Flags::Set { kind, w, .. } => match remade(kind, cc) {
-                Some((how, host)) => {
-                    self.remake(how, w);
-                    let reg = self.define_int(dst);
-                    self.asm.setcc(host, reg);
+        self.by_record(dst, |e, kind, w| {
+            let Some((how, host)) = remade(kind, cc) else { return Can::Not };
+            e.remake(how, w);
+            e.asm.setcc(host, RAX);
+            Can::Do
+        });
+    }
+
+    /// All flags of the record, packed.
+    pub(super) fn record_packed(&mut self, dst: Val) {
+        self.by_record(dst, |e, kind, w| {
+            let how = match kind {
+                FlagKind::Packed => {
+                    e.asm.load(Width::W64, RAX, state(FLAG_A.0));
+                    e.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), flag::ALL);
+                    return Can::Do;
                 }
-                None => self.slow(),
-            },
-            Flags::Entry => match remade(self.predicted.kind, cc) {
-                Some((how, host)) => self.predicted_condition(dst, how, host),
-                None => self.slow(),
-            },
+                FlagKind::Sub | FlagKind::SubInv => Remade::Compare,
+                FlagKind::Add => Remade::Add,
+                FlagKind::Logic => Remade::Result,
+                _ => return Can::Not,
+            };
+            e.remake(how, w);
+            e.pack_host_flags(kind);
+            Can::Do
+        });
+    }
+
+    /// The host's flags, which are those of a record of that kind but for what the kind has otherwise, in rax.
+    fn pack_host_flags(&mut self, kind: FlagKind) {
+        // seto al; lahf: the low byte of the flags goes to ah.
+        self.asm.code.extend_from_slice(&[0x0f, 0x90, 0xc0, 0x9f]);
+        self.asm.load(Width::W8, RCX, Rm::Reg(RAX));
+        self.asm.shift_ri(Shift::Shl, Width::W32, RCX, flag::V.trailing_zeros() as u8);
+        self.asm.shift_ri(Shift::Shr, Width::W32, RAX, 8);
+        let low = flag::C | flag::P | flag::Z | flag::S;
+        let kept = if kind == FlagKind::Logic { low } else { low | flag::A };
+        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), kept);
+        self.asm.alu_rr(Alu::Or, Width::W32, RAX, RCX);
+        if kind == FlagKind::SubInv {
+            self.asm.alu_ri(Alu::Xor, Width::W32, Rm::Reg(RAX), flag::C);
+        }
+    }
+
+    /// A value made from the record by `piece`, which leaves it in rax, if it can for the record's kind.
+    fn by_record(&mut self, dst: Val, piece: impl FnOnce(&mut Self, FlagKind, Width) -> Can) {
+        match self.flags {
+            Flags::Set { kind, w } => {
+                if piece(self, kind, w) == Can::Not {
+                    return self.slow();
+                }
+                let reg = self.define_int(dst);
+                self.asm.mov_rr(reg, RAX);
+            }
+            Flags::Entry => self.foretold(dst, piece),
             Flags::Unknown => self.slow(),
         }
+    }
+
+    /// The same where the kind must be checked: all registers are in their cells on both ways, so that they
+    /// meet again.
+    fn foretold(&mut self, dst: Val, piece: impl FnOnce(&mut Self, FlagKind, Width) -> Can) {
+        self.need_context();
+        self.spill_for_call();
+        let Predicted { kind, w } = self.predicted;
+        self.asm.alu_ri(Alu::Cmp, Width::W64, state(FLAG_KIND.0), encode_kind(kind, w));
+        let other = self.jump_ahead(0x70 | Cc::Ne as u8);
+        if piece(self, kind, w) == Can::Not {
+            return self.slow();
+        }
+        let Some(index) = slow::add(self.op, self.nan_rule) else {
+            self.complete = false;
+            return;
+        };
+        let end = self.jump_ahead(0xeb);
+        self.land(other);
+        self.call_slow(index);
+        self.asm.load(Width::W64, RAX, super::regs::cell(dst));
+        self.land(end);
+        let reg = self.define_int(dst);
+        self.asm.mov_rr(reg, RAX);
+    }
+
+    /// A short jump whose target is not known yet: where it goes from.
+    pub(super) fn jump_ahead(&mut self, opcode: u8) -> usize {
+        self.asm.code.extend_from_slice(&[opcode, 0]);
+        self.asm.here()
+    }
+
+    /// Makes such a jump lead here.
+    pub(super) fn land(&mut self, from: usize) {
+        let length = self.asm.here() - from;
+        debug_assert!(length < 128, "a short jump stays short");
+        self.asm.code[from - 1] = length as u8;
     }
 
     /// Makes the host's flags those of the record in the state.
@@ -162,32 +252,6 @@ impl Emitter {
                 self.asm.test(w, RAX, RAX);
             }
         }
-    }
-
-    /// The same where the kind must be checked: all registers are in their cells on both ways, so that they
-    /// meet again.
-    fn predicted_condition(&mut self, dst: Val, how: Remade, host: Cc) {
-        let Some(index) = super::slow::add(self.op, self.nan_rule) else {
-            self.complete = false;
-            return;
-        };
-        self.need_context();
-        self.spill_for_call();
-        let expected = encode_kind(self.predicted.kind, self.predicted.w);
-        self.asm.alu_ri(Alu::Cmp, Width::W64, state(FLAG_KIND.0), expected);
-        self.asm.code.extend_from_slice(&[0x70 | Cc::Ne as u8, 0]);
-        let from = self.asm.here();
-        self.remake(how, self.predicted.w);
-        self.asm.setcc(host, RAX);
-        self.asm.code.extend_from_slice(&[0xeb, 0]);
-        let skip = self.asm.here();
-        self.asm.code[from - 1] = (skip - from) as u8;
-        self.call_slow(index);
-        self.asm.load(Width::W64, RAX, super::regs::cell(dst));
-        let end = self.asm.here();
-        self.asm.code[skip - 1] = (end - skip) as u8;
-        let reg = self.define_int(dst);
-        self.asm.mov_rr(reg, RAX);
     }
 
     /// A fresh register that is 0 or 1 as `cc` says.

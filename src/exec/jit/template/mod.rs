@@ -25,7 +25,7 @@ use super::entry;
 use super::lower::Counting;
 use super::slow;
 use asm::{Asm, Label, Reg};
-use guest::ir::{Block, FlagKind, NanRule, Op, Terminator, Val, VecLen, Width};
+use guest::ir::{Block, FlagKind, NanRule, Op, Terminator, VecLen, Width};
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 use regs::{Loc, Registers};
@@ -54,9 +54,6 @@ enum Flags {
     Set {
         kind: FlagKind,
         w: Width,
-        a: Val,
-        b: Val,
-        r: Val,
     },
     Unknown,
 }

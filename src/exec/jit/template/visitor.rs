@@ -171,6 +171,9 @@ impl OpVisitor for Emitter {
     fn cond(&mut self, dst: Val, cc: Cond) {
         self.record_condition(dst, cc);
     }
+    fn get_flags(&mut self, dst: Val) {
+        self.record_packed(dst);
+    }
     fn set_flags(&mut self, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) {
         self.record_flags(kind, w, a, b, r);
     }
@@ -299,7 +302,6 @@ impl OpVisitor for Emitter {
         div_overflows(Val, Width, Sign, Val, Val, Val);
         bitrev(Val, Width, Val);
         call(Val, HelperId, Val, Val, Val);
-        get_flags(Val);
         set_flags_if(Val, FlagKind, Width, Val, Val, Val);
         probe_write(u8, Val, i32);
         clear_ex();

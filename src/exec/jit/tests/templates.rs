@@ -32,8 +32,9 @@ fn conditions_hold_whatever_the_record_was_foretold_to_be() {
         let made = block(
             0xa_0000 + 64 * index as u64,
             &[&|b| {
-                let value = b.condition(cc);
+                let (value, packed) = (b.condition(cc), b.get_flags());
                 b.write_slot(X, value);
+                b.write_slot(Y, packed);
             }],
             |_| jump(0xa_f000),
         );
@@ -51,8 +52,12 @@ fn conditions_hold_whatever_the_record_was_foretold_to_be() {
                     let mut state = GuestState::default();
                     record.store(&mut state);
                     run_compiled(&head, &mut state, &port, &mut Compiled::new());
-                    let expected = u64::from(cc.holds(record.pack()));
-                    assert_eq!(state.u64(X), expected, "{cc:?} on {record:?}, foretold {foretold:?}");
+                    let expected = (u64::from(cc.holds(record.pack())), record.pack());
+                    assert_eq!(
+                        (state.u64(X), state.u64(Y)),
+                        expected,
+                        "{cc:?} on {record:?}, foretold {foretold:?}"
+                    );
                 }
             }
         }
