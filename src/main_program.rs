@@ -259,8 +259,11 @@ fn options(settings: &Settings, first_image: bool) -> Result<Options, StartError
     let tier = match settings.get("tier") {
         None | Some("auto") => TierMode::Auto,
         Some("interp") => TierMode::Interp,
+        Some("template") => TierMode::Template,
         Some("jit") => TierMode::Jit,
-        Some(other) => return Err(usage(format!("unknown tier {other}; known are auto, interp, jit"))),
+        Some(other) => {
+            return Err(usage(format!("unknown tier {other}; known are auto, interp, template, jit")));
+        }
     };
     let number = |name: &str, parse: fn(&str) -> Option<u64>| {
         let value = settings.get(name);

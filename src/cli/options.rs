@@ -53,7 +53,7 @@ pub static OPTIONS: &[OptionRow] = &[
         "QEMU_RULES_RELOAD",
         "when edited rules take effect: watch (default), stat, always",
     ),
-    row("tier", Value("TIER"), "QEMU_TIER", "how guest code runs: auto (default), interp, jit"),
+    row("tier", Value("TIER"), "QEMU_TIER", "how guest code runs: auto (default), interp, template, jit"),
     row(
         "L",
         Value("PATH"),

@@ -3,6 +3,7 @@
 //! A block stays until a byte it was lifted from changes. Threads keep small caches of their own in front
 //! of this one; when blocks are dropped every thread is told through its poll flag to forget its own.
 
+use super::jit::code_memory::{self, SlotAddr};
 use super::{Env, jit};
 use crate::host::signals::{Port, poll};
 use crate::mem::{CodeInvalidation, Invalidated, space};
@@ -10,6 +11,7 @@ use guest::GuestAddr;
 use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
 use guest::ir::{Block, passes};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -31,8 +33,12 @@ pub struct Translation {
     pub control: u64,
     /// How often it has run in the interpreter.
     pub runs: AtomicU32,
+    /// Its code from templates: entry and counter, or 0.
+    template: [AtomicU64; 2],
     /// Host address of its compiled code; 0 while there is none.
     pub entry: AtomicU64,
+    /// Whether a region was asked for already.
+    pub asked: AtomicBool,
     /// Cleared when its code has changed: it must not be entered any more.
     pub valid: AtomicBool,
     /// The compiled regions that it is part of.
@@ -45,15 +51,80 @@ impl Translation {
             block,
             control,
             runs: AtomicU32::new(0),
+            template: [AtomicU64::new(0), AtomicU64::new(0)],
             entry: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
             valid: AtomicBool::new(true),
             regions: Mutex::default(),
         }
     }
 
+    /// Its code from templates.
+    pub fn template(&self) -> Option<Template> {
+        let [entry, counter] = [0, 1].map(|word: usize| self.template[word].load(Ordering::Acquire));
+        (entry != 0).then_some(Template { entry, counter: SlotAddr(counter) })
+    }
+
+    pub fn set_template(&self, template: Template) {
+        self.template[1].store(template.counter.0, Ordering::Release);
+        self.template[0].store(template.entry, Ordering::Release);
+    }
+
+    /// Whether it is entered through a region.
+    pub fn has_region(&self) -> bool {
+        let entry = self.entry.load(Ordering::Acquire);
+        entry != 0 && self.template().is_none_or(|template| template.entry != entry)
+    }
+
+    /// How often it has run, as far as that was counted.
+    pub fn runs(&self) -> u32 {
+        let counted = self.template().map_or(0, |template| {
+            jit::BUDGET.saturating_sub(code_memory::counter(template.counter).max(0) as u32)
+        });
+        self.runs.load(Ordering::Relaxed).saturating_add(counted)
+    }
+
+    /// Its code from templates, which it has no more.
+    pub fn take_template(&self) -> Option<Template> {
+        let template = self.template();
+        self.template[0].store(0, Ordering::Release);
+        template
+    }
+
+    /// Leads to `to` from now on if it led to `from`. Whether it did.
+    pub fn leave(&self, from: u64, to: u64) -> bool {
+        self.entry.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
     /// The compiled regions that it is part of.
     pub fn regions(&self) -> MutexGuard<'_, Vec<Arc<jit::Compiled>>> {
         lock(&self.regions)
+    }
+}
+
+/// A block's code from templates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Template {
+    pub entry: u64,
+    pub counter: SlotAddr,
+}
+
+/// A map by addresses: nobody chooses them to collide, so the hash is a multiplication.
+pub type WordMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
+
+#[derive(Default)]
+pub struct WordHasher(u64);
+
+impl Hasher for WordHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+    fn write_u64(&mut self, word: u64) {
+        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
     }
 }
 
@@ -65,7 +136,7 @@ struct Key {
 
 #[derive(Default)]
 struct Inner {
-    blocks: HashMap<Key, Arc<Translation>>,
+    blocks: WordMap<Key, Arc<Translation>>,
     /// Translations by each page they read.
     by_page: BTreeMap<u64, Vec<Key>>,
 }

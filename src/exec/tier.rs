@@ -3,10 +3,11 @@
 use super::Env;
 use super::cache::{Cache, Translation};
 use super::interp::{BlockEnd, Stop};
-use super::jit::code_memory::{SlotAddr, slot_target};
+use super::jit::code_memory::{self, SlotAddr, slot_target};
 use super::jit::compile_thread::{self, Insist};
 use super::jit::entry::{self, Context, exit};
-use super::jit::{self, Compiler, Follow, Limits};
+use super::jit::template::{self, Emitter};
+use super::jit::{self, BUDGET, Compiler, Follow, Limits};
 use crate::host::fault_table::classify;
 use crate::host::fp;
 use crate::host::signals::Port;
@@ -16,15 +17,13 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Runs in the interpreter before a block is worth compiling.
-const HOT: u32 = 400;
+/// Runs in the interpreter before a block is worth making code of.
+const WARM: u32 = 16;
 /// A block that has run this often belongs to a region around a hot one.
-const WARM: u32 = HOT / 8;
-/// What still runs in the interpreter after that many more runs asks again.
-const RETRY: u32 = 512;
+const FOLLOWED: u32 = BUDGET / 8;
 
 /// Regions of hot code.
-const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(WARM) };
+const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(FOLLOWED) };
 /// Regions made on first sight: most of that code will not run often.
 const FIRST_SIGHT_LIMITS: Limits = Limits { blocks: 3, insns: 64, follow: Follow::Any };
 
@@ -34,12 +33,14 @@ const MASKS: u32 = 0x1f80;
 /// What `--tier` asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum TierMode {
-    /// The interpreter first, then compiled code for what is hot.
+    /// The interpreter first, then templates, then regions for what is hot.
     #[default]
     Auto,
     /// The interpreter only.
     Interp,
-    /// Compiled code only, made on first sight.
+    /// Single blocks made from templates on first sight only.
+    Template,
+    /// Regions only, made on first sight.
     Jit,
 }
 
@@ -63,35 +64,86 @@ impl TierPolicy {
         Self { mode }
     }
 
-    /// Chooses, counting the run.
+    /// Chooses, counting the run. `state` is as before it; `hot` says that the block has asked for a region.
     #[inline]
-    pub fn choose(&self, cache: &'static Cache, translation: &Arc<Translation>) -> Tier {
+    pub fn choose(
+        &self,
+        cache: &'static Cache,
+        translation: &Arc<Translation>,
+        state: &GuestState,
+        hot: Hot,
+    ) -> Tier {
         let entry = translation.entry.load(Ordering::Acquire);
         if entry != 0 && self.mode != TierMode::Interp {
+            if hot == Hot::Yes {
+                self.ask_for_region(cache, translation);
+            }
             return Tier::Compiled(entry);
         }
         let runs = translation.runs.load(Ordering::Relaxed).wrapping_add(1);
         translation.runs.store(runs, Ordering::Relaxed);
-        if self.mode == TierMode::Interp || (self.mode == TierMode::Auto && runs < HOT) {
+        if self.mode == TierMode::Interp || (self.mode == TierMode::Auto && runs != WARM) {
             return Tier::Interpreter;
         }
-        self.promote(cache, translation, runs)
+        self.promote(cache, translation, state, runs)
     }
 
-    /// Has a hot block compiled, or compiles it now.
+    /// Has code made of a block.
     #[cold]
-    fn promote(&self, cache: &'static Cache, translation: &Arc<Translation>, runs: u32) -> Tier {
-        if translation.block.insns.is_empty() {
+    fn promote(
+        &self,
+        cache: &'static Cache,
+        translation: &Arc<Translation>,
+        state: &GuestState,
+        runs: u32,
+    ) -> Tier {
+        let once = runs == 1 || self.mode == TierMode::Auto;
+        if translation.block.insns.is_empty() || !once {
             return Tier::Interpreter;
         }
         if self.mode == TierMode::Jit {
-            return if runs == 1 { compile_now(cache, translation) } else { Tier::Interpreter };
+            return compile_now(cache, translation);
         }
-        if (runs - HOT).is_multiple_of(RETRY) {
-            let insist = if runs == HOT { Insist::No } else { Insist::Yes };
+        make_block(cache, translation, state)
+    }
+
+    /// Has the background compile a region from a hot block.
+    #[cold]
+    fn ask_for_region(&self, cache: &'static Cache, translation: &Arc<Translation>) {
+        let Some(template) = translation.template().filter(|_| !translation.has_region()) else { return };
+        code_memory::set_counter(template.counter, if self.mode == TierMode::Auto { BUDGET } else { NEVER });
+        if self.mode == TierMode::Auto {
+            let first = translation.asked.swap(true, Ordering::Relaxed);
+            let insist = if first { Insist::Yes } else { Insist::No };
             compile_thread::request(cache, translation, HOT_LIMITS, insist);
         }
-        Tier::Interpreter
+    }
+}
+
+/// A counter that asks for nothing for long.
+const NEVER: u32 = i32::MAX as u32;
+
+/// Whether a block's counter has just run out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hot {
+    No,
+    Yes,
+}
+
+fn make_block(cache: &Cache, translation: &Arc<Translation>, state: &GuestState) -> Tier {
+    thread_local! {
+        static EMITTER: RefCell<Option<Emitter>> = const { RefCell::new(None) };
+    }
+    if !template::supported() {
+        return Tier::Interpreter;
+    }
+    EMITTER.with_borrow_mut(|slot| {
+        let emitter = slot.get_or_insert_with(Emitter::default);
+        jit::compile_block(emitter, cache, translation, state);
+    });
+    match translation.entry.load(Ordering::Acquire) {
+        0 => Tier::Interpreter,
+        entry => Tier::Compiled(entry),
     }
 }
 
@@ -128,6 +180,7 @@ pub struct Compiled {
     context: Option<Box<Context>>,
     /// The slot that the last run left through.
     left_through: Option<u64>,
+    hot: Hot,
 }
 
 /// Whether a translation may run compiled now.
@@ -141,7 +194,7 @@ pub enum Allowed {
 impl Compiled {
     #[must_use]
     pub const fn new() -> Self {
-        Self { context: None, left_through: None }
+        Self { context: None, left_through: None, hot: Hot::No }
     }
 
     /// Whether the floating-point environment permits compiled code.
@@ -185,6 +238,10 @@ impl Compiled {
             exit::SYSCALL => BlockEnd::Syscall { next: GuestAddr(state.pc()) },
             exit::STOP => stopped(context, GuestAddr(state.pc())),
             exit::FAULT => faulted(context),
+            exit::HOT => {
+                self.hot = Hot::Yes;
+                BlockEnd::Next(GuestAddr(state.pc()))
+            }
             slot if slot >= exit::SLOT => {
                 self.left_through = Some(slot);
                 BlockEnd::Next(GuestAddr(slot_target(SlotAddr(slot))))
@@ -194,6 +251,12 @@ impl Compiled {
                 BlockEnd::Trap { trap, pc: GuestAddr(state.pc()) }
             }
         }
+    }
+
+    /// Whether the block at the pc has just asked for a region.
+    #[inline]
+    pub fn take_hot(&mut self) -> Hot {
+        std::mem::replace(&mut self.hot, Hot::No)
     }
 
     /// The last run's exit was not followed by compiled code.

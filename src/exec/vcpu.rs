@@ -142,7 +142,10 @@ impl Vcpu {
                 debug::trace_execution(pc);
             }
             let tier = match allowed {
-                Allowed::Yes => self.policy.choose(self.cache, translation),
+                Allowed::Yes => {
+                    let hot = self.compiled.take_hot();
+                    self.policy.choose(self.cache, translation, &self.state, hot)
+                }
                 Allowed::No => Tier::Interpreter,
             };
             let end = match tier {

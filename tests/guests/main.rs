@@ -27,6 +27,7 @@ macro_rules! on_every_tier {
     (@arch $module:ident $arch:ident $($name:ident)*) => {
         mod $module {
             mod interp { $( #[test] fn $name() { crate::$name(crate::Arch::$arch, "interp") } )* }
+            mod template { $( #[test] fn $name() { crate::$name(crate::Arch::$arch, "template") } )* }
             mod jit { $( #[test] fn $name() { crate::$name(crate::Arch::$arch, "jit") } )* }
             mod auto { $( #[test] fn $name() { crate::$name(crate::Arch::$arch, "auto") } )* }
         }

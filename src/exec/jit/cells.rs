@@ -5,7 +5,8 @@
 //! fit (an access across cells, the engine's own words) goes to memory.
 
 use super::region::flushes;
-use guest::ir::{Block, Effect, Op, Width};
+use guest::ir::flags::{OPERANDS, needed};
+use guest::ir::{Block, Effect, FlagKind, Op, Width};
 use guest::state::{ARCH_BASE, FLAG_A, FLAG_B, FLAG_KIND, FLAG_R, MONITOR_SIZE, Slot, VECTORS};
 
 /// The most cells a region may use.
@@ -86,6 +87,12 @@ fn access(op: Op) -> Option<(Slot, u16, Option<Width>, bool)> {
         Op::Vput { n, slot, .. } => (slot, 16 * n.units() as u16, None, true),
         _ => return None,
     })
+}
+
+/// Calls `f` with the cells that a record of this kind is stored in.
+fn written_flag_cells(kind: FlagKind, mut f: impl FnMut(Slot)) {
+    f(FLAG_KIND);
+    OPERANDS.iter().zip(needed(kind)).filter(|(_, needed)| *needed).for_each(|(&slot, _)| f(slot));
 }
 
 pub const FLAG_CELLS: [Slot; 4] = [FLAG_KIND, FLAG_A, FLAG_B, FLAG_R];
@@ -234,7 +241,9 @@ fn replaces(op: Op) -> bool {
 /// Calls `f` with the offset of each cell that `op` names, and whether it writes it.
 fn offsets_of(op: Op, mut f: impl FnMut(u16, bool)) {
     match op {
-        Op::SetFlags { .. } | Op::SetFlagsIf { .. } => FLAG_CELLS.iter().for_each(|slot| f(slot.0, true)),
+        Op::SetFlags { kind, .. } | Op::SetFlagsIf { kind, .. } => {
+            written_flag_cells(kind, |slot| f(slot.0, true))
+        }
         Op::CondOp { .. } | Op::GetFlags { .. } => FLAG_CELLS.iter().for_each(|slot| f(slot.0, false)),
         _ => {}
     }

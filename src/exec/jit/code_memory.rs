@@ -39,12 +39,25 @@ pub struct SlotReference {
 
 /// The guest address that a slot stands for; it never changes, so no lock is needed.
 pub fn slot_target(slot: SlotAddr) -> u64 {
+    slot_word(slot, 1).load(Ordering::Relaxed)
+}
+
+/// What is left of a block's counter, which is a slot's first word.
+pub fn counter(slot: SlotAddr) -> i32 {
+    slot_word(slot, 0).load(Ordering::Relaxed) as i32
+}
+
+/// Sets a counter. Code that counts meanwhile may lose its step.
+pub fn set_counter(slot: SlotAddr, value: u32) {
+    slot_word(slot, 0).store(u64::from(value), Ordering::Relaxed);
+}
+
+fn slot_word(slot: SlotAddr, index: usize) -> &'static AtomicU64 {
     let first = START.load(Ordering::Relaxed) + CODE_SIZE as u64;
     let inside = slot.0.wrapping_sub(first);
     assert!(inside < SLOTS_SIZE as u64 && inside.is_multiple_of(SLOT_BYTES as u64), "not a slot");
     // SAFETY: inside the mapping, which lives as long as the process, and aligned; checked above.
-    let word = unsafe { AtomicU64::from_ptr((slot.0 as *mut u64).add(1)) };
-    word.load(Ordering::Relaxed)
+    unsafe { AtomicU64::from_ptr((slot.0 as *mut u64).add(index & 1)) }
 }
 
 /// The memory and how much of it is taken.

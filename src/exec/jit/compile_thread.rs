@@ -8,7 +8,6 @@ use super::{Compiler, Limits};
 use crate::exec::cache::{Cache, Translation};
 use crate::host::spawn::{self, Joiner};
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// More than this waiting: what is hot stays in the interpreter for now.
@@ -119,7 +118,7 @@ fn work() {
     let Some(mut compiler) = Compiler::new() else { return };
     while let Some(job) = next_job() {
         let served = job.insist == Insist::No && !job.head.regions().is_empty();
-        if !served && job.head.entry.load(Ordering::Acquire) == 0 {
+        if !served && !job.head.has_region() {
             compiler.compile(job.cache, &job.head, job.limits);
         }
     }

@@ -1,7 +1,7 @@
-//! Tier 1: regions of hot blocks, compiled by Cranelift.
+//! Compiled code: single blocks from templates (tier 1), regions of hot blocks from Cranelift (tier 2).
 //!
 //! Everything that stays after a compilation is here: the code, which regions there are, and how they lead
-//! to each other. Regions are left through slots (see [`code_memory`]) that start out leading back to the
+//! to each other. A block from templates is a region of one block as far as all this goes. Regions are left through slots (see [`code_memory`]) that start out leading back to the
 //! run loop; when the target is compiled the run loop makes the slot lead there.
 //!
 //! # Why no thread runs a region after its guest code has changed
@@ -23,11 +23,12 @@ pub mod entry;
 mod lower;
 mod region;
 mod slow;
+pub mod template;
 #[cfg(test)]
 mod tests;
 
 use crate::debug;
-use crate::exec::cache::{Cache, Translation};
+use crate::exec::cache::{Cache, Template, Translation, WordMap};
 use code_memory::{CodeMemory, SlotAddr, SlotReference};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -36,12 +37,14 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 use lower::{Counting, Lowered, Site};
 pub use region::{Follow, Limits};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use template::{Emitted, Emitter};
 
 /// An installed region.
 pub struct Compiled {
@@ -49,10 +52,11 @@ pub struct Compiled {
     entry: u64,
 }
 
-/// A range of host code that may fault: up to `end`, from the key it is found by.
+/// Host code that may fault, by offsets into its region.
 #[derive(Clone, Copy)]
 struct FaultRange {
-    end: usize,
+    start: u32,
+    end: u32,
     site: Site,
 }
 
@@ -62,8 +66,9 @@ struct Engine {
     /// Where a slot leads that leads nowhere yet.
     unlinked: u64,
     /// The slots that lead to each entry.
-    incoming: HashMap<u64, Vec<SlotAddr>>,
-    faults: BTreeMap<usize, FaultRange>,
+    incoming: WordMap<u64, Vec<SlotAddr>>,
+    /// By a region's entry: its code that may fault, in order.
+    faults: BTreeMap<usize, Box<[FaultRange]>>,
     full: bool,
 }
 
@@ -186,16 +191,55 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
     let unlinked = engine.unlinked;
     let targets = lowered.slots.iter().map(|pc| (unlinked, pc.raw()));
     let Some(installed) = engine.memory.install(code.code_buffer(), &references, targets) else {
-        engine.full = true;
-        crate::log::once("code memory", || "code memory is full: nothing more is compiled".to_owned());
+        engine.report_full();
         return false;
     };
-    engine.note_faults(installed.entry as usize, code, &lowered.sites);
+    engine.faults.insert(installed.entry as usize, fault_ranges(code, &lowered.sites));
     let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry: installed.entry });
     for block in blocks {
         block.regions().push(Arc::clone(&compiled));
     }
+    engine.replace_template(&blocks[0], installed.entry);
     blocks[0].entry.store(installed.entry, Ordering::Release);
+    true
+}
+
+/// Makes code of one block from templates and installs it, to ask for a region after [`BUDGET`] runs.
+/// `state` is as before the block. Whether it did.
+pub fn compile_block(
+    emitter: &mut Emitter,
+    cache: &Cache,
+    block: &Arc<Translation>,
+    state: &GuestState,
+) -> bool {
+    let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
+    let Some(emitted) = emitter.emit(&block.block, state, counting) else { return false };
+    let install = || install_block(&emitted, block);
+    cache.if_current(std::slice::from_ref(block), install).unwrap_or(false)
+}
+
+/// Puts a block's code in place. The cache is locked and the block is current.
+fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
+    let mut guard = lock();
+    let Some(engine) = engine(&mut guard) else { return false };
+    let unlinked = engine.unlinked;
+    let count = emitted.slots.len() + 1;
+    let targets = (0..count).map(|index| match index.checked_sub(1) {
+        None => (u64::from(BUDGET), block.block.pc.raw()),
+        Some(slot) => (unlinked, emitted.slots[slot].raw()),
+    });
+    let Some(installed) = engine.memory.install(emitted.code, emitted.references, targets) else {
+        engine.report_full();
+        return false;
+    };
+    let ranges = emitted.faults.iter().map(|point| FaultRange {
+        start: point.offset,
+        end: point.offset + 1,
+        site: Site { pc: point.pc, access: point.access },
+    });
+    engine.faults.insert(installed.entry as usize, ranges.collect());
+    block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
+    block.entry.store(installed.entry, Ordering::Release);
     true
 }
 
@@ -219,21 +263,42 @@ impl Engine {
         let mut memory = CodeMemory::map()?;
         let code = compile_unlinked(isa()?)?;
         let unlinked = memory.install(&code, &[], std::iter::empty())?.entry;
-        Some(Self { memory, unlinked, incoming: HashMap::new(), faults: BTreeMap::new(), full: false })
+        Some(Self { memory, unlinked, incoming: WordMap::default(), faults: BTreeMap::new(), full: false })
     }
 
-    /// Remembers which guest instruction each stretch of code is of.
-    fn note_faults(&mut self, entry: usize, code: &CompiledCode, sites: &[Site]) {
-        for range in code.buffer.get_srclocs_sorted() {
-            if range.loc.is_default() {
-                continue;
-            }
-            if let Some(&site) = sites.get(range.loc.bits() as usize) {
-                let end = entry + range.end as usize;
-                self.faults.insert(entry + range.start as usize, FaultRange { end, site });
-            }
+    fn report_full(&mut self) {
+        self.full = true;
+        crate::log::once("code memory", || "code memory is full: nothing more is compiled".to_owned());
+    }
+
+    /// What leads to a block's code from templates leads to its region from now on; who enters that code
+    /// all the same is sent to the run loop at its counter.
+    fn replace_template(&mut self, head: &Translation, region: u64) {
+        let Some(template) = head.template() else { return };
+        let slots = self.incoming.remove(&template.entry).unwrap_or_default();
+        for &slot in &slots {
+            self.memory.patch(slot, region);
+        }
+        self.incoming.entry(region).or_default().extend(slots);
+        code_memory::set_counter(template.counter, 0);
+    }
+
+    /// Makes every slot that leads to `entry` lead to the run loop.
+    fn unlink(&mut self, entry: u64) {
+        for slot in self.incoming.remove(&entry).unwrap_or_default() {
+            self.memory.patch(slot, self.unlinked);
         }
     }
+}
+
+/// Which guest instruction each stretch of code is of.
+fn fault_ranges(code: &CompiledCode, sites: &[Site]) -> Box<[FaultRange]> {
+    let known = code.buffer.get_srclocs_sorted().iter().filter(|range| !range.loc.is_default());
+    let ranges = known.filter_map(|range| {
+        let &site = sites.get(range.loc.bits() as usize)?;
+        Some(FaultRange { start: range.start, end: range.end, site })
+    });
+    ranges.collect()
 }
 
 /// Code that returns the slot it was entered through.
@@ -271,28 +336,40 @@ pub fn link(slot: u64, target: &Translation) {
 /// Cuts off every region made from `gone`. The cache is locked.
 pub fn cut_off(gone: &Translation) {
     let regions = std::mem::take(&mut *gone.regions());
-    if regions.is_empty() {
+    let template = gone.take_template();
+    if regions.is_empty() && template.is_none() {
         return;
     }
     let mut guard = lock();
     let Some(engine) = guard.as_mut() else { return };
+    if let Some(template) = template {
+        gone.leave(template.entry, 0);
+        engine.unlink(template.entry);
+    }
     for region in regions {
-        let head = &region.head;
-        if head.entry.compare_exchange(region.entry, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            // It may get hot again with its other blocks as they are now.
-            head.runs.store(0, Ordering::Relaxed);
+        // It may get hot again with its other blocks as they are now.
+        let fallback = region.head.template();
+        if region.head.leave(region.entry, fallback.map_or(0, |template| template.entry)) {
+            region.head.runs.store(0, Ordering::Relaxed);
+            if let Some(template) = fallback {
+                code_memory::set_counter(template.counter, BUDGET);
+            }
         }
-        for slot in engine.incoming.remove(&region.entry).unwrap_or_default() {
-            engine.memory.patch(slot, engine.unlinked);
-        }
+        engine.unlink(region.entry);
     }
 }
+
+/// Runs of a block from templates until it asks for a region, and until it asks again.
+pub const BUDGET: u32 = 16_000;
 
 /// The guest instruction that host code at `pc` is of, and what it was doing.
 pub fn fault_site(pc: usize) -> Option<(GuestAddr, Access)> {
     let guard = lock();
-    let (_, range) = guard.as_ref()?.faults.range(..=pc).next_back()?;
-    (pc < range.end).then_some((range.site.pc, range.site.access))
+    let (entry, ranges) = guard.as_ref()?.faults.range(..=pc).next_back()?;
+    let offset = u32::try_from(pc - entry).ok()?;
+    let after = ranges.partition_point(|range| range.start <= offset);
+    let range = ranges[..after].last()?;
+    (offset < range.end).then_some((range.site.pc, range.site.access))
 }
 
 /// Bytes of code so far.

@@ -11,7 +11,6 @@ use guest::ir::{Effect, FlagKind, Op, Terminator, Width};
 use guest::state::ARCH_BASE;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// How far a region goes.
 #[derive(Clone, Copy, Debug)]
@@ -273,7 +272,7 @@ fn candidate(cache: &Cache, pc: GuestAddr, control: u64, follow: Follow) -> Opti
         Follow::Any => Some(cache.translation(pc.raw(), control)),
         Follow::Ran(least) => {
             let known = cache.peek(pc.raw(), control)?;
-            (known.runs.load(Ordering::Relaxed) >= least).then_some(known)
+            (known.runs() >= least).then_some(known)
         }
     }
 }

@@ -9,10 +9,21 @@ use guest::ir::{Kind, NanRule, Op, Val};
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-const CAPACITY: usize = 16384;
+/// Entries of a chunk, and how many chunks there may be.
+const CHUNK: usize = 1024;
+const CHUNKS: usize = 1024;
 
-static TABLE: [OnceLock<(Op, NanRule)>; CAPACITY] = [const { OnceLock::new() }; CAPACITY];
-static INDEX: Mutex<Option<HashMap<String, usize>>> = Mutex::new(None);
+type Chunk = Box<[OnceLock<(Op, NanRule)>]>;
+
+static TABLE: [OnceLock<Chunk>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
+static INDEX: Mutex<Option<Index>> = Mutex::new(None);
+
+#[derive(Default)]
+struct Index {
+    used: usize,
+    /// Ops of regions by their text.
+    known: HashMap<String, usize>,
+}
 
 /// How one op is called.
 #[derive(Clone, Debug)]
@@ -26,7 +37,8 @@ pub struct SlowCall {
 
 /// The op at `index`.
 pub fn slow_op_at(index: usize) -> (Op, NanRule) {
-    *TABLE[index].get().unwrap_or_else(|| unreachable!("compiled code names a registered op"))
+    let chunk = TABLE[index / CHUNK].get().and_then(|chunk| chunk[index % CHUNK].get());
+    *chunk.unwrap_or_else(|| unreachable!("compiled code names a registered op"))
 }
 
 /// Registers `op`; `None` when the table is full. `kind` tells what an operand is.
@@ -47,12 +59,29 @@ pub fn register(op: Op, rule: NanRule, kind: impl Fn(Val) -> Kind) -> Option<Slo
 fn index_of(op: Op, rule: NanRule) -> Option<usize> {
     let mut guard = INDEX.lock().unwrap_or_else(PoisonError::into_inner);
     let index = guard.get_or_insert_default();
-    let next = index.len();
-    let found = *index.entry(format!("{op} {rule:?}")).or_insert(next);
-    if found == next {
-        TABLE.get(next)?.get_or_init(|| (op, rule));
+    let text = format!("{op} {rule:?}");
+    if let Some(&found) = index.known.get(&text) {
+        return Some(found);
     }
-    (found < CAPACITY).then_some(found)
+    let new = index.take(op, rule)?;
+    index.known.insert(text, new);
+    Some(new)
+}
+
+/// Adds `op` with its operands in their own cells; `None` when the table is full.
+pub fn add(op: Op, rule: NanRule) -> Option<u64> {
+    let mut guard = INDEX.lock().unwrap_or_else(PoisonError::into_inner);
+    guard.get_or_insert_default().take(op, rule).map(|index| index as u64)
+}
+
+impl Index {
+    fn take(&mut self, op: Op, rule: NanRule) -> Option<usize> {
+        let new = self.used;
+        let chunk = TABLE.get(new / CHUNK)?.get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
+        chunk[new % CHUNK].get_or_init(|| (op, rule));
+        self.used += 1;
+        Some(new)
+    }
 }
 
 /// Keeps the table's lock while `f` runs: for fork.

@@ -2,8 +2,10 @@
 
 mod random;
 mod regions;
+mod templates;
 
-use super::{Compiler, Follow, Limits};
+use super::template::Emitter;
+use super::{Compiler, Follow, Limits, compile_block};
 use crate::exec::Env;
 use crate::exec::cache::{Cache, Translation};
 use crate::exec::interp::{BlockEnd, Cells, run_block};
@@ -62,6 +64,14 @@ fn compile(blocks: Vec<Block>) -> Arc<Translation> {
     let made: Vec<_> = blocks.into_iter().map(|block| cache().insert(block)).collect();
     assert!(Compiler::new().unwrap().compile(cache(), &made[0], LIMITS), "{}", made[0].block);
     Arc::clone(&made[0])
+}
+
+/// Puts a block into the cache and makes code of it from templates, for a state like this.
+fn compile_template(block: Block, state: &GuestState) -> Arc<Translation> {
+    cache().clear();
+    let made = cache().insert(block);
+    assert!(compile_block(&mut Emitter::default(), cache(), &made, state), "{}", made.block);
+    made
 }
 
 /// Runs what was compiled once, from the head.

@@ -5,7 +5,7 @@
 //! code inlines the cases where the kind is known and calls here otherwise.
 
 use super::types::{FlagKind, Width, flag};
-use crate::state::{FLAG_A, FLAG_B, FLAG_KIND, FLAG_R, GuestState};
+use crate::state::{FLAG_A, FLAG_B, FLAG_KIND, FLAG_R, GuestState, Slot};
 
 /// The orderings that op `fcompare` gives.
 pub mod ordering {
@@ -31,6 +31,22 @@ pub const fn encode_kind(kind: FlagKind, w: Width) -> u64 {
     kind as u64 | (w as u64) << 8
 }
 
+/// Which of a record's `a`, `b` and `r` its kind needs. The others follow from them or mean nothing: they
+/// are not stored, and an op that sets flags may name anything there.
+#[must_use]
+pub const fn needed(kind: FlagKind) -> [bool; 3] {
+    match kind {
+        FlagKind::Packed => [true, false, false],
+        FlagKind::Add | FlagKind::Sub | FlagKind::SubInv => [true, true, false],
+        FlagKind::Inc | FlagKind::Dec => [false, true, true],
+        FlagKind::Logic | FlagKind::FcmpX86 | FlagKind::FcmpArm => [false, false, true],
+        FlagKind::Adc | FlagKind::Sbb | FlagKind::SbcInv | FlagKind::ResultCv => [true, true, true],
+    }
+}
+
+/// The slots of `a`, `b` and `r`.
+pub const OPERANDS: [Slot; 3] = [FLAG_A, FLAG_B, FLAG_R];
+
 impl FlagRecord {
     /// The record in the state. Bytes that encode no kind read as packed flags.
     #[inline]
@@ -39,15 +55,36 @@ impl FlagRecord {
         let code = state.u64(FLAG_KIND);
         let kind = FlagKind::ALL.get((code & 0xff) as usize).copied().unwrap_or(FlagKind::Packed);
         let w = Width::ALL.get((code >> 8 & 0xff) as usize).copied().unwrap_or(Width::W64);
-        Self { kind, w, a: state.u64(FLAG_A), b: state.u64(FLAG_B), r: state.u64(FLAG_R) }
+        let [a, b, r] = OPERANDS.map(|slot| state.u64(slot));
+        Self { kind, w, a, b, r }.completed()
+    }
+
+    /// The record with what follows from the operands that its kind needs.
+    #[inline]
+    const fn completed(mut self) -> Self {
+        match self.kind {
+            FlagKind::Add => self.r = self.a.wrapping_add(self.b),
+            FlagKind::Sub | FlagKind::SubInv => self.r = self.a.wrapping_sub(self.b),
+            FlagKind::Inc => self.a = self.r.wrapping_sub(1),
+            FlagKind::Dec => self.a = self.r.wrapping_add(1),
+            _ => {}
+        }
+        self
     }
 
     #[inline]
     pub fn store(&self, state: &mut GuestState) {
         state.set_u64(FLAG_KIND, encode_kind(self.kind, self.w));
-        state.set_u64(FLAG_A, self.a);
-        state.set_u64(FLAG_B, self.b);
-        state.set_u64(FLAG_R, self.r);
+        let [a, b, r] = needed(self.kind);
+        if a {
+            state.set_u64(FLAG_A, self.a);
+        }
+        if b {
+            state.set_u64(FLAG_B, self.b);
+        }
+        if r {
+            state.set_u64(FLAG_R, self.r);
+        }
     }
 
     /// The record that holds these packed flags.
@@ -150,6 +187,26 @@ mod tests {
     fn sub_borrows_below_zero() {
         assert_eq!(pack(FlagKind::Sub, Width::W32, 0, 1, 0xffff_ffff), flag::C | flag::S | flag::P | flag::A);
         assert_eq!(pack(FlagKind::SubInv, Width::W32, 5, 5, 0) & flag::C, flag::C);
+    }
+
+    #[test]
+    fn a_stored_record_reads_as_it_was_whatever_else_is_in_the_state() {
+        for &kind in FlagKind::ALL {
+            for (a, b) in [(0x80u64, 1u64), (0x7f, 0xff), (0, 0), (3, 1), (0xff, 0x80)] {
+                let r = match kind {
+                    FlagKind::Add => a + b,
+                    FlagKind::Sub | FlagKind::SubInv => a.wrapping_sub(b),
+                    FlagKind::Inc => a + 1,
+                    FlagKind::Dec => a.wrapping_sub(1),
+                    _ => a ^ b,
+                };
+                let record = FlagRecord { kind, w: Width::W8, a, b, r };
+                let mut state = GuestState::default();
+                OPERANDS.iter().for_each(|&slot| state.set_u64(slot, 0x5555));
+                record.store(&mut state);
+                assert_eq!(FlagRecord::load(&state).pack(), record.pack(), "{record:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,83 +1,127 @@
 //! Generic passes over a finished block: what neither lifter nor tier should think about.
 
-use super::{Block, Effect, Kind, MAX_CELLS, Op, Terminator, Val};
+use super::flags::needed;
+use super::{Block, Effect, Kind, Op, Terminator};
+use crate::state::{STATE_SIZE, Slot};
 
-/// Removes state writes that are overwritten before anything can see them, then values nobody uses.
+/// Removes state writes that are overwritten before anything can see them, and values nobody uses.
 pub fn optimize(block: &mut Block) {
-    let mut keep = vec![true; block.ops.len()];
-    drop_dead_writes(block, &mut keep);
-    drop_dead_values(block, &mut keep);
+    for op in &mut block.ops {
+        name_needed_only(op);
+    }
+    let keep = find_live(block);
     compact(block, &keep);
 }
 
-/// A range of state bytes that will be overwritten with no reader or exit in between.
-#[derive(Clone, Copy)]
-struct Overwritten {
-    start: u16,
-    end: u16,
-}
-
-fn drop_dead_writes(block: &Block, keep: &mut [bool]) {
-    let mut overwritten: Vec<Overwritten> = Vec::new();
-    let mut flags_overwritten = false;
-    for (index, &op) in block.ops.iter().enumerate().rev() {
-        match op {
-            Op::Put { .. } | Op::Vput { .. } => {
-                let range = written_range(op);
-                let dead = overwritten.iter().any(|o| o.start <= range.start && range.end <= o.end);
-                keep[index] = !dead;
-                if !dead {
-                    overwritten.push(range);
-                }
-            }
-            Op::SetFlags { .. } => {
-                keep[index] = !flags_overwritten;
-                flags_overwritten = true;
-            }
-            Op::SetFlagsIf { .. } if flags_overwritten => keep[index] = false,
-            Op::SetFlagsIf { .. } | Op::CondOp { .. } | Op::GetFlags { .. } => flags_overwritten = false,
-            Op::Get { .. } | Op::Vget { .. } => {
-                let read = written_range(op);
-                overwritten.retain(|o| o.end <= read.start || read.end <= o.start);
-            }
-            other if other.effect().may_exit() => {
-                overwritten.clear();
-                flags_overwritten = false;
-            }
-            _ => {}
+/// An op that sets flags names no value that its record does not need, so that nothing is computed for it.
+fn name_needed_only(op: &mut Op) {
+    let (Op::SetFlags { kind, a, b, r, .. } | Op::SetFlagsIf { kind, a, b, r, .. }) = op else { return };
+    let [needs_a, needs_b, needs_r] = needed(*kind);
+    let any = if needs_a { *a } else { *r };
+    for (operand, needed) in [(a, needs_a), (b, needs_b), (r, needs_r)] {
+        if !needed {
+            *operand = any;
         }
     }
 }
 
-fn written_range(op: Op) -> Overwritten {
-    let (start, bytes) = match op {
-        Op::Put { w, slot, .. } | Op::Get { w, slot, .. } => (slot.0, w.bytes() as u16),
-        Op::Vput { n, slot, .. } | Op::Vget { n, slot, .. } => (slot.0, 16 * n.units() as u16),
-        _ => (0, 0),
-    };
-    Overwritten { start, end: start + bytes }
+/// State bytes that will be overwritten with no reader or exit in between: a bit for each.
+struct Overwritten {
+    bits: [u64; STATE_SIZE / 64],
+    any: bool,
 }
 
-fn drop_dead_values(block: &Block, keep: &mut [bool]) {
-    let mut used = [false; MAX_CELLS];
-    match block.terminator {
-        Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } => {
-            used[usize::from(v.0)] = true
+impl Overwritten {
+    /// Calls `f` with each word that these bytes have bits in, and the bits.
+    fn words(&mut self, slot: Slot, bytes: u16, mut f: impl FnMut(&mut u64, u64)) {
+        let (mut at, end) = (usize::from(slot.0), usize::from(slot.0 + bytes));
+        while at < end {
+            let count = (64 - at % 64).min(end - at);
+            f(&mut self.bits[at / 64], u64::MAX >> (64 - count) << (at % 64));
+            at += count;
+        }
+    }
+
+    fn covers(&mut self, slot: Slot, bytes: u16) -> bool {
+        let mut all = self.any;
+        if all {
+            self.words(slot, bytes, |word, bits| all &= *word & bits == bits);
+        }
+        all
+    }
+
+    fn add(&mut self, slot: Slot, bytes: u16) {
+        self.any = true;
+        self.words(slot, bytes, |word, bits| *word |= bits);
+    }
+
+    fn read(&mut self, slot: Slot, bytes: u16) {
+        if self.any {
+            self.words(slot, bytes, |word, bits| *word &= !bits);
+        }
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.any) {
+            self.bits = [0; STATE_SIZE / 64];
+        }
+    }
+}
+
+/// Backwards: an op stays if it does more than give a value, or its value is used by one that stays, and
+/// if the state it writes can be seen.
+fn find_live(block: &Block) -> Vec<bool> {
+    let mut keep = vec![true; block.ops.len()];
+    let mut used = vec![false; usize::from(block.cells)];
+    if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator {
+        used[usize::from(v.0)] = true;
+    }
+    let mut overwritten = Overwritten { bits: [0; STATE_SIZE / 64], any: false };
+    let mut flags_overwritten = false;
+    for (index, &op) in block.ops.iter().enumerate().rev() {
+        let unused = op.result().is_some_and(|(dst, _)| !used[usize::from(dst.0)]);
+        let dead = (unused && op.effect().droppable())
+            || writes_in_vain(op, &mut overwritten, &mut flags_overwritten);
+        keep[index] = !dead;
+        if !dead {
+            op.for_each_use(|v| used[usize::from(v.0)] = true);
+        }
+    }
+    keep
+}
+
+/// Whether all that an op does is overwritten. Notes what it writes and reads.
+fn writes_in_vain(op: Op, overwritten: &mut Overwritten, flags_overwritten: &mut bool) -> bool {
+    match op {
+        Op::Put { .. } | Op::Vput { .. } => {
+            let (slot, bytes) = accessed(op);
+            if overwritten.covers(slot, bytes) {
+                return true;
+            }
+            overwritten.add(slot, bytes);
+        }
+        Op::SetFlags { .. } => return std::mem::replace(flags_overwritten, true),
+        Op::SetFlagsIf { .. } if *flags_overwritten => return true,
+        Op::SetFlagsIf { .. } | Op::CondOp { .. } | Op::GetFlags { .. } => *flags_overwritten = false,
+        Op::Get { .. } | Op::Vget { .. } => {
+            let (slot, bytes) = accessed(op);
+            overwritten.read(slot, bytes);
+        }
+        other if other.effect().may_exit() => {
+            overwritten.clear();
+            *flags_overwritten = false;
         }
         _ => {}
     }
-    for (index, &op) in block.ops.iter().enumerate().rev() {
-        if !keep[index] {
-            continue;
-        }
-        if let Some((Val(dst), _)) = op.result()
-            && op.effect().droppable()
-            && !used[usize::from(dst)]
-        {
-            keep[index] = false;
-            continue;
-        }
-        op.for_each_use(|v| used[usize::from(v.0)] = true);
+    false
+}
+
+/// The state bytes that an op names.
+fn accessed(op: Op) -> (Slot, u16) {
+    match op {
+        Op::Put { w, slot, .. } | Op::Get { w, slot, .. } => (slot, w.bytes() as u16),
+        Op::Vput { n, slot, .. } | Op::Vget { n, slot, .. } => (slot, 16 * n.units() as u16),
+        _ => (Slot(0), 0),
     }
 }
 

@@ -4,16 +4,20 @@ use super::{KnownFlags, Lowering};
 use crate::exec::jit::cells::FLAG_CELLS;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, types};
-use guest::ir::flags::{encode_kind, ordering};
+use guest::ir::flags::{OPERANDS, encode_kind, needed, ordering};
 use guest::ir::{Cond, FlagKind, Val, Width, flag};
+use guest::state::FLAG_KIND;
 
 impl Lowering<'_, '_> {
     pub(super) fn record_flags(&mut self, kind: FlagKind, w: Width, operands: [Val; 3]) {
         let float = operands.iter().any(|&v| self.vals.is_float_result(v));
         let code = self.iconst(encode_kind(kind, w));
         let [a, b, r] = operands.map(|v| self.int(v));
-        for (slot, value) in FLAG_CELLS.iter().zip([code, a, b, r]) {
-            self.write_cell(slot.0, value, float);
+        self.write_cell(FLAG_KIND.0, code, float);
+        for ((slot, value), needed) in OPERANDS.iter().zip([a, b, r]).zip(needed(kind)) {
+            if needed {
+                self.write_cell(slot.0, value, float);
+            }
         }
         self.known_flags = Some(KnownFlags { kind, w, a, b, r });
     }
@@ -23,7 +27,9 @@ impl Lowering<'_, '_> {
         let condition = self.int(c);
         let code = self.iconst(encode_kind(kind, w));
         let [a, b, r] = operands.map(|v| self.int(v));
-        for (slot, value) in FLAG_CELLS.iter().zip([code, a, b, r]) {
+        let [needs_a, needs_b, needs_r] = needed(kind);
+        let written = FLAG_CELLS.iter().zip([code, a, b, r]).zip([true, needs_a, needs_b, needs_r]);
+        for (slot, value) in written.filter(|(_, needed)| *needed).map(|(pair, _)| pair) {
             let cell = self.region.cells.index(slot.0);
             let old = self.b.use_var(self.vars[cell]);
             let chosen = self.b.ins().select(condition, value, old);
@@ -43,12 +49,57 @@ impl Lowering<'_, '_> {
 
     /// A condition as 0 or 1, if the flags' kind is known.
     pub(super) fn known_condition(&mut self, cc: Cond) -> Option<ir::Value> {
-        let known = self.known_flags?;
+        let known = self.completed(self.known_flags?);
         let holds = match self.compared(cc, known) {
             Some(holds) => holds,
             None => self.composed(cc, known)?,
         };
         Some(self.widen(holds))
+    }
+
+    /// The record with what follows from the operands that its kind needs.
+    fn completed(&mut self, mut known: KnownFlags) -> KnownFlags {
+        match known.kind {
+            FlagKind::Add => known.r = self.b.ins().iadd(known.a, known.b),
+            FlagKind::Sub | FlagKind::SubInv => known.r = self.b.ins().isub(known.a, known.b),
+            FlagKind::Inc => known.a = self.b.ins().iadd_imm_s(known.r, -1),
+            FlagKind::Dec => known.a = self.b.ins().iadd_imm_s(known.r, 1),
+            _ => {}
+        }
+        known
+    }
+
+    /// All flags, packed, if their kind is known.
+    pub(super) fn known_packed(&mut self) -> Option<ir::Value> {
+        let known = self.completed(self.known_flags?);
+        if known.kind == FlagKind::Packed {
+            return Some(self.b.ins().band_imm_u(known.a, flag::ALL as i64));
+        }
+        let mut packed = self.auxiliary(known);
+        for bit in [flag::C, flag::P, flag::Z, flag::S, flag::V] {
+            let set = self.flag(bit, known);
+            let wide = self.widen(set);
+            let moved = self.b.ins().ishl_imm_u(wide, i64::from(bit.trailing_zeros()));
+            packed = self.b.ins().bor(packed, moved);
+        }
+        Some(packed)
+    }
+
+    /// The carry out of bit 3, where it stands in packed flags.
+    fn auxiliary(&mut self, known: KnownFlags) -> ir::Value {
+        let KnownFlags { kind, a, b, r, .. } = known;
+        let carried = match kind {
+            FlagKind::Logic | FlagKind::ResultCv | FlagKind::FcmpX86 | FlagKind::FcmpArm => {
+                return self.iconst(0);
+            }
+            FlagKind::Inc | FlagKind::Dec => {
+                let one = self.iconst(1);
+                self.b.ins().bxor(a, one)
+            }
+            _ => self.b.ins().bxor(a, b),
+        };
+        let carried = self.b.ins().bxor(carried, r);
+        self.b.ins().band_imm_u(carried, flag::A as i64)
     }
 
     /// Conditions that are one comparison of a subtraction's operands.

@@ -213,7 +213,7 @@ impl Lowering<'_, '_> {
         self.dirty = planned.dirty;
         self.float_cells = CellSet::default();
         self.known_flags = None;
-        let reads_flags = block.ops.iter().any(|op| matches!(op, Op::CondOp { .. }));
+        let reads_flags = block.ops.iter().any(|op| matches!(op, Op::CondOp { .. } | Op::GetFlags { .. }));
         if let (Flags::Known(kind, w), true) = (planned.flags, reads_flags) {
             self.recall_flags(kind, w);
         }

@@ -190,8 +190,11 @@ impl OpVisitor for Lowering<'_, '_> {
             None => self.slow(),
         }
     }
-    fn get_flags(&mut self, _dst: Val) {
-        self.slow();
+    fn get_flags(&mut self, dst: Val) {
+        match self.known_packed() {
+            Some(value) => self.set(dst, value),
+            None => self.slow(),
+        }
     }
     fn set_flags(&mut self, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) {
         self.record_flags(kind, w, [a, b, r]);

@@ -336,16 +336,34 @@ fn compare(block: &Block, rng: &mut Rng, memory: &Memory, port: &Port) {
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
         (end, after, memory.contents())
     };
-    let (mut expected, mut got) = (start.clone(), start);
+    let (mut expected, mut got) = (start.clone(), start.clone());
     let interpreted = under(&mut || run_interpreted(block, &mut expected));
     let compiled = under(&mut || run_compiled(&head, &mut got, port, &mut Compiled::new()));
-    let state = differences(&expected, &got);
+    agree("region", block, environment, (&expected, &interpreted), (&got, &compiled));
+    let mut got = start;
+    let head = compile_template(block.clone(), &got);
+    let compiled = under(&mut || run_compiled(&head, &mut got, port, &mut Compiled::new()));
+    agree("template", block, environment, (&expected, &interpreted), (&got, &compiled));
+}
+
+/// What a run leaves behind besides the state: its end, MXCSR, memory.
+type Left = (BlockEnd, u32, Vec<u8>);
+
+fn agree(
+    how: &str,
+    block: &Block,
+    environment: u32,
+    expected: (&GuestState, &Left),
+    got: (&GuestState, &Left),
+) {
+    let (interpreted, compiled) = (expected.1, got.1);
+    let state = differences(expected.0, got.0);
     assert!(
         interpreted.0 == compiled.0
             && interpreted.1 == compiled.1
             && interpreted.2 == compiled.2
             && state.is_empty(),
-        "{block}\nenvironment {environment:#x}: {:?} {:#x} against {:?} {:#x}, memory {}\n{state}",
+        "{how}: {block}\nenvironment {environment:#x}: {:?} {:#x} against {:?} {:#x}, memory {}\n{state}",
         interpreted.0,
         interpreted.1,
         compiled.0,

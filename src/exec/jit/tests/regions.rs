@@ -8,12 +8,16 @@ use guest::ir::{
 use guest::{Access, Fault, FaultKind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-const X: Slot = Slot(128);
-const Y: Slot = Slot(136);
-const Z: Slot = Slot(144);
+pub const X: Slot = Slot(128);
+pub const Y: Slot = Slot(136);
+pub const Z: Slot = Slot(144);
 
 /// A block at `pc` of instructions one byte long, each a closure, then the terminator.
-fn block(pc: u64, insns: &[&dyn Fn(&mut Builder)], end: impl FnOnce(&mut Builder) -> Terminator) -> Block {
+pub fn block(
+    pc: u64,
+    insns: &[&dyn Fn(&mut Builder)],
+    end: impl FnOnce(&mut Builder) -> Terminator,
+) -> Block {
     let mut b = Builder::new(GuestAddr(pc), NanRule::X86);
     for (i, insn) in insns.iter().enumerate() {
         b.begin_insn(GuestAddr(pc + i as u64), 1);
@@ -27,12 +31,12 @@ fn block(pc: u64, insns: &[&dyn Fn(&mut Builder)], end: impl FnOnce(&mut Builder
     block
 }
 
-fn jump(target: u64) -> Terminator {
+pub fn jump(target: u64) -> Terminator {
     Terminator::Jump { target: GuestAddr(target), hint: Hint::None }
 }
 
 /// x += 1; y += x; back to `pc` while x < limit.
-fn counting_loop(pc: u64, limit: u64) -> Block {
+pub fn counting_loop(pc: u64, limit: u64) -> Block {
     block(
         pc,
         &[
@@ -117,7 +121,7 @@ fn a_spin_loop_sees_another_threads_store() {
 }
 
 /// A loop that stores X at Z, moving Z on, until it runs into something.
-fn storing_loop(pc: u64) -> Block {
+pub fn storing_loop(pc: u64) -> Block {
     block(
         pc,
         &[

@@ -1,0 +1,368 @@
+//! x86-64 instructions, as many forms as the templates need; every encoding rule stands here once.
+
+use guest::ir::Width;
+
+/// A general or vector register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reg(pub u8);
+
+pub const RAX: Reg = Reg(0);
+pub const RCX: Reg = Reg(1);
+pub const RDX: Reg = Reg(2);
+pub const RSP: Reg = Reg(4);
+pub const RDI: Reg = Reg(7);
+/// The thread's context, where a block needs it.
+pub const CONTEXT: Reg = Reg(14);
+/// The guest state.
+pub const STATE: Reg = Reg(15);
+
+/// The operand that may be in memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Rm {
+    Reg(Reg),
+    Mem(Reg, i32),
+    /// Relative to the instruction's end, which lies `after` bytes behind the distance.
+    Rip {
+        to: Label,
+        after: u8,
+    },
+}
+
+/// What a distance leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Label {
+    /// Byte `.1` of the block's slot `.0`.
+    Slot(u32, i32),
+    /// A vector constant behind the code.
+    Constant(u32),
+    /// An out-of-line stub.
+    Stub(u32),
+}
+
+/// A distance to be filled in: four bytes at `at`.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixup {
+    pub at: usize,
+    pub to: Label,
+    pub after: u8,
+}
+
+/// An opcode: mandatory prefix (or 0), escape bytes, last byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Code {
+    prefix: u8,
+    escape: &'static [u8],
+    byte: u8,
+}
+
+/// A one-byte opcode.
+pub const fn op(byte: u8) -> Code {
+    Code { prefix: 0, escape: &[], byte }
+}
+/// `0f byte`
+pub const fn op0f(byte: u8) -> Code {
+    Code { prefix: 0, escape: &[0x0f], byte }
+}
+/// `prefix 0f byte`
+pub const fn sse(prefix: u8, byte: u8) -> Code {
+    Code { prefix, escape: &[0x0f], byte }
+}
+/// `66 0f 38 byte`
+pub const fn sse38(byte: u8) -> Code {
+    Code { prefix: 0x66, escape: &[0x0f, 0x38], byte }
+}
+/// `66 0f 3a byte`
+pub const fn sse3a(byte: u8) -> Code {
+    Code { prefix: 0x66, escape: &[0x0f, 0x3a], byte }
+}
+
+/// Condition codes as in `jcc`, `setcc`, `cmovcc`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Cc {
+    O = 0,
+    No = 1,
+    B = 2,
+    Ae = 3,
+    E = 4,
+    Ne = 5,
+    Be = 6,
+    A = 7,
+    S = 8,
+    Ns = 9,
+    P = 10,
+    Np = 11,
+    L = 12,
+    Ge = 13,
+    Le = 14,
+    G = 15,
+}
+
+/// The arithmetic group: its number is the `/digit` of the immediate form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Alu {
+    Add = 0,
+    Or = 1,
+    And = 4,
+    Sub = 5,
+    Xor = 6,
+    Cmp = 7,
+}
+
+/// The shift group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Shift {
+    Rol = 0,
+    Ror = 1,
+    Shl = 4,
+    Shr = 5,
+    Sar = 7,
+}
+
+/// Code being written.
+#[derive(Default, Debug)]
+pub struct Asm {
+    pub code: Vec<u8>,
+    pub fixups: Vec<Fixup>,
+}
+
+impl Asm {
+    pub fn clear(&mut self) {
+        self.code.clear();
+        self.fixups.clear();
+    }
+
+    pub fn here(&self) -> usize {
+        self.code.len()
+    }
+
+    fn imm32(&mut self, value: i32) {
+        self.code.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// An instruction with a ModRM byte. `w` decides about the operand size prefix and REX.W.
+    pub fn ins(&mut self, code: Code, w: Width, reg: Reg, rm: Rm) {
+        if w == Width::W16 {
+            self.code.push(0x66);
+        }
+        if code.prefix != 0 {
+            self.code.push(code.prefix);
+        }
+        let (low, base) = match rm {
+            Rm::Reg(r) => (r.0, r.0),
+            Rm::Mem(base, _) => (0, base.0),
+            Rm::Rip { .. } => (0, 0),
+        };
+        let rex = u8::from(w == Width::W64) << 3 | (reg.0 >> 3) << 2 | base >> 3;
+        // Without a prefix, byte registers 4 to 7 would be ah to bh.
+        let byte =
+            w == Width::W8 || (code.escape.len() == 1 && matches!(code.byte, 0xb6 | 0xbe | 0x90..=0x9f));
+        if rex != 0 || (byte && (low >= 4 || reg.0 >= 4)) {
+            self.code.push(0x40 | rex);
+        }
+        self.code.extend_from_slice(code.escape);
+        self.code.push(code.byte);
+        self.modrm(reg.0 & 7, rm);
+    }
+
+    fn modrm(&mut self, reg: u8, rm: Rm) {
+        match rm {
+            Rm::Reg(r) => self.code.push(0xc0 | reg << 3 | r.0 & 7),
+            Rm::Mem(base, disp) => {
+                let low = base.0 & 7;
+                let short = i8::try_from(disp);
+                let mode = match short {
+                    Ok(0) if low != 5 => 0x00,
+                    Ok(_) => 0x40,
+                    Err(_) => 0x80,
+                };
+                self.code.push(mode | reg << 3 | low);
+                if low == 4 {
+                    self.code.push(0x24);
+                }
+                match (mode, short) {
+                    (0x40, Ok(short)) => self.code.push(short as u8),
+                    (0x80, _) => self.imm32(disp),
+                    _ => {}
+                }
+            }
+            Rm::Rip { to, after } => {
+                self.code.push(reg << 3 | 5);
+                self.distance(to, after);
+            }
+        }
+    }
+
+    fn distance(&mut self, to: Label, after: u8) {
+        self.fixups.push(Fixup { at: self.code.len(), to, after });
+        self.imm32(0);
+    }
+
+    // ---- moves ----
+
+    pub fn mov_rr(&mut self, to: Reg, from: Reg) {
+        if to != from {
+            self.ins(op(0x8b), Width::W64, to, Rm::Reg(from));
+        }
+    }
+
+    /// A constant, with flags kept.
+    pub fn mov_ri(&mut self, to: Reg, value: u64) {
+        if let Ok(low) = u32::try_from(value) {
+            if to.0 >= 8 {
+                self.code.push(0x41);
+            }
+            self.code.push(0xb8 | to.0 & 7);
+            self.imm32(low as i32);
+        } else if let Ok(signed) = i32::try_from(value as i64) {
+            self.ins(op(0xc7), Width::W64, Reg(0), Rm::Reg(to));
+            self.imm32(signed);
+        } else {
+            self.code.push(0x48 | to.0 >> 3);
+            self.code.push(0xb8 | to.0 & 7);
+            self.code.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Loads `w` bits, zero-extended.
+    pub fn load(&mut self, w: Width, to: Reg, from: Rm) {
+        match w {
+            Width::W8 => self.ins(op0f(0xb6), Width::W32, to, from),
+            Width::W16 => self.ins(op0f(0xb7), Width::W32, to, from),
+            _ => self.ins(op(0x8b), w, to, from),
+        }
+    }
+
+    pub fn store(&mut self, w: Width, from: Reg, to: Rm) {
+        let code = if w == Width::W8 { op(0x88) } else { op(0x89) };
+        self.ins(code, w, from, to);
+    }
+
+    /// Stores a constant that fits (see [`fits`]).
+    pub fn store_imm(&mut self, w: Width, value: u64, to: Rm) {
+        let code = if w == Width::W8 { op(0xc6) } else { op(0xc7) };
+        self.ins(code, w, Reg(0), to);
+        match w {
+            Width::W8 => self.code.push(value as u8),
+            Width::W16 => self.code.extend_from_slice(&(value as u16).to_le_bytes()),
+            _ => self.imm32(value as i32),
+        }
+    }
+
+    pub fn zero_extend(&mut self, w: Width, to: Reg, from: Reg) {
+        if w == Width::W64 {
+            return self.mov_rr(to, from);
+        }
+        self.load(w, to, Rm::Reg(from));
+    }
+
+    pub fn sign_extend(&mut self, w: Width, to: Reg, from: Reg) {
+        match w {
+            Width::W8 => self.ins(op0f(0xbe), Width::W64, to, Rm::Reg(from)),
+            Width::W16 => self.ins(op0f(0xbf), Width::W64, to, Rm::Reg(from)),
+            Width::W32 => self.ins(op(0x63), Width::W64, to, Rm::Reg(from)),
+            Width::W64 => self.mov_rr(to, from),
+        }
+    }
+
+    pub fn lea(&mut self, to: Reg, from: Rm) {
+        self.ins(op(0x8d), Width::W64, to, from);
+    }
+
+    // ---- arithmetic ----
+
+    pub fn alu_rr(&mut self, what: Alu, w: Width, to: Reg, from: Reg) {
+        let code = (what as u8) << 3 | if w == Width::W8 { 2 } else { 3 };
+        self.ins(op(code), w, to, Rm::Reg(from));
+    }
+
+    /// With a constant that fits (see [`fits`]).
+    pub fn alu_ri(&mut self, what: Alu, w: Width, to: Rm, value: u64) {
+        let value = w.sign_extend(value) as i64;
+        match (w, i8::try_from(value)) {
+            (Width::W8, _) => {
+                self.ins(op(0x80), w, Reg(what as u8), to);
+                self.code.push(value as u8);
+            }
+            (_, Ok(short)) => {
+                self.ins(op(0x83), w, Reg(what as u8), to);
+                self.code.push(short as u8);
+            }
+            (Width::W16, _) => {
+                self.ins(op(0x81), w, Reg(what as u8), to);
+                self.code.extend_from_slice(&(value as i16).to_le_bytes());
+            }
+            _ => {
+                self.ins(op(0x81), w, Reg(what as u8), to);
+                self.imm32(value as i32);
+            }
+        }
+    }
+
+    pub fn test(&mut self, w: Width, a: Reg, b: Reg) {
+        let code = if w == Width::W8 { op(0x84) } else { op(0x85) };
+        self.ins(code, w, a, Rm::Reg(b));
+    }
+
+    /// Shifts by a constant less than the width.
+    pub fn shift_ri(&mut self, what: Shift, w: Width, to: Reg, count: u8) {
+        if count == 0 {
+            return;
+        }
+        let code = if w == Width::W8 { op(0xc0) } else { op(0xc1) };
+        self.ins(code, w, Reg(what as u8), Rm::Reg(to));
+        self.code.push(count);
+    }
+
+    /// Shifts by cl.
+    pub fn shift_cl(&mut self, what: Shift, w: Width, to: Reg) {
+        let code = if w == Width::W8 { op(0xd2) } else { op(0xd3) };
+        self.ins(code, w, Reg(what as u8), Rm::Reg(to));
+    }
+
+    /// `setcc` and the extension of its byte.
+    pub fn setcc(&mut self, cc: Cc, to: Reg) {
+        self.ins(op0f(0x90 | cc as u8), Width::W32, Reg(0), Rm::Reg(to));
+        self.load(Width::W8, to, Rm::Reg(to));
+    }
+
+    pub fn cmov(&mut self, cc: Cc, to: Reg, from: Reg) {
+        self.ins(op0f(0x40 | cc as u8), Width::W64, to, Rm::Reg(from));
+    }
+
+    // ---- control ----
+
+    pub fn jcc(&mut self, cc: Cc, to: Label) {
+        self.code.extend_from_slice(&[0x0f, 0x80 | cc as u8]);
+        self.distance(to, 0);
+    }
+
+    /// Jumps to a place already written.
+    pub fn jmp_back(&mut self, to: usize) {
+        self.code.push(0xe9);
+        let after = self.code.len() + 4;
+        self.imm32(to as i32 - after as i32);
+    }
+
+    pub fn jmp_mem(&mut self, to: Rm) {
+        self.ins(op(0xff), Width::W32, Reg(4), to);
+    }
+
+    pub fn ret(&mut self) {
+        self.code.push(0xc3);
+    }
+
+    /// Makes a distance that leads within the code right.
+    pub fn resolve(&mut self, fixup: Fixup, target: usize) {
+        let end = fixup.at + 4 + usize::from(fixup.after);
+        let distance = target as i32 - end as i32;
+        self.code[fixup.at..fixup.at + 4].copy_from_slice(&distance.to_le_bytes());
+    }
+}
+
+/// Whether the low `w` bits of a constant can be an immediate operand.
+pub fn fits(w: Width, value: u64) -> bool {
+    w != Width::W64 || i32::try_from(value as i64).is_ok()
+}

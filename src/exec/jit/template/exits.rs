@@ -1,0 +1,149 @@
+//! A block's start and its ways out.
+
+use super::asm::{Alu, CONTEXT, Cc, Label, RAX, RCX, RDI, Reg, Rm, Shift, op};
+use super::regs::{Loc, state};
+use super::{Emitter, Stub};
+use crate::exec::jit::code_memory::{SLOT_BYTES, SlotReference};
+use crate::exec::jit::entry::{self, exit};
+use guest::GuestAddr;
+use guest::ir::{Terminator, Val, Width};
+use guest::state::PC;
+
+impl Emitter {
+    /// The poll, then the counter.
+    pub(super) fn prologue(&mut self) {
+        self.asm.load(Width::W64, RAX, state(entry::POLL_SLOT.0));
+        self.asm.alu_ri(Alu::Cmp, Width::W32, Rm::Mem(RAX, 0), 0);
+        let leave = self.stub(Stub::Leave { pc: self.start, code: exit::NEXT });
+        self.asm.jcc(Cc::Ne, leave);
+        self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, 1);
+        let hot = self.stub(Stub::Leave { pc: self.start, code: exit::HOT });
+        self.asm.jcc(Cc::S, hot);
+    }
+
+    pub(super) fn terminator(&mut self, terminator: &Terminator) {
+        match *terminator {
+            Terminator::Jump { target, .. } => self.chain(target),
+            Terminator::Branch { cond, taken, other } => self.branch(cond, taken, other),
+            Terminator::Indirect { target, .. } => self.indirect(target),
+            Terminator::Syscall { next } => self.leave(next, exit::SYSCALL),
+            Terminator::Resync { next } => self.leave(next, exit::RESYNC),
+            Terminator::Trap { trap, pc } => self.leave(pc, exit::TRAP | trap as u64),
+            // The run loop finds that there is nothing to fetch.
+            Terminator::FetchFault { pc, .. } => self.leave(pc, exit::NEXT),
+        }
+    }
+
+    fn branch(&mut self, cond: Val, taken: GuestAddr, other: GuestAddr) {
+        if let Loc::Konst(value) = self.regs.loc(cond) {
+            return self.chain(if value != 0 { taken } else { other });
+        }
+        let cc = self.condition(cond);
+        // A short jump over the first way out, whose length is known only behind it.
+        let from = self.jump_ahead(0x70 | (cc as u8 ^ 1));
+        self.chain(taken);
+        self.land(from);
+        self.chain(other);
+    }
+
+    /// Goes on at a constant address, through a slot.
+    fn chain(&mut self, target: GuestAddr) {
+        if target == self.start {
+            return self.asm.jmp_back(0);
+        }
+        let known = self.slots.iter().position(|&slot| slot == target);
+        let index = known.unwrap_or_else(|| {
+            self.slots.push(target);
+            self.slots.len() - 1
+        });
+        let slot = Label::Slot(index as u32 + 1, 0);
+        self.asm.lea(RDI, Rm::Rip { to: slot, after: 0 });
+        self.asm.jmp_mem(Rm::Mem(RDI, 0));
+    }
+
+    /// Goes on at a computed address: through the jump cache where it is known there.
+    fn indirect(&mut self, target: Val) {
+        self.need_context();
+        let to = self.int(target);
+        self.asm.mov_rr(RCX, to);
+        self.asm.shift_ri(Shift::Shr, Width::W64, RCX, 12);
+        self.asm.alu_rr(Alu::Xor, Width::W64, RCX, to);
+        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RCX), entry::JUMP_ENTRIES as u64 - 1);
+        self.asm.shift_ri(Shift::Shl, Width::W64, RCX, 4);
+        self.asm.alu_rr(Alu::Add, Width::W64, RCX, CONTEXT);
+        self.asm.ins(op(0x3b), Width::W64, to, Rm::Mem(RCX, entry::JUMPS));
+        let from = self.jump_ahead(0x70 | Cc::Ne as u8);
+        self.asm.alu_rr(Alu::Xor, Width::W32, RDI, RDI);
+        self.asm.jmp_mem(Rm::Mem(RCX, entry::JUMPS + 8));
+        self.land(from);
+        self.asm.store(Width::W64, to, state(PC.0));
+        self.asm.mov_ri(RAX, exit::NEXT);
+        self.asm.ret();
+    }
+
+    fn leave(&mut self, pc: GuestAddr, code: u64) {
+        self.store_pc(RCX, pc);
+        self.asm.mov_ri(RAX, code);
+        self.asm.ret();
+    }
+
+    fn store_pc(&mut self, scratch: Reg, pc: GuestAddr) {
+        self.asm.mov_ri(scratch, pc.raw());
+        self.asm.store(Width::W64, scratch, state(PC.0));
+    }
+
+    /// Raises a trap of the instruction at hand where the condition holds.
+    pub(super) fn trap_where(&mut self, cc: Cc, number: u8) {
+        let stub = self.stub(Stub::Leave { pc: self.pc, code: exit::TRAP | u64::from(number) });
+        self.asm.jcc(cc, stub);
+    }
+
+    /// Tests a value that is a condition; what holds when it is not 0.
+    pub(super) fn condition(&mut self, c: Val) -> Cc {
+        match self.regs.loc(c) {
+            Loc::Compare(cc, w, a, b) => self.compare(cc, w, a, b),
+            _ => {
+                let reg = self.int(c);
+                self.asm.test(Width::W64, reg, reg);
+                Cc::Ne
+            }
+        }
+    }
+
+    /// Stubs, constants, and every distance.
+    pub(super) fn finish(&mut self) {
+        let mut places = std::mem::take(&mut self.places);
+        places.clear();
+        for stub in std::mem::take(&mut self.stubs) {
+            places.push(self.asm.here());
+            match stub {
+                Stub::Leave { pc, code } => self.leave(pc, code),
+                Stub::Failed { pc } => {
+                    self.store_pc(RCX, pc);
+                    self.asm.ret();
+                }
+            }
+        }
+        let padding = self.asm.here().next_multiple_of(16) - self.asm.here();
+        let constants = self.asm.here() + padding;
+        if !self.constants.is_empty() {
+            self.asm.code.extend_from_slice(&[0xcc; 16][..padding]);
+            for constant in &self.constants {
+                self.asm.code.extend_from_slice(&constant.to_le_bytes());
+            }
+        }
+        for index in 0..self.asm.fixups.len() {
+            let fixup = self.asm.fixups[index];
+            match fixup.to {
+                Label::Stub(index) => self.asm.resolve(fixup, places[index as usize]),
+                Label::Constant(index) => self.asm.resolve(fixup, constants + 16 * index as usize),
+                Label::Slot(index, byte) => {
+                    let after = 4 + i64::from(fixup.after);
+                    let slot = (index as usize * SLOT_BYTES) as i64 + i64::from(byte);
+                    self.references.push(SlotReference { offset: fixup.at, slot_offset: slot - after });
+                }
+            }
+        }
+        self.places = places;
+    }
+}

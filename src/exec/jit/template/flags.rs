@@ -1,0 +1,266 @@
+//! Comparisons, and conditions on the flag record.
+//!
+//! The record's kind is known where the block itself has set it. Where it comes from before the block, it
+//! is taken to be of the kind it had when the block was made; the code checks that and else calls the
+//! interpreter.
+
+use super::asm::{Alu, Cc, Label, RAX, RCX, Rm, Shift, fits};
+use super::regs::{Loc, state};
+use super::{Emitter, Flags, Predicted, slow};
+use guest::ir::flags::{OPERANDS, encode_kind, needed};
+use guest::ir::{Cond, FlagKind, IntCc, Val, Width, flag};
+use guest::state::{FLAG_A, FLAG_B, FLAG_KIND, FLAG_R};
+
+/// The host's name for a comparison.
+pub fn host_cc(cc: IntCc) -> Cc {
+    match cc {
+        IntCc::Eq => Cc::E,
+        IntCc::Ne => Cc::Ne,
+        IntCc::Ult => Cc::B,
+        IntCc::Ule => Cc::Be,
+        IntCc::Ugt => Cc::A,
+        IntCc::Uge => Cc::Ae,
+        IntCc::Slt => Cc::L,
+        IntCc::Sle => Cc::Le,
+        IntCc::Sgt => Cc::G,
+        IntCc::Sge => Cc::Ge,
+    }
+}
+
+/// How a record's flags are made again as the host's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Remade {
+    /// `cmp a, b`
+    Compare,
+    /// `add a, b`
+    Add,
+    /// `test r, r`
+    Result,
+}
+
+/// The host's condition for `cc` on a record of this kind, if one instruction makes its flags again.
+fn remade(kind: FlagKind, cc: Cond) -> Option<(Remade, Cc)> {
+    let inverted = kind == FlagKind::SubInv;
+    let signed = match cc {
+        Cond::Eq => Cc::E,
+        Cond::Ne => Cc::Ne,
+        Cond::Mi => Cc::S,
+        Cond::Pl => Cc::Ns,
+        Cond::Pe => Cc::P,
+        Cond::Po => Cc::Np,
+        _ => return carried(kind, cc, inverted),
+    };
+    match kind {
+        FlagKind::Sub | FlagKind::SubInv => Some((Remade::Compare, signed)),
+        FlagKind::Add => Some((Remade::Add, signed)),
+        FlagKind::Packed | FlagKind::FcmpX86 | FlagKind::FcmpArm => None,
+        _ => Some((Remade::Result, signed)),
+    }
+}
+
+/// Conditions on carry and overflow.
+fn carried(kind: FlagKind, cc: Cond, inverted: bool) -> Option<(Remade, Cc)> {
+    let host = match cc {
+        Cond::Vs => Cc::O,
+        Cond::Vc => Cc::No,
+        Cond::Lt => Cc::L,
+        Cond::Ge => Cc::Ge,
+        Cond::Le => Cc::Le,
+        Cond::Gt => Cc::G,
+        Cond::Cs if inverted => Cc::Ae,
+        Cond::Cc if inverted => Cc::B,
+        Cond::Hi if inverted => Cc::A,
+        Cond::Ls if inverted => Cc::Be,
+        Cond::Cs => Cc::B,
+        Cond::Cc => Cc::Ae,
+        Cond::Be if !inverted => Cc::Be,
+        Cond::Nbe if !inverted => Cc::A,
+        _ => return None,
+    };
+    match kind {
+        FlagKind::Sub | FlagKind::SubInv => Some((Remade::Compare, host)),
+        FlagKind::Add => Some((Remade::Add, host)),
+        FlagKind::Logic => Some((Remade::Result, host)),
+        _ => None,
+    }
+}
+
+/// Whether a piece could be emitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Can {
+    Do,
+    /// Nothing was.
+    Not,
+}
+
+impl Emitter {
+    /// Compares two values.
+    pub(super) fn compare(&mut self, cc: IntCc, w: Width, a: Val, b: Val) -> Cc {
+        match self.konst(b).filter(|&value| fits(w, value)) {
+            Some(value)
+                if value & w.mask() == 0 && matches!(cc, IntCc::Eq | IntCc::Ne | IntCc::Slt | IntCc::Sge) =>
+            {
+                let x = self.int(a);
+                self.asm.test(w, x, x);
+            }
+            Some(value) => {
+                let x = self.int(a);
+                self.asm.alu_ri(Alu::Cmp, w, Rm::Reg(x), value);
+            }
+            None => {
+                let (x, y) = (self.int(a), self.int(b));
+                self.asm.alu_rr(Alu::Cmp, w, x, y);
+            }
+        }
+        host_cc(cc)
+    }
+
+    pub(super) fn record_flags(&mut self, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) {
+        self.asm.store_imm(Width::W64, encode_kind(kind, w), state(FLAG_KIND.0));
+        for ((slot, v), needed) in OPERANDS.iter().zip([a, b, r]).zip(needed(kind)) {
+            if needed {
+                self.store_int(Width::W64, v, state(slot.0));
+            }
+        }
+        self.flags = Flags::Set { kind, w };
+    }
+
+    /// Stores a value's low bits.
+    pub(super) fn store_int(&mut self, w: Width, v: Val, to: Rm) {
+        match self.regs.loc(v) {
+            Loc::Konst(value) if fits(w, value) => self.asm.store_imm(w, value, to),
+            Loc::Konst(value) => {
+                self.asm.mov_ri(RCX, value);
+                self.asm.store(w, RCX, to);
+            }
+            _ => {
+                let reg = self.int(v);
+                self.asm.store(w, reg, to);
+            }
+        }
+    }
+
+    /// A condition on the record, as 0 or 1.
+    pub(super) fn record_condition(&mut self, dst: Val, cc: Cond) {
+        self.by_record(dst, |e, kind, w| {
+            let Some((how, host)) = remade(kind, cc) else { return Can::Not };
+            e.remake(how, w);
+            e.asm.setcc(host, RAX);
+            Can::Do
+        });
+    }
+
+    /// All flags of the record, packed.
+    pub(super) fn record_packed(&mut self, dst: Val) {
+        self.by_record(dst, |e, kind, w| {
+            let how = match kind {
+                FlagKind::Packed => {
+                    e.asm.load(Width::W64, RAX, state(FLAG_A.0));
+                    e.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), flag::ALL);
+                    return Can::Do;
+                }
+                FlagKind::Sub | FlagKind::SubInv => Remade::Compare,
+                FlagKind::Add => Remade::Add,
+                FlagKind::Logic => Remade::Result,
+                _ => return Can::Not,
+            };
+            e.remake(how, w);
+            e.pack_host_flags(kind);
+            Can::Do
+        });
+    }
+
+    /// The host's flags, which are those of a record of that kind but for what the kind has otherwise, in rax.
+    fn pack_host_flags(&mut self, kind: FlagKind) {
+        // seto al; lahf: the low byte of the flags goes to ah.
+        self.asm.code.extend_from_slice(&[0x0f, 0x90, 0xc0, 0x9f]);
+        self.asm.load(Width::W8, RCX, Rm::Reg(RAX));
+        self.asm.shift_ri(Shift::Shl, Width::W32, RCX, flag::V.trailing_zeros() as u8);
+        self.asm.shift_ri(Shift::Shr, Width::W32, RAX, 8);
+        let low = flag::C | flag::P | flag::Z | flag::S;
+        let kept = if kind == FlagKind::Logic { low } else { low | flag::A };
+        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), kept);
+        self.asm.alu_rr(Alu::Or, Width::W32, RAX, RCX);
+        if kind == FlagKind::SubInv {
+            self.asm.alu_ri(Alu::Xor, Width::W32, Rm::Reg(RAX), flag::C);
+        }
+    }
+
+    /// A value made from the record by `piece`, which leaves it in rax, if it can for the record's kind.
+    fn by_record(&mut self, dst: Val, piece: impl FnOnce(&mut Self, FlagKind, Width) -> Can) {
+        match self.flags {
+            Flags::Set { kind, w } => {
+                if piece(self, kind, w) == Can::Not {
+                    return self.slow();
+                }
+                let reg = self.define_int(dst);
+                self.asm.mov_rr(reg, RAX);
+            }
+            Flags::Entry => self.foretold(dst, piece),
+            Flags::Unknown => self.slow(),
+        }
+    }
+
+    /// The same where the kind must be checked: all registers are in their cells on both ways, so that they
+    /// meet again.
+    fn foretold(&mut self, dst: Val, piece: impl FnOnce(&mut Self, FlagKind, Width) -> Can) {
+        self.need_context();
+        self.spill_for_call();
+        let Predicted { kind, w } = self.predicted;
+        self.asm.alu_ri(Alu::Cmp, Width::W64, state(FLAG_KIND.0), encode_kind(kind, w));
+        let other = self.jump_ahead(0x70 | Cc::Ne as u8);
+        if piece(self, kind, w) == Can::Not {
+            return self.slow();
+        }
+        let Some(index) = slow::add(self.op, self.nan_rule) else {
+            self.complete = false;
+            return;
+        };
+        let end = self.jump_ahead(0xeb);
+        self.land(other);
+        self.call_slow(index);
+        self.asm.load(Width::W64, RAX, super::regs::cell(dst));
+        self.land(end);
+        let reg = self.define_int(dst);
+        self.asm.mov_rr(reg, RAX);
+    }
+
+    /// A short jump whose target is not known yet: where it goes from.
+    pub(super) fn jump_ahead(&mut self, opcode: u8) -> usize {
+        self.asm.code.extend_from_slice(&[opcode, 0]);
+        self.asm.here()
+    }
+
+    /// Makes such a jump lead here.
+    pub(super) fn land(&mut self, from: usize) {
+        let length = self.asm.here() - from;
+        debug_assert!(length < 128, "a short jump stays short");
+        self.asm.code[from - 1] = length as u8;
+    }
+
+    /// Makes the host's flags those of the record in the state.
+    fn remake(&mut self, how: Remade, w: Width) {
+        match how {
+            Remade::Compare | Remade::Add => {
+                self.asm.load(Width::W64, RAX, state(FLAG_A.0));
+                self.asm.load(Width::W64, RCX, state(FLAG_B.0));
+                let what = if how == Remade::Add { Alu::Add } else { Alu::Cmp };
+                self.asm.alu_rr(what, w, RAX, RCX);
+            }
+            Remade::Result => {
+                self.asm.load(Width::W64, RAX, state(FLAG_R.0));
+                self.asm.test(w, RAX, RAX);
+            }
+        }
+    }
+
+    /// A fresh register that is 0 or 1 as `cc` says.
+    pub(super) fn set_from(&mut self, dst: Val, cc: Cc) {
+        let reg = self.define_int(dst);
+        self.asm.setcc(cc, reg);
+    }
+
+    pub(super) fn rip(label: Label) -> Rm {
+        Rm::Rip { to: label, after: 0 }
+    }
+}

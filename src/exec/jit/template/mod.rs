@@ -1,0 +1,308 @@
+//! Tier 1: one block at a time, each op by a fixed piece of host code.
+//!
+//! Most code runs some dozens of times: too often for the interpreter, too seldom to be worth Cranelift's
+//! time. Here a block becomes host code in about the time that ten runs in the interpreter take. It behaves
+//! as the interpreter does: the state in memory is written where the IR writes it, so it is exact wherever
+//! the block can be left, and what has no piece of its own calls the interpreter's method.
+//!
+//! Such code keeps to the conventions of regions (pinned state, slots, jump cache, poll flag, see
+//! [`super::entry`] and [`super::code_memory`]), so both kinds lead to each other freely. At its start
+//! stands the poll, then a counter in the block's first slot: when that has run out, the block asks for a
+//! region.
+
+mod asm;
+mod exits;
+mod flags;
+mod float;
+mod int;
+mod memory;
+mod regs;
+mod vector;
+mod visitor;
+
+use super::code_memory::SlotReference;
+use super::entry;
+use super::lower::Counting;
+use super::slow;
+use asm::{Asm, Label, Reg};
+use guest::ir::{Block, FlagKind, NanRule, Op, Terminator, VecLen, Width};
+use guest::state::GuestState;
+use guest::{Access, GuestAddr};
+use regs::{Loc, Registers};
+
+/// An instruction of the host that may fault.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultPoint {
+    pub offset: u32,
+    pub pc: GuestAddr,
+    pub access: Access,
+}
+
+/// The flag record as it was when the block was made: it is likely to be like that again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Predicted {
+    kind: FlagKind,
+    w: Width,
+}
+
+/// What is at hand of the flag record.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Flags {
+    /// As on entry.
+    Entry,
+    /// Set in this block.
+    Set {
+        kind: FlagKind,
+        w: Width,
+    },
+    Unknown,
+}
+
+/// What stands behind the code.
+#[derive(Clone, Copy, Debug)]
+enum Stub {
+    /// Leaves with the pc there and this exit.
+    Leave { pc: GuestAddr, code: u64 },
+    /// Leaves with the exit in rax.
+    Failed { pc: GuestAddr },
+}
+
+/// A block's code, ready to be installed.
+#[derive(Debug)]
+pub struct Emitted<'a> {
+    pub code: &'a [u8],
+    pub references: &'a [SlotReference],
+    /// The guest addresses of slots 1 and up; slot 0 is the counter.
+    pub slots: &'a [GuestAddr],
+    pub faults: &'a [FaultPoint],
+}
+
+/// Emits blocks, one after the other.
+#[derive(Debug)]
+pub struct Emitter {
+    asm: Asm,
+    regs: Registers,
+    stubs: Vec<Stub>,
+    /// Where the stubs came to stand.
+    places: Vec<usize>,
+    constants: Vec<u128>,
+    slots: Vec<GuestAddr>,
+    references: Vec<SlotReference>,
+    faults: Vec<FaultPoint>,
+    /// The op at hand, and the instruction it is of.
+    at: u32,
+    op: Op,
+    pc: GuestAddr,
+    start: GuestAddr,
+    nan_rule: NanRule,
+    pool: Vec<u128>,
+    has_context: bool,
+    flags: Flags,
+    predicted: Predicted,
+    complete: bool,
+}
+
+/// Whether the host has what the pieces are made of.
+pub fn supported() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("sse4.1") && has!("ssse3") && has!("popcnt") && has!("sse4.2")
+}
+
+impl Default for Emitter {
+    fn default() -> Self {
+        Self {
+            asm: Asm::default(),
+            regs: Registers::default(),
+            stubs: Vec::new(),
+            places: Vec::new(),
+            constants: Vec::new(),
+            slots: Vec::new(),
+            references: Vec::new(),
+            faults: Vec::new(),
+            at: 0,
+            op: Op::ClearEx {},
+            pc: GuestAddr(0),
+            start: GuestAddr(0),
+            nan_rule: NanRule::X86,
+            pool: Vec::new(),
+            has_context: false,
+            flags: Flags::Entry,
+            predicted: Predicted { kind: FlagKind::Packed, w: Width::W64 },
+            complete: true,
+        }
+    }
+}
+
+impl Emitter {
+    /// Makes code of `block`; `None` where that cannot be done. `state` is as before the block.
+    pub fn emit(&mut self, block: &Block, state: &GuestState, counting: Counting) -> Option<Emitted<'_>> {
+        self.begin(block, state);
+        self.look_ahead(block);
+        self.prologue();
+        if counting == Counting::On {
+            self.count(block.insns.len());
+        }
+        let mut marks = block.insns.iter().peekable();
+        for (at, &op) in block.ops.iter().enumerate() {
+            while let Some(mark) = marks.next_if(|m| m.first_op as usize <= at) {
+                self.pc = mark.pc;
+            }
+            self.one(at as u32, op);
+        }
+        self.at = block.ops.len() as u32;
+        self.regs.unpin();
+        self.terminator(&block.terminator);
+        self.finish();
+        self.complete.then_some(Emitted {
+            code: &self.asm.code,
+            references: &self.references,
+            slots: &self.slots,
+            faults: &self.faults,
+        })
+    }
+
+    fn begin(&mut self, block: &Block, state: &GuestState) {
+        self.asm.clear();
+        self.regs.reset(usize::from(block.cells));
+        self.stubs.clear();
+        self.constants.clear();
+        self.slots.clear();
+        self.references.clear();
+        self.faults.clear();
+        self.pool.clear();
+        self.pool.extend_from_slice(&block.pool);
+        (self.pc, self.start, self.nan_rule) = (block.pc, block.pc, block.nan_rule);
+        (self.has_context, self.complete, self.flags) = (false, true, Flags::Entry);
+        let record = guest::ir::flags::FlagRecord::load(state);
+        self.predicted = Predicted { kind: record.kind, w: record.w };
+    }
+
+    /// Finds each value's last use, and the comparisons that are made where their result is used.
+    fn look_ahead(&mut self, block: &Block) {
+        let end = block.ops.len() as u32;
+        let regs = &mut self.regs;
+        for (at, op) in block.ops.iter().enumerate() {
+            op.for_each_use(|v| {
+                regs.last[usize::from(v.0)] = at as u32;
+                regs.uses[usize::from(v.0)] = regs.uses[usize::from(v.0)].saturating_add(1);
+            });
+        }
+        if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator
+        {
+            regs.last[usize::from(v.0)] = end;
+            regs.uses[usize::from(v.0)] = regs.uses[usize::from(v.0)].saturating_add(1);
+        }
+        for op in &block.ops {
+            let Op::Icmp { dst, a, b, cc, w } = *op else { continue };
+            if regs.uses[usize::from(dst.0)] != 1 {
+                continue;
+            }
+            let user = regs.last[usize::from(dst.0)];
+            let tests = match block.ops.get(user as usize) {
+                None => matches!(block.terminator, Terminator::Branch { .. }),
+                Some(Op::Select { c, .. } | Op::TrapIf { c, .. }) => *c == dst,
+                Some(_) => false,
+            };
+            if tests {
+                for v in [a, b] {
+                    let last = &mut regs.last[usize::from(v.0)];
+                    *last = (*last).max(user);
+                }
+                regs.set_loc(dst, Loc::Compare(cc, w, a, b));
+            }
+        }
+    }
+
+    fn one(&mut self, at: u32, op: Op) {
+        (self.at, self.op) = (at, op);
+        self.regs.unpin();
+        let mut compared = None;
+        op.for_each_use(|v| {
+            if let Loc::Compare(_, _, a, b) = self.regs.loc(v) {
+                compared = Some([a, b]);
+            }
+        });
+        op.visit(self);
+        for v in compared.into_iter().flatten() {
+            if self.regs.last(v) <= at {
+                self.regs.release(v);
+            }
+        }
+        if let Some((dst, _)) = op.result()
+            && self.regs.last(dst) <= at
+        {
+            self.regs.release(dst);
+        }
+        op.for_each_use(|v| {
+            if self.regs.last(v) <= at {
+                self.regs.release(v);
+            }
+        });
+    }
+
+    /// Counts `insns` as run.
+    fn count(&mut self, insns: usize) {
+        self.need_context();
+        let place = asm::Rm::Mem(asm::CONTEXT, entry::COUNTED);
+        self.asm.alu_ri(asm::Alu::Add, Width::W64, place, insns as u64);
+    }
+
+    /// Runs the op at hand in the interpreter's own code.
+    fn slow(&mut self) {
+        let op = self.op;
+        let Some(index) = slow::add(op, self.nan_rule) else {
+            self.complete = false;
+            return;
+        };
+        self.need_context();
+        op.for_each_use(|v| self.store_operand(v));
+        self.spill_for_call();
+        self.call_slow(index);
+        if op.effect().may_exit() {
+            let stub = self.stub(Stub::Failed { pc: self.pc });
+            self.asm.test(Width::W32, asm::RAX, asm::RAX);
+            self.asm.jcc(asm::Cc::Ne, stub);
+        }
+        if let Some((dst, _)) = op.result() {
+            self.defined_in_cell(dst);
+        }
+        if matches!(op, Op::CallState { .. } | Op::SetFlagsIf { .. }) {
+            self.flags = Flags::Unknown;
+        }
+    }
+
+    fn call_slow(&mut self, index: u64) {
+        use asm::{CONTEXT, RDI, RSP, Rm, STATE, op};
+        self.asm.mov_rr(RDI, STATE);
+        self.asm.mov_ri(Reg(6), index);
+        // The convention wants the stack aligned; this code has no frame.
+        self.asm.alu_ri(asm::Alu::Sub, Width::W64, Rm::Reg(RSP), 8);
+        self.asm.ins(op(0xff), Width::W32, Reg(2), Rm::Mem(CONTEXT, entry::SLOW_OP));
+        self.asm.alu_ri(asm::Alu::Add, Width::W64, Rm::Reg(RSP), 8);
+    }
+
+    /// The op by `piece` where its vectors are of one unit, else in the interpreter.
+    fn narrow(&mut self, n: VecLen, piece: impl FnOnce(&mut Self)) {
+        if n == VecLen::X1 { piece(self) } else { self.slow() }
+    }
+
+    fn stub(&mut self, stub: Stub) -> Label {
+        self.stubs.push(stub);
+        Label::Stub(self.stubs.len() as u32 - 1)
+    }
+
+    /// A vector constant's place.
+    fn constant(&mut self, value: u128) -> Label {
+        let known = self.constants.iter().position(|&c| c == value);
+        let index = known.unwrap_or_else(|| {
+            self.constants.push(value);
+            self.constants.len() - 1
+        });
+        Label::Constant(index as u32)
+    }
+
+    /// Notes that the next instruction may fault.
+    fn may_fault(&mut self, access: Access) {
+        self.faults.push(FaultPoint { offset: self.asm.here() as u32, pc: self.pc, access });
+    }
+}

@@ -1,0 +1,348 @@
+//! One method per op: its piece of code, or that it is left to the interpreter.
+
+use super::Emitter;
+use super::asm::{Alu, Shift, op0f, sse};
+use super::regs::Loc;
+use super::vector::{ADD, LaneShift, MUL, SUB};
+use guest::ir::{
+    Cond, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans, Narrow,
+    OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+};
+use guest::state::Slot;
+
+macro_rules! int_alu {
+    ($($name:ident = $op:ident;)*) => {$(
+        fn $name(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+            self.alu(Alu::$op, dst, w, a, b);
+        }
+    )*};
+}
+
+macro_rules! int_shift {
+    ($($name:ident = $op:ident;)*) => {$(
+        fn $name(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+            self.shift(Shift::$op, dst, w, a, b);
+        }
+    )*};
+}
+
+macro_rules! vector_code {
+    ($($name:ident = $code:expr;)*) => {$(
+        fn $name(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
+            self.narrow(n, |e| e.vector2($code, dst, a, b));
+        }
+    )*};
+}
+
+macro_rules! per_lane {
+    ($($name:ident = $codes:ident;)*) => {$(
+        fn $name(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, b: Val) {
+            self.narrow(n, |e| e.per_lane($codes, lane, dst, a, b));
+        }
+    )*};
+}
+
+macro_rules! with_sign {
+    ($($name:ident = $how:ident $what:expr;)*) => {$(
+        fn $name(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, a: Val, b: Val) {
+            self.narrow(n, |e| e.$how($what, dst, lane, signed, a, b));
+        }
+    )*};
+}
+
+macro_rules! lane_shift {
+    ($($name:ident = $how:ident;)*) => {$(
+        fn $name(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, count: Val) {
+            self.narrow(n, |e| e.shift_lanes(LaneShift::$how, dst, lane, a, count));
+        }
+    )*};
+}
+
+macro_rules! float_arith {
+    ($($name:ident = $byte:literal;)*) => {$(
+        fn $name(&mut self, dst: Val, fs: FSize, a: Val, b: Val) {
+            self.arithmetic($byte, dst, fs, a, b);
+        }
+    )*};
+}
+
+/// Ops without a piece of their own.
+macro_rules! interpreted {
+    ($($name:ident($($t:ty),*);)*) => {$(
+        fn $name(&mut self, $(_: $t),*) {
+            self.slow();
+        }
+    )*};
+}
+
+impl OpVisitor for Emitter {
+    type Out = ();
+
+    fn konst(&mut self, dst: Val, imm: u64) {
+        self.regs.set_loc(dst, Loc::Konst(imm));
+    }
+    fn vconst(&mut self, dst: Val, n: VecLen, index: u16) {
+        let value = self.pool[usize::from(index)];
+        self.regs.note_vconst(dst, value);
+        if n == VecLen::X1 { self.vector_constant(dst, value) } else { self.wide_constant(dst, n, value) }
+    }
+    fn get(&mut self, dst: Val, w: Width, slot: Slot) {
+        self.read_slot(dst, w, slot);
+    }
+    fn vget(&mut self, dst: Val, n: VecLen, slot: Slot) {
+        self.narrow(n, |e| e.read_vector_slot(dst, slot));
+    }
+    fn put(&mut self, w: Width, slot: Slot, a: Val) {
+        self.write_slot(w, slot, a);
+    }
+    fn vput(&mut self, n: VecLen, slot: Slot, a: Val) {
+        self.narrow(n, |e| e.write_vector_slot(slot, a));
+    }
+
+    int_alu! {
+        add = Add;
+        sub = Sub;
+        and = And;
+        or = Or;
+        xor = Xor;
+    }
+    int_shift! {
+        shl = Shl;
+        shr = Shr;
+        sar = Sar;
+        rotl = Rol;
+        rotr = Ror;
+    }
+    fn mul(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+        self.multiply(dst, w, a, b);
+    }
+    fn umulh(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+        self.multiply_high(dst, w, Sign::Unsigned, a, b);
+    }
+    fn smulh(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+        self.multiply_high(dst, w, Sign::Signed, a, b);
+    }
+    fn andnot(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+        self.and_not(dst, w, a, b);
+    }
+    fn not(&mut self, dst: Val, w: Width, a: Val) {
+        self.unary(2, dst, w, a);
+    }
+    fn neg(&mut self, dst: Val, w: Width, a: Val) {
+        self.unary(3, dst, w, a);
+    }
+    fn clz(&mut self, dst: Val, w: Width, a: Val) {
+        self.leading_zeros(dst, w, a);
+    }
+    fn ctz(&mut self, dst: Val, w: Width, a: Val) {
+        self.trailing_zeros(dst, w, a);
+    }
+    fn popcnt(&mut self, dst: Val, w: Width, a: Val) {
+        self.population(dst, w, a);
+    }
+    fn bswap(&mut self, dst: Val, w: Width, a: Val) {
+        self.byte_swap(dst, w, a);
+    }
+    fn sext(&mut self, dst: Val, from: Width, a: Val) {
+        self.extend(dst, from, Sign::Signed, a);
+    }
+    fn zext(&mut self, dst: Val, from: Width, a: Val) {
+        self.extend(dst, from, Sign::Unsigned, a);
+    }
+    fn extract(&mut self, dst: Val, lsb: u8, len: u8, a: Val) {
+        self.bit_field(dst, Sign::Unsigned, lsb, len, a);
+    }
+    fn sextract(&mut self, dst: Val, lsb: u8, len: u8, a: Val) {
+        self.bit_field(dst, Sign::Signed, lsb, len, a);
+    }
+    fn deposit(&mut self, dst: Val, lsb: u8, len: u8, a: Val, b: Val) {
+        self.deposit_bits(dst, lsb, len, a, b);
+    }
+    fn icmp(&mut self, dst: Val, cc: IntCc, w: Width, a: Val, b: Val) {
+        // Where its one user makes the comparison, nothing is to be done here.
+        if !matches!(self.regs.loc(dst), Loc::Compare(..)) {
+            let host = self.compare(cc, w, a, b);
+            self.set_from(dst, host);
+        }
+    }
+    fn select(&mut self, dst: Val, c: Val, a: Val, b: Val) {
+        self.choose(dst, c, a, b);
+    }
+    fn cond(&mut self, dst: Val, cc: Cond) {
+        self.record_condition(dst, cc);
+    }
+    fn get_flags(&mut self, dst: Val) {
+        self.record_packed(dst);
+    }
+    fn set_flags(&mut self, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) {
+        self.record_flags(kind, w, a, b, r);
+    }
+
+    fn load(&mut self, dst: Val, w: Width, _ord: Order, addr: Val, off: i32) {
+        self.guest_load(dst, w, addr, off);
+    }
+    fn store(&mut self, w: Width, ord: Order, addr: Val, off: i32, a: Val) {
+        self.guest_store(w, ord, addr, off, a);
+    }
+    fn vload(&mut self, dst: Val, n: VecLen, addr: Val, off: i32) {
+        self.guest_vload(dst, n, addr, off);
+    }
+    fn vstore(&mut self, n: VecLen, addr: Val, off: i32, a: Val) {
+        self.guest_vstore(n, addr, off, a);
+    }
+    fn rmw(&mut self, dst: Val, op: RmwOp, w: Width, _ord: Order, addr: Val, a: Val) {
+        self.guest_rmw(dst, op, w, addr, a);
+    }
+    fn cas(&mut self, dst: Val, w: Width, _ord: Order, addr: Val, expected: Val, new: Val) {
+        self.guest_cas(dst, w, addr, expected, new);
+    }
+    fn fence(&mut self, _ord: Order) {
+        self.full_fence();
+    }
+    fn trap_if(&mut self, trap: u8, c: Val) {
+        self.trap_when(trap, c);
+    }
+
+    vector_code! {
+        vand = op0f(0x54);
+        vor = op0f(0x56);
+        vxor = op0f(0x57);
+        vmaddw = sse(0x66, 0xf5);
+        vsad = sse(0x66, 0xf6);
+    }
+    fn vandnot(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
+        self.narrow(n, |e| e.vector_and_not(dst, a, b));
+    }
+    fn vnot(&mut self, dst: Val, n: VecLen, a: Val) {
+        self.narrow(n, |e| e.vector_not(dst, a));
+    }
+    fn vbitsel(&mut self, dst: Val, n: VecLen, m: Val, a: Val, b: Val) {
+        self.narrow(n, |e| e.bit_select(dst, m, a, b));
+    }
+    fn vpair(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) {
+        self.narrow(n, |e| e.pair(dst, lo, hi));
+    }
+    fn vsplat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
+        self.narrow(n, |e| e.splat(dst, lane, a));
+    }
+    fn vextract(&mut self, dst: Val, n: VecLen, lane: Lane, index: u8, a: Val) {
+        self.narrow(n, |e| e.extract_lane(dst, lane, index, a));
+    }
+    fn vinsert(&mut self, dst: Val, n: VecLen, lane: Lane, index: u8, a: Val, b: Val) {
+        self.narrow(n, |e| e.insert_lane(dst, lane, index, a, b));
+    }
+    fn vshuffle(&mut self, dst: Val, n: VecLen, a: Val, b: Val, idx: Val) {
+        let constant = self.regs.vconst(idx);
+        self.narrow(n, |e| e.shuffle(dst, a, b, constant));
+    }
+    fn vmovmask(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
+        self.narrow(n, |e| e.move_mask(dst, lane, a));
+    }
+    per_lane! {
+        vadd = ADD;
+        vsub = SUB;
+        vmul = MUL;
+    }
+    with_sign! {
+        vaddsat = saturated true;
+        vsubsat = saturated false;
+        vmin = extreme false;
+        vmax = extreme true;
+    }
+    fn vabs(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
+        self.narrow(n, |e| e.absolute(dst, lane, a));
+    }
+    fn vicmp(&mut self, dst: Val, n: VecLen, lane: Lane, cc: IntCc, a: Val, b: Val) {
+        self.narrow(n, |e| e.vector_compare(dst, lane, cc, a, b));
+    }
+    lane_shift! {
+        vshl = Left;
+        vshr = Right;
+        vsar = Arithmetic;
+    }
+    fn vnarrow(&mut self, dst: Val, n: VecLen, lane: Lane, how: Narrow, a: Val, b: Val) {
+        self.narrow(n, |e| e.narrowed(dst, lane, how, a, b));
+    }
+    fn vwiden(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, half: Half, a: Val) {
+        self.narrow(n, |e| e.widened(dst, lane, signed, half, a));
+    }
+
+    float_arith! {
+        fadd = 0x58;
+        fmul = 0x59;
+        fsub = 0x5c;
+        fdiv = 0x5e;
+    }
+    fn fsqrt(&mut self, dst: Val, fs: FSize, a: Val) {
+        self.square_root(dst, fs, a);
+    }
+    fn fcmp(&mut self, dst: Val, cc: FloatCc, nans: Nans, fs: FSize, a: Val, b: Val) {
+        self.float_compare(dst, cc, nans, fs, a, b);
+    }
+    fn fcompare(&mut self, dst: Val, nans: Nans, fs: FSize, a: Val, b: Val) {
+        self.float_ordering(dst, nans, fs, a, b);
+    }
+    fn fconvert(&mut self, dst: Val, from: FSize, to: FSize, a: Val) {
+        self.convert(dst, from, to, a);
+    }
+    fn ftoi(&mut self, dst: Val, fs: FSize, w: Width, signed: Sign, mode: Round, over: Overflow, a: Val) {
+        self.float_to_int(dst, fs, w, signed, mode, over, a);
+    }
+    fn itof(&mut self, dst: Val, fs: FSize, w: Width, signed: Sign, a: Val) {
+        self.int_to_float(dst, fs, w, signed, a);
+    }
+
+    interpreted! {
+        udiv(Val, Width, Val, Val);
+        sdiv(Val, Width, Val, Val);
+        udiv_wide(Val, Width, Val, Val, Val);
+        urem_wide(Val, Width, Val, Val, Val);
+        sdiv_wide(Val, Width, Val, Val, Val);
+        srem_wide(Val, Width, Val, Val, Val);
+        div_overflows(Val, Width, Sign, Val, Val, Val);
+        bitrev(Val, Width, Val);
+        call(Val, HelperId, Val, Val, Val);
+        set_flags_if(Val, FlagKind, Width, Val, Val, Val);
+        probe_write(u8, Val, i32);
+        clear_ex();
+        fpenv_get(Val);
+        fpenv_set(Val);
+        cas128(Val, VecLen, Order, Val, Val, Val);
+        load128(Val, VecLen, Order, Val);
+        load_ex(Val, Width, Order, Val);
+        load_ex128(Val, VecLen, Order, Val);
+        store_ex(Val, Width, Order, Val, Val);
+        store_ex128(Val, Order, Val, Val);
+        call_state(Val, HelperId, Val, Val, Val);
+        call_vec(Val, VecLen, HelperId, Val, Val, Val, u32);
+        vmulh(Val, VecLen, Lane, Sign, Val, Val);
+        vmull(Val, VecLen, Lane, Sign, Half, Val, Val);
+        vneg(Val, VecLen, Lane, Val);
+        vhadd(Val, VecLen, Lane, Sign, Val, Val);
+        vrhadd(Val, VecLen, Lane, Sign, Val, Val);
+        vhsub(Val, VecLen, Lane, Sign, Val, Val);
+        vshlv(Val, VecLen, Lane, Val, Val);
+        vshrv(Val, VecLen, Lane, Val, Val);
+        vsarv(Val, VecLen, Lane, Val, Val);
+        vpopcnt(Val, VecLen, Lane, Val);
+        vclz(Val, VecLen, Lane, Val);
+        vreduce(Val, VecLen, Lane, Reduce, Val);
+        fma(Val, FSize, Val, Val, Val);
+        fminmax(Val, MinMax, FSize, Val, Val);
+        fround(Val, FSize, Round, Inexact, Val);
+        vfadd(Val, VecLen, FSize, Val, Val);
+        vfsub(Val, VecLen, FSize, Val, Val);
+        vfmul(Val, VecLen, FSize, Val, Val);
+        vfdiv(Val, VecLen, FSize, Val, Val);
+        vfsqrt(Val, VecLen, FSize, Val);
+        vfma(Val, VecLen, FSize, Val, Val, Val);
+        vfminmax(Val, VecLen, MinMax, FSize, Val, Val);
+        vfcmp(Val, VecLen, FloatCc, Nans, FSize, Val, Val);
+        vfround(Val, VecLen, FSize, Round, Inexact, Val);
+        vfwiden(Val, VecLen, FSize, Half, Val);
+        vfnarrow(Val, VecLen, FSize, Val);
+        vftoi(Val, VecLen, FSize, Sign, Round, Overflow, Val);
+        vitof(Val, VecLen, FSize, Sign, Val);
+        vestimate(Val, VecLen, Estimate, Val);
+    }
+}

@@ -1,0 +1,173 @@
+//! What only blocks from templates have: a flag record that is foretold, a counter, a region that takes
+//! their place.
+
+use super::regions::{X, Y, Z, block, counting_loop, jump, storing_loop};
+use super::*;
+use crate::exec::jit::{BUDGET, code_memory};
+use crate::mem::{CodeInvalidation, Invalidated};
+use guest::ir::flags::FlagRecord;
+use guest::ir::{Cond, FlagKind, Terminator, Width};
+use guest::{Access, Fault, FaultKind};
+use std::sync::atomic::Ordering;
+
+/// A record that its kind can make.
+fn record(kind: FlagKind, w: Width, a: u64, b: u64) -> FlagRecord {
+    let r = match kind {
+        FlagKind::Add => a.wrapping_add(b),
+        FlagKind::Sub | FlagKind::SubInv => a.wrapping_sub(b),
+        FlagKind::Inc => a.wrapping_add(1),
+        FlagKind::Dec => a.wrapping_sub(1),
+        FlagKind::FcmpX86 | FlagKind::FcmpArm => a & 3,
+        _ => a ^ b,
+    };
+    FlagRecord { kind, w, a, b, r: r & w.mask() }
+}
+
+#[test]
+fn conditions_hold_whatever_the_record_was_foretold_to_be() {
+    let _alone = alone();
+    let port = Port::default();
+    let operands = [(5, 5), (4, 5), (0x80, 1), (0x7fff_ffff_ffff_ffff, u64::MAX), (0xffff_fff0, 0x20)];
+    for (index, &cc) in Cond::ALL.iter().enumerate() {
+        let made = block(
+            0xa_0000 + 64 * index as u64,
+            &[&|b| {
+                let (value, packed) = (b.condition(cc), b.get_flags());
+                b.write_slot(X, value);
+                b.write_slot(Y, packed);
+            }],
+            |_| jump(0xa_f000),
+        );
+        for &foretold in FlagKind::ALL {
+            let mut seen = GuestState::default();
+            record(foretold, Width::W32, 1, 2).store(&mut seen);
+            let head = compile_template(made.clone(), &seen);
+            for &kind in FlagKind::ALL {
+                for (w, (a, b)) in [Width::W8, Width::W32, Width::W64]
+                    .into_iter()
+                    .zip(operands)
+                    .chain([Width::W32; 5].into_iter().zip(operands))
+                {
+                    let record = record(kind, w, a, b);
+                    let mut state = GuestState::default();
+                    record.store(&mut state);
+                    run_compiled(&head, &mut state, &port, &mut Compiled::new());
+                    let expected = (u64::from(cc.holds(record.pack())), record.pack());
+                    assert_eq!(
+                        (state.u64(X), state.u64(Y)),
+                        expected,
+                        "{cc:?} on {record:?}, foretold {foretold:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fault_leaves_the_state_of_its_instruction() {
+    let _alone = alone();
+    let memory = Memory::new(2);
+    memory.protect(1, libc::PROT_READ);
+    let (mut state, port) = (GuestState::default(), Port::default());
+    let head = compile_template(storing_loop(0xb_0000), &state);
+    state.set_u64(Z, memory.start);
+    let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
+    let fault =
+        Fault { addr: GuestAddr(memory.start + 4096), access: Access::Write, kind: FaultKind::Protected };
+    assert_eq!(end, BlockEnd::Fault { fault, pc: GuestAddr(0xb_0001) });
+    assert_eq!((state.u64(X), state.u64(Z)), (513, memory.start + 4096));
+}
+
+/// A block that leads to itself for ever.
+fn endless(pc: u64) -> Block {
+    block(
+        pc,
+        &[&|b| {
+            let (x, y) = (b.read_slot(X), b.read_slot(Y));
+            let sum = b.add(Width::W64, x, y);
+            b.write_slot(X, sum);
+        }],
+        |_| jump(pc),
+    )
+}
+
+#[test]
+fn a_counter_that_has_run_out_asks_for_a_region() {
+    let _alone = alone();
+    let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
+    state.set_u64(Y, 1);
+    let head = compile_template(endless(0xc_0000), &state);
+    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0xc_0000)), u64::from(BUDGET)));
+    assert_eq!(compiled.take_hot(), crate::exec::tier::Hot::Yes);
+    assert_eq!((head.runs(), head.has_region()), (BUDGET, false));
+}
+
+#[test]
+fn a_region_takes_the_place_of_its_heads_template() {
+    let _alone = alone();
+    let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
+    cache().clear();
+    let first = cache().insert(block(0xd_0000, &[], |_| jump(0xe_0000)));
+    let second = cache().insert(counting_loop(0xe_0000, 10));
+    let mut emitter = Emitter::default();
+    assert!(compile_block(&mut emitter, cache(), &first, &state));
+    assert!(compile_block(&mut emitter, cache(), &second, &state));
+    // The first leads to the second's template from now on ...
+    assert_eq!(run_compiled(&first, &mut state, &port, &mut compiled), BlockEnd::Next(GuestAddr(0xe_0000)));
+    run_compiled(&second, &mut state, &port, &mut compiled);
+    state.set_u64(X, 0);
+    assert_eq!(run_compiled(&first, &mut state, &port, &mut compiled), BlockEnd::Next(GuestAddr(0xe_0800)));
+    let template = second.template().unwrap();
+    let left = code_memory::counter(template.counter);
+    assert_eq!(left, BUDGET as i32 - 20);
+    // ... and to its region when there is one; the template, entered by its address, leaves at once.
+    assert!(Compiler::new().unwrap().compile(cache(), &second, LIMITS));
+    assert!(second.has_region());
+    state.set_u64(X, 0);
+    assert_eq!(run_compiled(&first, &mut state, &port, &mut compiled), BlockEnd::Next(GuestAddr(0xe_0800)));
+    assert_eq!((state.u64(X), code_memory::counter(template.counter)), (10, 0));
+    state.set_u64(X, 0);
+    let end = compiled.run(template.entry, &second, &mut state, env(), &port);
+    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0xe_0000)), 0));
+    // Its code changes: nothing leads to either any more.
+    cache().invalidate(&Invalidated { pages: vec![0xe_0000] });
+    assert_eq!((second.entry.load(Ordering::Acquire), second.template()), (0, None));
+    let end = run_compiled(&first, &mut state, &port, &mut Compiled::new());
+    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0xe_0000)), 0));
+}
+
+#[test]
+fn a_running_template_is_left_when_its_code_changes() {
+    let _alone = alone();
+    let port = Arc::new(Port::default());
+    let head = compile_template(endless(0xf_0000), &GuestState::default());
+    code_memory::set_counter(head.template().unwrap().counter, i32::MAX as u32);
+    cache().register(Arc::clone(&port));
+    let (theirs, their_port) = (Arc::clone(&head), Arc::clone(&port));
+    let runner = std::thread::spawn(move || {
+        let mut state = GuestState::default();
+        run_compiled(&theirs, &mut state, &their_port, &mut Compiled::new())
+    });
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(!runner.is_finished());
+    cache().invalidate(&Invalidated { pages: vec![0xf_0000] });
+    assert_eq!(runner.join().unwrap(), BlockEnd::Next(GuestAddr(0xf_0000)));
+    cache().unregister(&port);
+}
+
+#[test]
+fn a_branch_on_a_constant_goes_one_way() {
+    let _alone = alone();
+    for (value, target) in [(0, 0x11_0200), (7, 0x11_0100)] {
+        let made = block(0x11_0000, &[], |b| {
+            let cond = b.imm(value);
+            Terminator::Branch { cond, taken: GuestAddr(0x11_0100), other: GuestAddr(0x11_0200) }
+        });
+        let mut state = GuestState::default();
+        let head = compile_template(made, &state);
+        let end = run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new());
+        assert_eq!(end, BlockEnd::Next(GuestAddr(target)));
+    }
+}
