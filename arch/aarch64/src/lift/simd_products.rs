@@ -93,7 +93,7 @@ impl Lifter {
     }
 
     /// Single precision to a brain float. What the exceptions come from are operations that raise them.
-    fn to_bfloat(&mut self, a: Val) -> Val {
+    fn bfloat_from(&mut self, a: Val) -> Val {
         let fs = FSize::F32;
         let nan = self.is_nan(fs, a);
         let zero = self.imm(0);
@@ -119,7 +119,7 @@ impl Lifter {
 
     pub fn bfcvt(&mut self, insn: Insn) {
         let a = self.f(FSize::F32, insn.rn());
-        let r = self.to_bfloat(a);
+        let r = self.bfloat_from(a);
         self.set_v_scalar(insn.rd(), Width::W16, r);
     }
 
@@ -128,7 +128,7 @@ impl Lifter {
         let (whole, mut low) = (self.v(insn.rn()), self.zeros());
         for i in 0..4 {
             let a = self.ir.vextract(X1, Lane::S, i, whole);
-            let r = self.to_bfloat(a);
+            let r = self.bfloat_from(a);
             low = self.ir.vinsert(X1, Lane::H, i, low, r);
         }
         self.write_low_or_high(insn, low);
