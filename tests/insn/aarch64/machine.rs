@@ -1,15 +1,17 @@
-//! The engine's interpreter, run on one instruction.
+//! The engine's tiers, run on one instruction.
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, Registers, hash, pattern};
+use crate::tiers::{Tier, Tiers};
 use arch_aarch64::AARCH64;
 use guest::arch::{CodeReader, GuestArch, LiftConfig, LiftLimits};
-use guest::ir::{passes, verify};
+use guest::ir::{Block, passes, verify};
 use guest::state::{GuestState, vector_slot};
 use guest::{GuestAddr, GuestMemory};
 use qemu_lua::exec::Env;
-use qemu_lua::exec::interp::{BlockEnd, Cells, run_block};
+use qemu_lua::exec::interp::BlockEnd;
 use qemu_lua::host::{fp, signals};
 use qemu_lua::mem::{MapRequest, Memory, space};
+use std::sync::OnceLock;
 
 struct Code([u8; 4]);
 
@@ -19,11 +21,17 @@ impl CodeReader for Code {
     }
 }
 
-/// The interpreter with its environment.
+/// The tiers with their environment.
 pub struct Machine {
-    env: Env,
-    cells: Cells,
+    tiers: Tiers,
+    features: u64,
     pattern: Vec<u8>,
+}
+
+/// The environment is the process's; what the oracle lacks is left out by the lifter.
+fn env() -> &'static Env {
+    static ENV: OnceLock<Env> = OnceLock::new();
+    ENV.get_or_init(|| Env::new(&AARCH64, AARCH64.cpu_models()[0].features))
 }
 
 impl Machine {
@@ -32,20 +40,30 @@ impl Machine {
         signals::install_fault_handlers();
         map_data();
         let features = AARCH64.cpu_models()[0].features & !lacking;
-        Self { env: Env::new(&AARCH64, features), cells: Cells::default(), pattern: pattern() }
+        Self { tiers: Tiers::new(env()), features, pattern: pattern() }
     }
 
-    /// The state after the case's instruction.
-    pub fn run(&mut self, case: &Case) -> Registers {
-        Memory.write(GuestAddr(DATA), &self.pattern).unwrap();
-        let mut state = load(&case.before);
-        let config = LiftConfig { features: self.env.features, control: AARCH64.control_key(&state) };
+    /// The state after the case's instruction on each tier that can run it.
+    pub fn run(&mut self, case: &Case) -> Vec<(Tier, Registers)> {
+        let state = load(&case.before);
+        let config = LiftConfig { features: self.features, control: AARCH64.control_key(&state) };
         let mut code = Code(case.word.to_le_bytes());
         let mut block = AARCH64.lift(&config, LiftLimits { max_insns: 1 }, &mut code, GuestAddr(CODE));
         verify(&block).unwrap();
         passes::optimize(&mut block);
+        let mut results = Vec::new();
+        for tier in Tier::ALL {
+            if self.tiers.prepare(&block, tier, &state) {
+                results.push((tier, self.run_on(&block, state.clone())));
+            }
+        }
+        results
+    }
+
+    fn run_on(&mut self, block: &Block, mut state: GuestState) -> Registers {
+        Memory.write(GuestAddr(DATA), &self.pattern).unwrap();
         fp::set_mxcsr(AARCH64.fp_environment(&state));
-        let end = run_block(&block, &mut state, &self.env, &mut self.cells);
+        let end = self.tiers.run(block, &mut state);
         let mxcsr = fp::mxcsr();
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
         AARCH64.save_fp_environment(&mut state, mxcsr);

@@ -5,8 +5,8 @@ use super::asm::{Alu, Shift, op0f, sse};
 use super::regs::Loc;
 use super::vector::{ADD, LaneShift, MUL, SUB};
 use guest::ir::{
-    Cond, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans, Narrow,
-    OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans,
+    Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use guest::state::Slot;
 
@@ -293,6 +293,10 @@ impl OpVisitor for Emitter {
     }
 
     interpreted! {
+        vjoin(Val, VecLen, Val, Val);
+        vpart(Val, VecLen, u8, Val);
+        vcrypto(Val, VecLen, Crypto, Val, Val, Val);
+        vtohalf(Val, VecLen, Round, Val);
         udiv(Val, Width, Val, Val);
         sdiv(Val, Width, Val, Val);
         udiv_wide(Val, Width, Val, Val, Val);
