@@ -2,7 +2,7 @@
 
 use super::rows;
 use crate::features;
-use crate::lift::{Lifter, structure};
+use crate::lift::{Lifter, mops, structure};
 
 rows! { SINGLE, 0;
     "STR (unsigned offset)" "size:2 111 0 01 00 imm:12 Rn:5 Rt:5" Lifter::str_unsigned;
@@ -98,6 +98,15 @@ rows! { LRCPC2, features::LRCPC2;
     "LDAPUR" "size:2 011001 01 0 imm:9 00 Rn:5 Rt:5" Lifter::ldapur;
     "LDAPURS to 64" "size:2 011001 10 0 imm:9 00 Rn:5 Rt:5 ; size=11" Lifter::ldapur;
     "LDAPURS to 32" "size:2 011001 11 0 imm:9 00 Rn:5 Rt:5 ; size=1x" Lifter::ldapur;
+}
+
+rows! { MOPS, features::MOPS;
+    "SETP" "00 011 0 01 11 0 Rs:5 00 op:2 01 Rn:5 Rd:5" Lifter::set_prologue, if mops::set_is_allocated;
+    "SETM" "00 011 0 01 11 0 Rs:5 01 op:2 01 Rn:5 Rd:5" Lifter::set_main, if mops::set_is_allocated;
+    "SETE" "00 011 0 01 11 0 Rs:5 10 op:2 01 Rn:5 Rd:5" Lifter::set_main, if mops::set_is_allocated;
+    "CPYP, CPYFP" "00 011 o0:1 01 00 0 Rs:5 op:4 01 Rn:5 Rd:5" Lifter::copy_prologue, if mops::copy_is_allocated;
+    "CPYM, CPYFM" "00 011 o0:1 01 01 0 Rs:5 op:4 01 Rn:5 Rd:5" Lifter::copy_main, if mops::copy_is_allocated;
+    "CPYE, CPYFE" "00 011 o0:1 01 10 0 Rs:5 op:4 01 Rn:5 Rd:5" Lifter::copy_main, if mops::copy_is_allocated;
 }
 
 rows! { STRUCTURE, 0;

@@ -100,6 +100,7 @@ pub static TABLES: &[&[Row]] = &[
     loadstore::ATOMIC,
     loadstore::LRCPC,
     loadstore::LRCPC2,
+    loadstore::MOPS,
     loadstore::STRUCTURE,
     fp::SCALAR,
     fp::CONVERT,

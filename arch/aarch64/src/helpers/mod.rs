@@ -5,6 +5,7 @@
 mod bfloat;
 mod crypto;
 mod lanes;
+mod mops;
 mod scalar;
 mod sha512;
 mod sm;
@@ -45,6 +46,11 @@ pub const TO_INT32_MODULO: HelperId = HelperId(15);
 pub const BFLOAT: HelperId = HelperId(16);
 pub const BFLOAT_FROM_SINGLE: HelperId = HelperId(17);
 
+pub const SET_PROLOGUE: HelperId = HelperId(18);
+pub const SET_MAIN: HelperId = HelperId(19);
+pub const COPY_PROLOGUE: HelperId = HelperId(20);
+pub const COPY_MAIN: HelperId = HelperId(21);
+
 pub static TABLE: &[HelperDef] = &[
     HelperDef { name: "crc32", f: HelperFn::Int(scalar::crc32) },
     HelperDef { name: "counter", f: HelperFn::State(|cx, _, _, _| Ok(cx.nanoseconds())) },
@@ -64,6 +70,10 @@ pub static TABLE: &[HelperDef] = &[
     HelperDef { name: "to_int32_modulo", f: HelperFn::Int(scalar::to_int32_modulo) },
     HelperDef { name: "bfloat", f: HelperFn::Vector(bfloat::execute) },
     HelperDef { name: "bfloat_from_single", f: HelperFn::Int(bfloat::from_single) },
+    HelperDef { name: "set_prologue", f: HelperFn::State(mops::set_prologue) },
+    HelperDef { name: "set_main", f: HelperFn::State(mops::set_main) },
+    HelperDef { name: "copy_prologue", f: HelperFn::State(mops::copy_prologue) },
+    HelperDef { name: "copy_main", f: HelperFn::State(mops::copy_main) },
 ];
 
 #[cfg(test)]
@@ -91,6 +101,10 @@ mod tests {
             (TO_INT32_MODULO, "to_int32_modulo"),
             (BFLOAT, "bfloat"),
             (BFLOAT_FROM_SINGLE, "bfloat_from_single"),
+            (SET_PROLOGUE, "set_prologue"),
+            (SET_MAIN, "set_main"),
+            (COPY_PROLOGUE, "copy_prologue"),
+            (COPY_MAIN, "copy_main"),
         ];
         assert_eq!(named.len(), TABLE.len());
         for (id, name) in named {

@@ -13,6 +13,7 @@ mod fp;
 mod fp_convert;
 pub mod int;
 mod loadstore;
+pub mod mops;
 mod pauth;
 mod simd;
 mod simd_fp;
