@@ -76,6 +76,12 @@ impl GuestArch for Arch {
         Disassembly { text, len: insn.len() }
     }
 
+    fn extension(&self, bytes: &[u8]) -> Option<String> {
+        let insn = Decoder::new(64, bytes, DecoderOptions::NONE).decode();
+        let names = insn.cpuid_features().iter().map(|feature| format!("{feature:?}"));
+        (!insn.is_invalid()).then(|| names.collect::<Vec<_>>().join(" "))
+    }
+
     fn initial_state(&self, features: u64) -> GuestState {
         let mut state = GuestState::default();
         FlagRecord::packed(0).store(&mut state);
