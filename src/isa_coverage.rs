@@ -120,8 +120,8 @@ fn sweep(arch: &dyn GuestArch, features: u64, mut section: Section<'_>, found: &
             continue;
         }
         found.instructions += 1;
+        let Some(extension) = arch.extension(&window) else { continue };
         let mnemonic = insn.text.split_whitespace().next().unwrap_or_default().to_owned();
-        let extension = arch.extension(&window).unwrap_or_default();
         *found.missing.entry((mnemonic, extension)).or_default() += 1;
     }
 }

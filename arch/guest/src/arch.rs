@@ -76,10 +76,10 @@ pub trait GuestArch: Sync {
     /// One instruction as text, from at most [`MAX_INSN_LEN`] bytes. Bytes that are no instruction read
     /// as data.
     fn disassemble(&self, pc: GuestAddr, bytes: &[u8]) -> Disassembly;
-    /// The instruction-set extension that these bytes need, in the manufacturer's words; none where they are no
-    /// instruction or the architecture does not say.
+    /// The instruction-set extension that an instruction needs, in the manufacturer's words; none where it is
+    /// there to be illegal, everywhere and for ever (`UD2`).
     fn extension(&self, _bytes: &[u8]) -> Option<String> {
-        None
+        Some(String::new())
     }
     /// The state of a thread before its first instruction, apart from pc and sp.
     fn initial_state(&self, features: u64) -> GuestState;
