@@ -5,6 +5,7 @@ pub mod debug;
 pub mod exec;
 pub mod guests;
 pub mod host;
+pub mod isa_coverage;
 pub mod linux;
 pub mod loader;
 pub mod log;

@@ -8,6 +8,7 @@ use crate::exec::vcpu::Vcpu;
 use crate::host::files::OwnedFile;
 use crate::host::startup::Startup;
 use crate::host::{files, random, signals, startup, sys};
+use crate::isa_coverage;
 use crate::linux::dispatch::Dispatch;
 use crate::linux::exec::{Handoff, Target, resolve, sysroot_path};
 use crate::linux::signal::Actions;
@@ -97,6 +98,9 @@ fn plan_from_arguments(
     let CommandLine { settings, guest } = cli::parse(startup.argv.get(1..).unwrap_or(&[]), variable)?;
     if let Some(status) = answer_questions(arch, &settings) {
         return Ok(Err(status));
+    }
+    if settings.is_set("isa-coverage") {
+        return Ok(Err(isa_coverage::run(arch, cpu_features(arch, &settings)?, &guest)));
     }
     let Some(program) = guest.first().cloned() else { return Err(UsageError::NoProgram.into()) };
     let envp = guest_environment(&settings, startup.envp)?;

@@ -99,6 +99,12 @@ pub static OPTIONS: &[OptionRow] = &[
     not_yet("plugin", Value("FILE"), "QEMU_PLUGIN", "load a plugin"),
     not_yet("trace", Value("SPEC"), "QEMU_TRACE", "enable trace events"),
     row("singlestep", Nothing, "QEMU_SINGLESTEP", "the same as -one-insn-per-tb"),
+    row(
+        "isa-coverage",
+        Nothing,
+        "",
+        "list the instructions in the files that follow which are not implemented, and end",
+    ),
     row("version", Nothing, "", "print the version and end"),
     row("h", Nothing, "", "print this help and end (also -help, --help)"),
 ];

@@ -76,6 +76,11 @@ pub trait GuestArch: Sync {
     /// One instruction as text, from at most [`MAX_INSN_LEN`] bytes. Bytes that are no instruction read
     /// as data.
     fn disassemble(&self, pc: GuestAddr, bytes: &[u8]) -> Disassembly;
+    /// The instruction-set extension that an instruction needs, in the manufacturer's words; none where it is
+    /// there to be illegal, everywhere and for ever (`UD2`).
+    fn extension(&self, _bytes: &[u8]) -> Option<String> {
+        Some(String::new())
+    }
     /// The state of a thread before its first instruction, apart from pc and sp.
     fn initial_state(&self, features: u64) -> GuestState;
     /// Gives a process new secret keys (AArch64 pointer authentication): those whose bits are set in `which`.

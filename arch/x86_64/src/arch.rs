@@ -12,7 +12,7 @@ use guest::linux::GuestLinux;
 use guest::regs::RegisterTable;
 use guest::state::GuestState;
 use guest::{GuestAddr, Trap};
-use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter};
+use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Mnemonic};
 
 /// `EM_X86_64`
 const ELF_MACHINE: u16 = 62;
@@ -74,6 +74,13 @@ impl GuestArch for Arch {
         let mut text = String::new();
         GasFormatter::new().format(&insn, &mut text);
         Disassembly { text, len: insn.len() }
+    }
+
+    fn extension(&self, bytes: &[u8]) -> Option<String> {
+        let insn = Decoder::new(64, bytes, DecoderOptions::NONE).decode();
+        let names = insn.cpuid_features().iter().map(|feature| format!("{feature:?}"));
+        let illegal = matches!(insn.mnemonic(), Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2);
+        (!illegal).then(|| names.collect::<Vec<_>>().join(" "))
     }
 
     fn initial_state(&self, features: u64) -> GuestState {

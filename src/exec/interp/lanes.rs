@@ -120,6 +120,20 @@ pub fn multiply_add_pairs(a: u128, b: u128) -> u128 {
     build(Lane::S, |i| (product(2 * i) + product(2 * i + 1)) as u64)
 }
 
+/// Unsigned bytes of a times signed bytes of b, summed in pairs with saturation.
+pub fn multiply_add_bytes(a: u128, b: u128) -> u128 {
+    let product = |i| {
+        let x = number(Lane::B, Sign::Unsigned, lane_of(Lane::B, a, i));
+        x * number(Lane::B, Sign::Signed, lane_of(Lane::B, b, i))
+    };
+    build(Lane::H, |i| saturate(Lane::H, Sign::Signed, product(2 * i) + product(2 * i + 1)))
+}
+
+/// Signed 16-bit products, of which bits 15 to 30 stay, rounded.
+pub fn rounded_high_products(a: u128, b: u128) -> u128 {
+    numeric(Lane::H, Sign::Signed, a, b, |x, y| (((x * y) >> 14) + 1) >> 1)
+}
+
 pub fn shuffle(a: u128, b: u128, idx: u128) -> u128 {
     build(Lane::B, |i| match lane_of(Lane::B, idx, i) as usize {
         from @ 0..16 => lane_of(Lane::B, a, from),

@@ -320,6 +320,8 @@ impl OpVisitor for Interp<'_> {
         vandnot = |x, y| x & !y;
         vsad = lanes::sum_of_differences;
         vmaddw = lanes::multiply_add_pairs;
+        vmaddub = lanes::multiply_add_bytes;
+        vmulhrs = lanes::rounded_high_products;
     }
     fn vnot(&mut self, dst: Val, n: VecLen, a: Val) -> Done {
         self.units1(dst, n, a, |x| !x)

@@ -167,6 +167,10 @@ macro_rules! for_each_op {
                 vmull = Vmull { n: VecLen, lane: Lane, signed: Sign, half: Half, a: Val, b: Val } -> Vector, Pure;
                 /// Signed products of adjacent lanes, summed into lanes twice as wide (wrapping). Lane h.
                 vmaddw = Vmaddw { n: VecLen, a: Val, b: Val } -> Vector, Pure;
+                /// Unsigned bytes of a times signed bytes of b, adjacent products summed with saturation.
+                vmaddub = Vmaddub { n: VecLen, a: Val, b: Val } -> Vector, Pure;
+                /// High halves of signed products of 16-bit lanes, shifted left by one and rounded.
+                vmulhrs = Vmulhrs { n: VecLen, a: Val, b: Val } -> Vector, Pure;
                 vneg = Vneg { n: VecLen, lane: Lane, a: Val } -> Vector, Pure;
                 /// Absolute value; MIN stays MIN.
                 vabs = Vabs { n: VecLen, lane: Lane, a: Val } -> Vector, Pure;

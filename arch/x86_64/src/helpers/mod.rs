@@ -46,8 +46,6 @@ helpers! {
     CRC32C = Int(int::crc32c);
     PDEP = Int(int::pdep);
     PEXT = Int(int::pext);
-    PMADDUBSW = Vector(vector::pmaddubsw);
-    PMULHRSW = Vector(vector::pmulhrsw);
     MPSADBW = Vector(vector::mpsadbw);
     PHMINPOSUW = Vector(vector::phminposuw);
     VPDPBUSD = Vector(vector::vpdpbusd);

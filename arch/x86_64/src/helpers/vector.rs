@@ -8,24 +8,6 @@ fn from_words(words: [u16; 8]) -> u128 {
     words.iter().rev().fold(0, |v, &w| v << 16 | u128::from(w))
 }
 
-/// `PMADDUBSW`: unsigned bytes of a times signed bytes of b, pairs summed with saturation.
-pub(super) fn pmaddubsw(a: u128, b: u128, _c: u128, _imm: u32) -> u128 {
-    let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
-    let product = |i: usize| i32::from(a[i]) * i32::from(b[i] as i8);
-    from_words(std::array::from_fn(|i| {
-        (product(2 * i) + product(2 * i + 1)).clamp(i16::MIN.into(), i16::MAX.into()) as u16
-    }))
-}
-
-/// `PMULHRSW`: the products' high halves, rounded.
-pub(super) fn pmulhrsw(a: u128, b: u128, _c: u128, _imm: u32) -> u128 {
-    let (a, b) = (words(a), words(b));
-    from_words(std::array::from_fn(|i| {
-        let product = i32::from(a[i] as i16) * i32::from(b[i] as i16);
-        (((product >> 14) + 1) >> 1) as u16
-    }))
-}
-
 /// `MPSADBW`: four bytes of b against eight overlapping groups of a.
 pub(super) fn mpsadbw(a: u128, b: u128, _c: u128, imm: u32) -> u128 {
     let (a, b) = (a.to_le_bytes(), b.to_le_bytes());

@@ -10,6 +10,7 @@ mod bits;
 mod bmi;
 mod control;
 mod crypto;
+mod far;
 mod flags;
 mod fma;
 mod int;
@@ -68,6 +69,7 @@ pub(crate) fn handler(insn: &Instruction, features: u64) -> Option<Handler> {
     let mnemonic = vex::semantics(insn)?;
     let found = int::lookup(insn)
         .or_else(|| control::lookup(insn))
+        .or_else(|| far::lookup(insn))
         .or_else(|| stack::lookup(insn))
         .or_else(|| sse_move::lookup(insn, mnemonic))
         .or_else(|| shift::lookup(insn))

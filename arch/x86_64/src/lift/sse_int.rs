@@ -2,7 +2,7 @@
 
 use super::{Handler, Lifter};
 use crate::helpers::id;
-use guest::ir::{Half, HelperId, IntCc, Lane, Narrow, Sign, Val, VecLen, Width, flag};
+use guest::ir::{Half, IntCc, Lane, Narrow, Sign, Val, VecLen, Width, flag};
 use iced_x86::{Mnemonic as M, OpKind};
 
 pub(super) fn lookup(mnemonic: M) -> Option<Handler> {
@@ -98,8 +98,8 @@ fn rarer(mnemonic: M) -> Option<Handler> {
         M::Phsubw => |l| l.adjacent(H, |l, a, b| l.ir.vsub(l.n, H, a, b)),
         M::Phsubd => |l| l.adjacent(S, |l, a, b| l.ir.vsub(l.n, S, a, b)),
         M::Phsubsw => |l| l.adjacent(H, |l, a, b| l.ir.vsubsat(l.n, H, Sign::Signed, a, b)),
-        M::Pmaddubsw => |l| l.by_helper(id::PMADDUBSW),
-        M::Pmulhrsw => |l| l.by_helper(id::PMULHRSW),
+        M::Pmaddubsw => |l| l.lanes(|l, a, b| l.ir.vmaddub(l.n, a, b)),
+        M::Pmulhrsw => |l| l.lanes(|l, a, b| l.ir.vmulhrs(l.n, a, b)),
         M::Mpsadbw => Lifter::mpsadbw,
         M::Phminposuw => Lifter::phminposuw,
         M::Ptest => Lifter::ptest,
@@ -199,23 +199,11 @@ impl Lifter {
         self.write_vec(r);
     }
 
-    /// A pure helper of destination, source and immediate.
-    pub(super) fn by_helper(&mut self, helper: HelperId) {
-        let (a, b) = self.read_sources();
-        let imm = if self.ends_in_immediate() { self.last_immediate() as u32 } else { 0 };
-        let r = self.ir.call_vec(self.n, helper, a, b, b, imm);
-        self.write_vec(r);
-    }
-
     /// `PHMINPOSUW`
     fn phminposuw(&mut self) {
         let a = self.read_vec(1);
         let r = self.ir.call_vec(VecLen::X1, id::PHMINPOSUW, a, a, a, 0);
         self.write_vec(r);
-    }
-
-    fn ends_in_immediate(&self) -> bool {
-        self.insn.op_kind(self.insn.op_count() - 1) == OpKind::Immediate8
     }
 
     /// `MPSADBW`: three bits of the immediate for each unit.

@@ -25,7 +25,7 @@ pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
 
 impl Lifter {
     /// The operand size of a push or pop.
-    fn stack_width(&self) -> Width {
+    pub(super) fn stack_width(&self) -> Width {
         if self.insn.stack_pointer_increment().unsigned_abs() == 2 { Width::W16 } else { Width::W64 }
     }
 
@@ -83,6 +83,13 @@ impl Lifter {
         let rsp = self.rsp();
         let value = self.ir.load(w, Order::Tso, rsp, 0);
         let moved = self.ir.add_imm(rsp, i64::from(w.bytes()));
+        self.ir.write_slot(RSP, moved);
+        self.write_eflags(value, w);
+        self.resync();
+    }
+
+    /// Sets the flags that user code may set; without the upper half, not those that stand there.
+    pub(super) fn write_eflags(&mut self, value: Val, w: Width) {
         let df = self.ir.extract(10, 1, value);
         let settable = if w == Width::W16 { eflags::TF } else { eflags::REST };
         let settable = self.ir.imm(settable);
@@ -92,11 +99,9 @@ impl Lifter {
         let rest = self.ir.or(Width::W64, new, kept);
         let all = self.ir.imm(flag::ALL);
         let arithmetic = self.ir.and(Width::W64, value, all);
-        self.ir.write_slot(RSP, moved);
         self.ir.write_slot(DF, df);
         self.ir.write_slot(EFLAGS_REST, rest);
         self.put_flags(arithmetic);
-        self.resync();
     }
 
     /// `LEAVE`

@@ -13,6 +13,7 @@ mod exits;
 mod flags;
 mod float;
 mod int;
+mod media;
 mod memory;
 mod shuffle;
 mod state;

@@ -3,6 +3,7 @@
 use super::Lowering;
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use guest::ir::{Val, VecLen};
+use std::arch::is_x86_feature_detected as has;
 
 impl Lowering<'_, '_> {
     pub(super) fn byte_shuffle(&mut self, dst: Val, n: VecLen, a: Val, b: Val, idx: Val) {
@@ -32,8 +33,19 @@ impl Lowering<'_, '_> {
         self.b.ins().band(shuffled, mask)
     }
 
+    /// With one table for both, `pshufb` does it: it looks at the low four bits of an index, and at its top bit,
+    /// which the addition sets for those above 31.
+    fn one_table_shuffle(&mut self, x: ir::Value, indices: ir::Value) -> ir::Value {
+        let offset = self.vector_constant(u128::from_le_bytes([0x60; 16]));
+        let moved = self.b.ins().uadd_sat(indices, offset);
+        self.b.ins().x86_pshufb(x, moved)
+    }
+
     /// `swizzle` gives 0 for an index above 15: those below 16 pick from x, the next 16 from y.
     fn table_shuffle(&mut self, x: ir::Value, y: ir::Value, indices: ir::Value) -> ir::Value {
+        if x == y && has!("ssse3") {
+            return self.one_table_shuffle(x, indices);
+        }
         let first = self.b.ins().swizzle(x, indices);
         let sixteen = self.vector_constant(u128::from_le_bytes([16; 16]));
         let beyond = self.b.ins().isub(indices, sixteen);

@@ -105,17 +105,49 @@ impl Lowering<'_, '_> {
         fs: FSize,
         ab: (Val, Val),
     ) {
-        // The host's predicates: equality and ordering are quiet, the others signal.
-        let own = match cc {
-            FloatCc::Eq | FloatCc::Une | FloatCc::Ord | FloatCc::Uno => Nans::Quiet,
-            FloatCc::Ueq | FloatCc::One => return self.slow(),
-            _ => Nans::Signal,
+        // The host's predicates: equality and ordering are quiet, the others signal. Without NaNs that is all
+        // the same, and so are equality and its unordered form.
+        let (cc, exact) = match cc {
+            FloatCc::Eq | FloatCc::Une | FloatCc::Ord | FloatCc::Uno => (cc, nans == Nans::Quiet),
+            FloatCc::Ueq => (FloatCc::Eq, false),
+            FloatCc::One => (FloatCc::Une, false),
+            _ => (cc, nans == Nans::Signal),
         };
         let (Some(ty), Some(cc)) = (float_vector_type(fs), float_condition(cc)) else { return self.slow() };
-        if own != nans {
-            return self.slow();
+        if exact {
+            return self.each2(dst, n, ty, ab, |this, x, y| this.b.ins().fcmp(cc, x, y));
         }
+        self.compare_without_nans(dst, n, ty, cc, ab);
+    }
+
+    /// Leaves operands with NaNs to the interpreter.
+    fn compare_without_nans(&mut self, dst: Val, n: VecLen, ty: ir::Type, cc: FloatCC, ab: (Val, Val)) {
+        self.prepare_operands();
+        let mut any = self.vector_constant(0);
+        for unit in 0..n.units() {
+            let (x, y) = (self.unit_as(ty, ab.0, unit), self.unit_as(ty, ab.1, unit));
+            let unordered = self.b.ins().fcmp(FloatCC::Unordered, x, y);
+            let unordered = self.cast(types::I8X16, unordered);
+            any = self.b.ins().bor(any, unordered);
+        }
+        let any = self.b.ins().vany_true(any);
+        let (hot, cold, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let joined: Vec<ir::Value> =
+            (0..n.units()).map(|_| self.b.append_block_param(join, types::I8X16)).collect();
+        self.b.ins().brif(any, cold, &[], hot, &[]);
+        self.b.switch_to_block(cold);
+        self.slow();
+        let slow: Vec<_> = (0..n.units()).map(|unit| self.unit(dst, unit).into()).collect();
+        self.b.ins().jump(join, &slow);
+        self.b.switch_to_block(hot);
         self.each2(dst, n, ty, ab, |this, x, y| this.b.ins().fcmp(cc, x, y));
+        let fast: Vec<_> = (0..n.units()).map(|unit| self.unit(dst, unit).into()).collect();
+        self.b.ins().jump(join, &fast);
+        self.b.switch_to_block(join);
+        for (unit, value) in joined.into_iter().enumerate() {
+            self.set_unit(dst, unit, value);
+        }
     }
 
     pub(super) fn vector_round(

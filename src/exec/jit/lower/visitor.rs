@@ -323,6 +323,27 @@ impl OpVisitor for Lowering<'_, '_> {
             this.b.ins().iadd_pairwise(low, high)
         });
     }
+    fn vmulh(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, a: Val, b: Val) {
+        self.high_products(dst, n, lane, signed, (a, b));
+    }
+    fn vmaddub(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
+        self.byte_product_sums(dst, n, a, b);
+    }
+    fn vmulhrs(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
+        self.rounded_high_products(dst, n, a, b);
+    }
+    fn vsad(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
+        self.difference_sums(dst, n, a, b);
+    }
+    fn vshlv(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, b: Val) {
+        self.shift_by_lanes(Shift::Left, dst, n, lane, (a, b));
+    }
+    fn vshrv(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, b: Val) {
+        self.shift_by_lanes(Shift::Right, dst, n, lane, (a, b));
+    }
+    fn vsarv(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, b: Val) {
+        self.shift_by_lanes(Shift::Arithmetic, dst, n, lane, (a, b));
+    }
     fn vneg(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
         self.each1(dst, n, vector_type(lane), a, |this, x| this.b.ins().ineg(x));
     }
@@ -379,14 +400,9 @@ impl OpVisitor for Lowering<'_, '_> {
         call_state(HelperId, Val, Val, Val);
         fpenv_get();
         call_vec(VecLen, HelperId, Val, Val, Val, u32);
-        vmulh(VecLen, Lane, Sign, Val, Val);
         vhadd(VecLen, Lane, Sign, Val, Val);
         vhsub(VecLen, Lane, Sign, Val, Val);
-        vshlv(VecLen, Lane, Val, Val);
-        vshrv(VecLen, Lane, Val, Val);
-        vsarv(VecLen, Lane, Val, Val);
         vclz(VecLen, Lane, Val);
-        vsad(VecLen, Val, Val);
         vreduce(VecLen, Lane, Reduce, Val);
         vestimate(VecLen, Estimate, Val);
         vtohalf(VecLen, Round, Val);
