@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Runs in the interpreter before a block is worth making code of.
-const WARM: u32 = 16;
+const WARM: u32 = 8;
 /// A block that has run this often belongs to a region around a hot one.
 const FOLLOWED: u32 = BUDGET / 8;
 

@@ -9,6 +9,7 @@ use super::{
     Val, VecLen, Width, flag,
 };
 use crate::{GuestAddr, Trap, state::Slot};
+use std::cell::Cell;
 
 /// Cells that one instruction may take; a block is full when fewer are left.
 const CELLS_PER_INSN: usize = 768;
@@ -27,11 +28,26 @@ struct LastFlags {
 
 /// Builds one block.
 pub struct Builder {
-    block: Block,
+    pc: GuestAddr,
+    nan_rule: NanRule,
+    work: Box<Work>,
     cells: usize,
+    last_flags: Option<LastFlags>,
+}
+
+/// What grows while a block is built. It is used over and over: a block keeps exact copies, because there
+/// are very many blocks, and most are short.
+#[derive(Default)]
+struct Work {
+    ops: Vec<Op>,
+    insns: Vec<InsnMark>,
+    pool: Vec<u128>,
     consts: Vec<(u64, Val)>,
     known: Vec<Known>,
-    last_flags: Option<LastFlags>,
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Box<Work>>> = const { Cell::new(None) };
 }
 
 /// A state slot whose value is at hand.
@@ -42,26 +58,27 @@ struct Known {
     value: Val,
 }
 
+impl Work {
+    fn clear(&mut self) {
+        self.ops.clear();
+        self.insns.clear();
+        self.pool.clear();
+        self.consts.clear();
+        self.known.clear();
+    }
+}
+
 impl Builder {
     #[must_use]
     pub fn new(pc: GuestAddr, nan_rule: NanRule) -> Self {
-        let terminator = Terminator::Jump { target: pc, hint: super::Hint::None };
-        let block = Block {
-            pc,
-            ops: Vec::with_capacity(64),
-            insns: Vec::with_capacity(16),
-            pool: Vec::new(),
-            terminator,
-            nan_rule,
-            cells: 0,
-        };
-        Self { block, cells: 0, consts: Vec::new(), known: Vec::new(), last_flags: None }
+        let work = SPARE.take().unwrap_or_default();
+        Self { pc, nan_rule, work, cells: 0, last_flags: None }
     }
 
     /// Starts the instruction at `pc`, `len` bytes long.
     pub fn begin_insn(&mut self, pc: GuestAddr, len: u8) {
-        let first_op = self.block.ops.len() as u32;
-        self.block.insns.push(InsnMark { first_op, pc, len });
+        let first_op = self.work.ops.len() as u32;
+        self.work.insns.push(InsnMark { first_op, pc, len });
     }
 
     /// Whether another instruction might not fit any more.
@@ -72,15 +89,25 @@ impl Builder {
 
     #[must_use]
     pub fn insn_count(&self) -> usize {
-        self.block.insns.len()
+        self.work.insns.len()
     }
 
     /// Ends the block.
     #[must_use]
     pub fn finish(mut self, terminator: Terminator) -> Block {
-        self.block.terminator = terminator;
-        self.block.cells = self.cells as u16;
-        self.block
+        let work = &mut *self.work;
+        let block = Block {
+            pc: self.pc,
+            ops: work.ops.as_slice().to_vec(),
+            insns: work.insns.as_slice().to_vec(),
+            pool: work.pool.as_slice().to_vec(),
+            terminator,
+            nan_rule: self.nan_rule,
+            cells: self.cells as u16,
+        };
+        work.clear();
+        SPARE.set(Some(self.work));
+        block
     }
 
     pub(super) fn fresh(&mut self, kind: Kind) -> Val {
@@ -96,7 +123,7 @@ impl Builder {
 
     pub(super) fn push(&mut self, op: Op) {
         self.note(op);
-        self.block.ops.push(op);
+        self.work.ops.push(op);
     }
 
     /// Keeps what is known about state and flags true across `op`.
@@ -120,7 +147,7 @@ impl Builder {
             }
             Op::SetFlagsIf { .. } => self.last_flags = None,
             Op::CallState { .. } => {
-                self.known.clear();
+                self.work.known.clear();
                 self.last_flags = None;
             }
             _ => {}
@@ -128,33 +155,33 @@ impl Builder {
     }
 
     fn learn(&mut self, slot: Slot, bytes: u16, value: Val) {
-        self.known.push(Known { slot, bytes, value });
+        self.work.known.push(Known { slot, bytes, value });
     }
 
     fn forget(&mut self, slot: Slot, bytes: u16) {
-        self.known.retain(|k| k.slot.0 + k.bytes <= slot.0 || slot.0 + bytes <= k.slot.0);
+        self.work.known.retain(|k| k.slot.0 + k.bytes <= slot.0 || slot.0 + bytes <= k.slot.0);
     }
 
     fn lookup(&self, slot: Slot, bytes: u16) -> Option<Val> {
-        self.known.iter().rev().find(|k| k.slot == slot && k.bytes == bytes).map(|k| k.value)
+        self.work.known.iter().rev().find(|k| k.slot == slot && k.bytes == bytes).map(|k| k.value)
     }
 
     // ---- conveniences for lifters ----
 
     /// The constant, made once per block.
     pub fn imm(&mut self, value: u64) -> Val {
-        if let Some(&(_, known)) = self.consts.iter().find(|(v, _)| *v == value) {
+        if let Some(&(_, known)) = self.work.consts.iter().find(|(v, _)| *v == value) {
             return known;
         }
         let made = self.konst(value);
-        self.consts.push((value, made));
+        self.work.consts.push((value, made));
         made
     }
 
     /// The value of an earlier constant.
     #[must_use]
     pub fn const_of(&self, value: Val) -> Option<u64> {
-        self.consts.iter().find(|(_, v)| *v == value).map(|(imm, _)| *imm)
+        self.work.consts.iter().find(|(_, v)| *v == value).map(|(imm, _)| *imm)
     }
 
     /// A 64-bit state slot, read at most once while nothing overwrites it.
@@ -187,11 +214,11 @@ impl Builder {
 
     /// The vector constant.
     pub fn vimm(&mut self, n: VecLen, unit: u128) -> Val {
-        let index = match self.block.pool.iter().position(|&p| p == unit) {
+        let index = match self.work.pool.iter().position(|&p| p == unit) {
             Some(index) => index,
             None => {
-                self.block.pool.push(unit);
-                self.block.pool.len() - 1
+                self.work.pool.push(unit);
+                self.work.pool.len() - 1
             }
         };
         self.vconst(n, index as u16)
