@@ -293,6 +293,8 @@ impl OpVisitor for Emitter {
     }
 
     interpreted! {
+        vmaddub(Val, VecLen, Val, Val);
+        vmulhrs(Val, VecLen, Val, Val);
         vjoin(Val, VecLen, Val, Val);
         vpart(Val, VecLen, u8, Val);
         vcrypto(Val, VecLen, Crypto, Val, Val, Val);
