@@ -14,6 +14,8 @@ mod simd_fp;
 mod simd_half;
 mod simd_narrow;
 mod simd_products;
+#[cfg(test)]
+mod tests;
 
 pub use insn::{Insn, lane};
 
@@ -245,37 +247,4 @@ pub fn encodings() -> impl Iterator<Item = Encoding> {
         value: row.pattern.value,
         needs: row.needs,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_index_finds_what_a_scan_of_the_tables_finds() {
-        let mut word = 0x1234_5678u32;
-        for _ in 0..200_000 {
-            word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let word = word ^ word >> 13;
-            let scanned = TABLES
-                .iter()
-                .copied()
-                .flatten()
-                .find(|row| row.pattern.matches(word) && row.guard.is_none_or(|guard| guard(Insn(word))));
-            assert_eq!(decode(word).map(|row| row.name), scanned.map(|row| row.name), "{word:#010x}");
-        }
-    }
-
-    #[test]
-    fn every_row_can_be_reached() {
-        for row in TABLES.iter().copied().flatten() {
-            assert_eq!(row.pattern.value & !row.pattern.mask, 0, "{}", row.name);
-            let reached = (0..1 << 20).any(|seed: u32| {
-                let free = seed.wrapping_mul(0x9e37_79b9) ^ seed >> 3;
-                let word = row.pattern.value | free & !row.pattern.mask;
-                decode(word).is_some_and(|found| std::ptr::eq(found, row))
-            });
-            assert!(reached, "{} is hidden by another row", row.name);
-        }
-    }
 }

@@ -49,7 +49,7 @@ rows! { THREE_SAME, 0;
     "SRHADD, URHADD" "0 Q:1 U:1 01110 size:2 1 Rm:5 00010 1 Rn:5 Rd:5 ; size=11" Lifter::rhadd;
     "AND, BIC, ORR, ORN" "0 Q:1 0 01110 op:2 1 Rm:5 00011 1 Rn:5 Rd:5" Lifter::vector_logic;
     "EOR" "0 Q:1 1 01110 00 1 Rm:5 00011 1 Rn:5 Rd:5" Lifter::vector_eor;
-    "BSL, BIT, BIF" "0 Q:1 1 01110 op:2 1 Rm:5 00011 1 Rn:5 Rd:5" Lifter::bit_select;
+    "BSL, BIT, BIF" "0 Q:1 1 01110 op:2 1 Rm:5 00011 1 Rn:5 Rd:5 ; op=00" Lifter::bit_select;
     "SHSUB, UHSUB" "0 Q:1 U:1 01110 size:2 1 Rm:5 00100 1 Rn:5 Rd:5 ; size=11" Lifter::hsub;
     "SQSUB, UQSUB" "0 Q:1 U:1 01110 size:2 1 Rm:5 00101 1 Rn:5 Rd:5 ; Q=0 size=11" Lifter::qsub;
     "CMGT, CMHI" "0 Q:1 U:1 01110 size:2 1 Rm:5 00110 1 Rn:5 Rd:5 ; Q=0 size=11" Lifter::cm_greater;
