@@ -10,16 +10,17 @@ use crate::host::startup::Startup;
 use crate::host::{files, random, signals, startup, sys};
 use crate::isa_coverage;
 use crate::linux::dispatch::Dispatch;
-use crate::linux::exec::{Handoff, Target, resolve, sysroot_path};
+use crate::linux::exec::{Handoff, Named, PROGRAM, Target, resolve, sysroot_path};
 use crate::linux::signal::Actions;
 use crate::linux::thread::Thread;
-use crate::linux::{Options, Process, announce};
+use crate::linux::{Options, Process, announce, path};
 use crate::loader::stack::{Stack, StackContents};
 use crate::loader::{self, LoadError};
 use crate::log;
 use crate::rules;
 use guest::arch::GuestArch;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -77,9 +78,15 @@ fn start(arch: &'static dyn GuestArch, startup: Startup) -> Result<i32, StartErr
         },
     };
     apply_log_settings(&plan.settings)?;
-    let features = cpu_features(arch, &plan.settings)?;
+    let features = match cpu_features(arch, &plan.settings) {
+        Ok(features) => features,
+        // Executed by an emulator of another architecture, whose model it is.
+        Err(_) if !plan.first_image => arch.cpu_models().first().map_or(0, |m| m.features),
+        Err(error) => return Err(error),
+    };
     let options = options(&plan.settings, plan.first_image)?;
     signals::install_fault_handlers();
+    crate::host::spawn::own_memory();
     if arch.name() == "aarch64" {
         crate::mem::ignore_top_byte();
     }
@@ -109,7 +116,7 @@ fn plan_from_arguments(
         argv[0] = CString::new(argv0).unwrap_or_default();
     }
     let sysroot = absolute(settings.get("L"));
-    let target = resolve(sysroot.as_deref(), program.as_bytes(), argv)?;
+    let target = resolve(sysroot.as_deref(), &Named::path(program.as_bytes()), argv)?;
     Ok(Ok(Plan { settings, target, envp, first_image: true }))
 }
 
@@ -117,14 +124,17 @@ fn plan_from_arguments(
 fn plan_from_handoff(handoff: Handoff, startup: Startup) -> Result<Plan, StartError> {
     let args: Vec<CString> = handoff.own_args.iter().filter_map(|a| CString::new(a.as_str()).ok()).collect();
     let CommandLine { settings, .. } = cli::parse(&args, |_| None)?;
+    let mut program = None;
     for (what, fd) in &handoff.descriptors {
         let high = files::move_high(*fd);
-        startup::pass_on(what, high);
+        if what == PROGRAM {
+            program = Some(OwnedFile::from_raw(high));
+        } else {
+            startup::pass_on(what, high);
+        }
     }
-    let sysroot = absolute(settings.get("L"));
-    let host = sysroot_path(sysroot.as_deref(), &handoff.path);
-    let file =
-        OwnedFile::open(&host).map_err(|errno| LoadError::Open { path: handoff.path.clone(), errno })?;
+    let missing = || LoadError::Open { path: handoff.path.clone(), errno: libc::ENOENT };
+    let file = program.ok_or_else(missing)?;
     let name = CString::new(handoff.name).unwrap_or_default();
     let target = Target { path: handoff.path, file, argv: startup.argv, name };
     Ok(Plan { settings, target, envp: startup.envp, first_image: false })
@@ -373,8 +383,13 @@ fn run_guest(
     let env: &'static Env = Box::leak(Box::new(Env::new(arch, features)));
     let sysroot = options.sysroot.clone();
     let resolve = |path: &str| sysroot_path(sysroot.as_deref(), path);
+    let exe = program_path(&target.file, sysroot.as_deref()).unwrap_or_else(|| target.path.clone());
+    let comm = match target.name.to_str() {
+        // A program without a path is called what the file is called.
+        Ok(name) if is_descriptor(name) => exe.clone(),
+        _ => target.name.to_string_lossy().into_owned(),
+    };
     let prepared = loader::image::prepare(arch, &target.path, target.file, &resolve)?;
-    let exe = absolute_program(&target.path);
     let loaded = loader::image::map(&prepared)?;
     drop(prepared);
     let brk = loaded.image_end.next_multiple_of(4096);
@@ -393,7 +408,7 @@ fn run_guest(
     arch.new_keys(&mut state, u64::MAX, &mut crate::host::random::word);
     state.set_pc(loaded.start.raw());
     arch.set_stack_pointer(&mut state, stack.sp);
-    name_process(&target.name.to_string_lossy());
+    name_process(&comm);
     let tier = TierPolicy::new(options.tier);
     let process = Process {
         env,
@@ -428,9 +443,15 @@ fn joined(strings: &[CString]) -> Vec<u8> {
     strings.iter().flat_map(|s| s.as_bytes_with_nul().to_vec()).collect()
 }
 
-/// The program's path as /proc/self/exe would show it.
-fn absolute_program(path: &str) -> String {
-    std::fs::canonicalize(path).map_or_else(|_| path.to_owned(), |p| p.to_string_lossy().into_owned())
+/// The program's path as /proc/self/exe shows it: within the sysroot, if it is there.
+fn program_path(file: &OwnedFile, sysroot: Option<&str>) -> Option<String> {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", file.raw())).ok()?;
+    String::from_utf8(path::as_seen(sysroot, link.as_os_str().as_bytes())).ok()
+}
+
+/// Whether AT_EXECFN names a descriptor, and nothing below it.
+fn is_descriptor(name: &str) -> bool {
+    name.strip_prefix("/dev/fd/").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// `-s`: the guest's stack limit, as `ulimit -s` in it shows (and changes) it. What is above the hard limit is not to be

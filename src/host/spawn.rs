@@ -84,8 +84,29 @@ fn hidden(f: impl FnOnce(i32)) {
     }
 }
 
-/// Starts a thread of ours that the caller joins by calling the result.
+/// The process whose memory this is.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
+/// Whether this process has its memory for itself. One that borrows it (vfork, `CLONE_VM`) takes its threads along when it
+/// ends or executes something, with whatever locks they hold.
+fn owns_memory() -> bool {
+    OWNER.load(Ordering::Relaxed) == own_pid()
+}
+
+fn own_pid() -> i32 {
+    super::sys::syscall(libc::SYS_getpid, [0; 6]) as i32
+}
+
+/// This process has its memory for itself: at the start, and in a forked child.
+pub fn own_memory() {
+    OWNER.store(own_pid(), Ordering::Relaxed);
+}
+
+/// Starts a thread of ours that the caller joins by calling the result. EBUSY in a process that borrows its memory.
 pub fn joinable(body: Body) -> Result<Joiner, i32> {
+    if !owns_memory() {
+        return Err(libc::EBUSY);
+    }
     let before = super::signals::mask();
     super::signals::set_mask(u64::MAX);
     let tid = Arc::new(AtomicI32::new(0));
@@ -170,6 +191,7 @@ pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
 
 /// In a forked child: the other threads are gone, their stacks are free.
 pub fn forget_threads() {
+    own_memory();
     threads().clear();
     HIDDEN.iter().for_each(|slot| slot.store(0, Ordering::Relaxed));
 }

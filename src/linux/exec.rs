@@ -11,8 +11,7 @@ use crate::host::files::{self, OwnedFile};
 use crate::host::sys;
 use crate::loader::{self, LoadError};
 use std::ffi::{CString, OsStr};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::ffi::OsStrExt;
 
 /// The kernel's own limit on nested script interpreters.
 const MAX_SCRIPTS: usize = 4;
@@ -20,6 +19,23 @@ const MAX_SCRIPTS: usize = 4;
 const HEAD: usize = 256;
 /// What one argument may have (`MAX_ARG_STRLEN`).
 const MAX_STRING: usize = 128 * 1024;
+
+/// What a program is called, and where it is.
+pub struct Named {
+    /// By which it is opened.
+    path: Vec<u8>,
+    /// What the program and script interpreters are told (AT_EXECFN): for a descriptor, `/dev/fd/N`.
+    name: Vec<u8>,
+    /// The name will mean nothing to an interpreter, because the descriptor is closed on execve.
+    vanishes: bool,
+}
+
+impl Named {
+    #[must_use]
+    pub fn path(path: &[u8]) -> Self {
+        Self { path: path.to_vec(), name: path.to_vec(), vanishes: false }
+    }
+}
 
 /// A program to run, with scripts resolved to their interpreters.
 #[derive(Debug)]
@@ -32,52 +48,57 @@ pub struct Target {
     pub name: CString,
 }
 
-/// Finds what `path` really runs: `#!` lines are followed (execve(2), "Interpreter scripts").
-pub fn resolve(sysroot: Option<&str>, path: &[u8], argv: Vec<CString>) -> Result<Target, LoadError> {
-    let shown = String::from_utf8_lossy(path).into_owned();
-    let name =
-        CString::new(path).map_err(|_| LoadError::Open { path: shown.clone(), errno: libc::ENOENT })?;
-    let mut current = path.to_vec();
+/// Finds what a program really runs: `#!` lines are followed (execve(2), "Interpreter scripts").
+pub fn resolve(sysroot: Option<&str>, program: &Named, argv: Vec<CString>) -> Result<Target, LoadError> {
+    let shown = String::from_utf8_lossy(&program.name).into_owned();
+    let missing = || LoadError::Open { path: shown.clone(), errno: libc::ENOENT };
+    let name = CString::new(program.name.as_slice()).map_err(|_| missing())?;
+    let (mut current, mut told) = (program.path.clone(), program.name.clone());
     let mut argv = argv;
     for _ in 0..=MAX_SCRIPTS {
-        let shown = String::from_utf8_lossy(&current).into_owned();
-        let host =
-            path::resolve(sysroot, &current).map_or(shown.clone(), |c| c.to_string_lossy().into_owned());
-        let file = open_executable(&shown, &host)?;
+        let shown = String::from_utf8_lossy(&told).into_owned();
+        let file = open_executable(&shown, &sysroot_path(sysroot, &String::from_utf8_lossy(&current)))?;
         let mut head = [0; HEAD];
         let got = file.read_at(0, &mut head);
         let Some((interpreter, argument)) = script_line(&head[..got]) else {
             return Ok(Target { path: shown, file, argv, name });
         };
+        if program.vanishes && told == program.name {
+            return Err(missing());
+        }
         let mut next = vec![interpreter.clone()];
         next.extend(argument);
-        next.push(CString::new(current).map_err(|_| LoadError::NotElf { path: shown.clone() })?);
+        next.push(CString::new(told).map_err(|_| LoadError::NotElf { path: shown.clone() })?);
         next.extend(argv.into_iter().skip(1));
-        (current, argv) = (interpreter.into_bytes(), next);
+        argv = next;
+        told = interpreter.into_bytes();
+        current.clone_from(&told);
     }
     Err(LoadError::ScriptLoop { path: shown })
 }
 
 /// Opens a file that is to be run, with the kernel's checks.
 fn open_executable(shown: &str, host: &str) -> Result<OwnedFile, LoadError> {
-    let file = OwnedFile::open(host);
-    let executable = {
-        let path = CString::new(host).unwrap_or_default();
-        sys::syscall(
-            libc::SYS_faccessat2,
-            [libc::AT_FDCWD as u64, path.as_ptr() as u64, libc::X_OK as u64, libc::AT_EACCESS as u64, 0, 0],
-        )
-    };
-    let file = file.map_err(|errno| LoadError::Open { path: shown.to_owned(), errno })?;
+    let failed = |errno| LoadError::Open { path: shown.to_owned(), errno };
+    let file = OwnedFile::open(host).map_err(failed)?;
     match file.mode() & libc::S_IFMT {
         libc::S_IFREG => {}
         libc::S_IFDIR => return Err(LoadError::Directory { path: shown.to_owned() }),
         _ => return Err(LoadError::NotExecutable { path: shown.to_owned() }),
     }
-    if executable < 0 {
-        return Err(LoadError::NotExecutable { path: shown.to_owned() });
+    match kernel_verdict(file.raw()) {
+        libc::EFAULT => Ok(file),
+        libc::EACCES => Err(LoadError::NotExecutable { path: shown.to_owned() }),
+        errno => Err(failed(errno)),
     }
-    Ok(file)
+}
+
+/// What the kernel says to executing this file, with arguments that cannot be read: EFAULT where it would. It looks at
+/// permissions, mount options and writers (ETXTBSY) first.
+fn kernel_verdict(fd: i32) -> i32 {
+    const UNREADABLE: u64 = 1;
+    let args = [fd as u64, c"".as_ptr() as u64, UNREADABLE, UNREADABLE, libc::AT_EMPTY_PATH as u64, 0];
+    -sys::syscall(libc::SYS_execveat, args) as i32
 }
 
 /// The interpreter and its one argument, if the file starts with `#!`.
@@ -97,7 +118,7 @@ pub fn execve(thread: &mut Thread, args: &[u64; 6]) -> Done {
         Ok(path) => path,
         Err(errno) => return Done::errno(errno),
     };
-    execute(thread, &path, args[1], args[2])
+    execute(thread, &Named::path(&path), args[1], args[2])
 }
 
 pub fn execveat(thread: &mut Thread, args: &[u64; 6]) -> Done {
@@ -111,8 +132,8 @@ pub fn execveat(thread: &mut Thread, args: &[u64; 6]) -> Done {
     }
 }
 
-/// The path that execveat means by a directory, a path and flags.
-fn path_at(dir: i32, path: Vec<u8>, flags: i32) -> Result<Vec<u8>, i32> {
+/// The program that execveat means by a directory, a path and flags.
+fn path_at(dir: i32, path: Vec<u8>, flags: i32) -> Result<Named, i32> {
     if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW) != 0 {
         return Err(libc::EINVAL);
     }
@@ -120,18 +141,23 @@ fn path_at(dir: i32, path: Vec<u8>, flags: i32) -> Result<Vec<u8>, i32> {
         return Err(libc::ENOENT);
     }
     let absolute = path.first() == Some(&b'/');
-    let full = match dir {
-        _ if absolute => path,
-        libc::AT_FDCWD => path,
+    let named = match dir {
+        libc::AT_FDCWD => Named::path(&path),
+        _ if absolute => Named::path(&path),
         _ if !is_open(dir) => return Err(libc::EBADF),
-        _ if path.is_empty() => file_of(dir),
-        _ => [format!("/proc/self/fd/{dir}/").into_bytes(), path].concat(),
+        _ => {
+            let below = if path.is_empty() { Vec::new() } else { [b"/", path.as_slice()].concat() };
+            let within = |start: &str| [format!("{start}{dir}").as_bytes(), below.as_slice()].concat();
+            let flags = sys::syscall(libc::SYS_fcntl, [dir as u64, libc::F_GETFD as u64, 0, 0, 0, 0]);
+            let vanishes = flags & i64::from(libc::FD_CLOEXEC) != 0;
+            Named { path: within("/proc/self/fd/"), name: within("/dev/fd/"), vanishes }
+        }
     };
-    let link = || std::fs::symlink_metadata(OsStr::from_bytes(&full)).is_ok_and(|m| m.is_symlink());
-    if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && flags & libc::AT_EMPTY_PATH == 0 && link() {
+    let link = || std::fs::symlink_metadata(OsStr::from_bytes(&named.path)).is_ok_and(|m| m.is_symlink());
+    if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && !path.is_empty() && link() {
         return Err(libc::ELOOP);
     }
-    Ok(full)
+    Ok(named)
 }
 
 /// Whether the guest has this descriptor.
@@ -139,33 +165,22 @@ fn is_open(fd: i32) -> bool {
     !files::is_ours(fd) && sys::syscall(libc::SYS_fcntl, [fd as u64, libc::F_GETFD as u64, 0, 0, 0, 0]) >= 0
 }
 
-/// A path of the open file that still means it after the descriptor was closed by execve, where there is one.
-fn file_of(fd: i32) -> Vec<u8> {
-    let link = format!("/proc/self/fd/{fd}");
-    let same = |path: &std::path::Path| {
-        let identity = |m: std::fs::Metadata| (m.dev(), m.ino());
-        std::fs::metadata(path).ok().map(identity) == std::fs::metadata(&link).ok().map(identity)
-    };
-    match std::fs::read_link(&link) {
-        Ok(path) if same(&path) => path.into_os_string().into_vec(),
-        _ => link.into_bytes(),
-    }
-}
-
-fn execute(thread: &mut Thread, path: &[u8], argv: u64, envp: u64) -> Done {
+fn execute(thread: &mut Thread, program: &Named, argv: u64, envp: u64) -> Done {
     let (argv, envp) = match (read_strings(argv), read_strings(envp)) {
         (Ok(argv), Ok(envp)) => (argv, envp),
         (Err(errno), _) | (_, Err(errno)) => return Done::errno(errno),
     };
-    if path.is_empty() {
+    if program.path.is_empty() {
         return Done::errno(libc::ENOENT);
     }
     let process = thread.process;
     let arch = thread.vcpu.env.arch;
     let sysroot = process.options.sysroot.as_deref();
-    let path = if super::procfs::is_own_exe(libc::AT_FDCWD, path) { process.exe.as_bytes() } else { path };
+    let own = super::procfs::is_own_exe(libc::AT_FDCWD, &program.path);
+    let own = own.then(|| Named { path: process.exe.clone().into_bytes(), ..Named::path(&program.name) });
+    let program = own.as_ref().unwrap_or(program);
     // Everything that can fail is tried here, where the old program can still be told.
-    let target = match resolve(sysroot, path, argv) {
+    let target = match resolve(sysroot, program, argv) {
         Ok(target) => target,
         Err(error) => return Done::errno(error.errno()),
     };
@@ -205,11 +220,13 @@ fn replace(
         rules.flush_at_exit();
     }
     crate::host::startup::flush_stdio();
+    let mut descriptors = crate::host::startup::inherited_descriptors();
+    descriptors.push((PROGRAM.to_owned(), target.file.raw()));
     let handoff = Handoff {
         own_args: thread.process.options.own_args.clone(),
         path: target.path.clone(),
         name: target.name.to_string_lossy().into_owned(),
-        descriptors: crate::host::startup::inherited_descriptors(),
+        descriptors,
     };
     let emulator = match sibling {
         Some(arch) => crate::host::startup::sibling_executable(arch.name()),
@@ -233,6 +250,8 @@ pub struct Handoff {
     pub descriptors: Vec<(String, i32)>,
 }
 
+/// The descriptor of the program file: it need not have a path that leads to it.
+pub const PROGRAM: &str = "program";
 const MAGIC: &str = "qemu-lua handoff 1";
 
 impl Handoff {

@@ -8,6 +8,7 @@
 use super::thread::Thread;
 use crate::host::sys;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 
 /// The host path for an absolute guest path.
 #[must_use]
@@ -21,6 +22,14 @@ pub fn resolve(sysroot: Option<&str>, path: &[u8]) -> Option<CString> {
     }
     let candidate = CString::new([sysroot.as_bytes(), path].concat()).ok()?;
     exists(&candidate).then_some(candidate)
+}
+
+/// A path of the host as the guest knows it: what is in the sysroot, without that.
+#[must_use]
+pub fn as_seen(sysroot: Option<&str>, host: &[u8]) -> Vec<u8> {
+    let root = sysroot.and_then(|root| std::fs::canonicalize(root).ok());
+    let inside = root.and_then(|root| host.strip_prefix(root.as_os_str().as_bytes()));
+    inside.filter(|rest| rest.first() == Some(&b'/')).unwrap_or(host).to_vec()
 }
 
 /// Whether the path is a directory that the guest shares with the host (what is below it may be the sysroot's).

@@ -96,8 +96,7 @@ fn program_of(thread: &Thread, directory: &str) -> Option<Vec<u8>> {
         proc_text::parse_range(&text).is_some_and(|(from, to)| (from..to).contains(&start))
     })?;
     let name = &line[line.iter().position(|&b| b == b'/')?..];
-    let sysroot = thread.process.options.sysroot.as_deref().unwrap_or_default().as_bytes();
-    Some(name.strip_prefix(sysroot).unwrap_or(name).to_vec())
+    Some(path::as_seen(thread.process.options.sysroot.as_deref(), name))
 }
 
 /// Opens a file of /proc that we make ourselves; `None` where the path is none.

@@ -75,6 +75,8 @@ impl Background {
     fn start(&mut self, rules: &Arc<Rules>) {
         self.phase = match self.try_start(rules) {
             Ok(()) => Phase::Running,
+            // In a process that borrows its memory no thread may start; there will be one when its owner goes on.
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Phase::Idle,
             Err(_) => Phase::Impossible,
         };
     }

@@ -1,7 +1,9 @@
 //! What programs see of the system and of each other: /proc, processes, descriptors. On both architectures, in the
 //! default tier.
 
-use crate::harness::{Arch, guest_command, program_same_as_native, run, same_as_native, start, watch};
+use crate::harness::{
+    Arch, compiled, guest_command, program_same_as_native, run, same_as_native, start, watch,
+};
 use std::fs;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -78,7 +80,17 @@ on_both! {
     }
     messages_semaphores_and_shared_memory(arch) { program_same_as_native(arch, "auto", "ipc", &[]); }
     sockets_and_what_goes_through_them(arch) { program_same_as_native(arch, "auto", "sockets", &[]); }
+    programs_without_a_path(arch) { program_same_as_native(arch, "auto", "execute", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
+    programs_of_both_architectures_execute_each_other(arch) {
+        let other = if arch == Arch::X86_64 { Arch::Aarch64 } else { Arch::X86_64 };
+        let (own, foreign) = (compiled(arch, "process"), compiled(other, "process"));
+        let script = format!("MARK=m {foreign} x; echo $?; MARK=n exec {own} y");
+        let model = if arch == Arch::X86_64 { "qemu64" } else { "cortex-a53" };
+        let ended = run(guest_command(arch, &["-cpu", model], "/bin/bash", &["-c", &script]), "");
+        let expected = format!("executed: {foreign} m\n6\nexecuted: {own} n\n");
+        assert_eq!((ended.status, ended.stdout), (6, expected), "{}", ended.stderr);
+    }
     own_files_in_proc_are_found_by_any_path(arch) {
         let script = "cd /proc/self; for f in maps ./status /proc//self/maps /proc/self/./task/$$/maps /proc/$$/stat; do \
             mapfile x < $f; [[ ${x[*]} == *qemu-lua* ]]; echo $? $((${#x[*]} > 0)); done; \

@@ -155,6 +155,9 @@ on_every_tier! {
     children_share_what_they_are_to_share(arch, tier) {
         program_same_as_native(arch, tier, "clones", &[]);
     }
+    children_in_borrowed_memory_leave_nothing_behind(arch, tier) {
+        program_same_as_native(arch, tier, "borrow", &[]);
+    }
     processes_and_descriptors(arch, tier) {
         program_same_as_native(arch, tier, "process", &[]);
     }
