@@ -282,18 +282,33 @@ impl Lowering<'_, '_> {
     /// A float result that nobody uses is stored where it does not matter: its flags do.
     fn keep_result(&mut self, op: Op, ops: &[Op]) {
         let (Effect::Float, Some((dst, kind))) = (op.effect(), op.result()) else { return };
-        let mut used = false;
+        let mut used = self.is_repeated(op, ops);
         for other in ops {
-            other.for_each_use(|v| used |= v == dst);
+            // A flag record may be overwritten before anybody looks at it.
+            if !matches!(other, Op::SetFlags { .. } | Op::SetFlagsIf { .. }) {
+                other.for_each_use(|v| used |= v == dst);
+            }
         }
         if used {
             return;
         }
+        match kind {
+            Kind::Int => {
+                let value = self.int(dst);
+                self.keep(value);
+            }
+            Kind::Vector(n) => {
+                for unit in 0..n.units() {
+                    let value = self.unit(dst, unit);
+                    self.keep(value);
+                }
+            }
+        }
+    }
+
+    /// Stores a float result that nothing else keeps where it does not matter.
+    fn keep(&mut self, value: ir::Value) {
         let context = self.context();
-        let value = match kind {
-            Kind::Int => self.int(dst),
-            Kind::Vector(_) => self.unit(dst, 0),
-        };
         self.unwanted = (self.unwanted + 1) % entry::SCRATCH_ENTRIES;
         let at = entry::SCRATCH + 16 * self.unwanted as i32;
         self.b.ins().store(self.context_flags, value, context, at);
