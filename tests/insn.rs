@@ -4,6 +4,12 @@
 
 #[path = "insn/case.rs"]
 mod case;
+#[path = "insn/compare.rs"]
+mod compare;
+#[path = "insn/fuzz.rs"]
+mod fuzz;
+#[path = "insn/generate.rs"]
+mod generate;
 #[path = "insn/machine.rs"]
 mod machine;
 #[path = "insn/oracle.rs"]
@@ -12,6 +18,8 @@ mod oracle;
 mod random;
 #[path = "insn/text.rs"]
 mod text;
+#[path = "insn/values.rs"]
+mod values;
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -55,4 +63,18 @@ fn random_instructions_agree_with_the_host_cpu() {
     }
     println!("{count} instructions compared");
     assert!(failures.is_empty(), "{} mnemonics differ from the host CPU", failures.len());
+}
+
+/// What `scripts/fuzz-insn` runs: `FUZZ_SEED`, `FUZZ_SECONDS`, `FUZZ_FILES` (separated by colons).
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn fuzzed_instructions_agree_with_the_host_cpu() {
+    const FILES: &str = "/proc/self/exe:/lib/x86_64-linux-gnu/libc.so.6:/lib/x86_64-linux-gnu/libm.so.6:\
+                         /usr/lib/x86_64-linux-gnu/libcrypto.so.3:/bin/bash";
+    let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+    let files = std::env::var("FUZZ_FILES").unwrap_or_else(|_| FILES.to_owned());
+    let files: Vec<String> = files.split(':').map(str::to_owned).collect();
+    let _pages = pages();
+    let mismatches = fuzz::run(number("FUZZ_SEED", 1), number("FUZZ_SECONDS", 10), &files);
+    assert_eq!(mismatches, 0, "mismatches, printed above");
 }

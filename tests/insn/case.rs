@@ -1,10 +1,22 @@
-//! One instruction with the state before it, and what came of it.
+//! One instruction or a sequence, with the state before it, and what came of it.
 
 /// Where the instruction lies.
 pub const CODE: u64 = 0x2000_0000;
 /// Memory that it may touch, with nothing mapped on either side.
 pub const DATA: u64 = 0x2010_0000;
 pub const DATA_LEN: usize = 8192;
+
+/// The most bytes of code.
+pub const MAX_CODE: usize = 480;
+
+/// The general registers, in encoding order.
+pub const GPR_NAMES: [&str; 16] = [
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+    "r15",
+];
+/// The flags that are compared, with their bits.
+pub const FLAG_NAMES: [(&str, u32); 7] =
+    [("CF", 0), ("PF", 2), ("AF", 4), ("ZF", 6), ("SF", 7), ("DF", 10), ("OF", 11)];
 
 /// The arithmetic flags and DF.
 pub const FLAGS: u64 = 0xcd5;
@@ -47,8 +59,10 @@ impl Registers {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Case {
-    pub code: [u8; 16],
+    pub code: [u8; MAX_CODE],
     pub len: usize,
+    /// How many instructions it is.
+    pub insns: usize,
     /// A repeated string instruction, which traps after every element.
     pub repeated: bool,
     pub before: Registers,

@@ -1,4 +1,4 @@
-//! The engine's two tiers, run on one instruction.
+//! The engine's two tiers, run on one instruction or a sequence.
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, FLAGS, Outcome, Registers, fill};
 use crate::oracle;
@@ -14,9 +14,11 @@ use qemu_lua::exec::jit::{Compiler, Follow, Limits};
 use qemu_lua::exec::tier::Compiled;
 use qemu_lua::host::signals::Port;
 use qemu_lua::host::{fp, signals};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+/// A case's code: a single instruction has more behind it, a sequence nothing.
 struct Code<'a>(&'a [u8]);
 
 impl CodeReader for Code<'_> {
@@ -42,8 +44,9 @@ pub struct Machine {
     compiler: Compiler,
     compiled: Compiled,
     port: Port,
-    /// What was compiled last.
-    translation: Option<Arc<Translation>>,
+    /// The blocks of the case that was loaded last, by pc, and their compiled form.
+    blocks: HashMap<u64, (Block, Option<Arc<Translation>>)>,
+    compilable: bool,
 }
 
 fn env() -> &'static Env {
@@ -60,36 +63,44 @@ impl Machine {
             compiler: Compiler::new().unwrap(),
             compiled: Compiled::new(),
             port: Port::default(),
-            translation: None,
+            blocks: HashMap::new(),
+            compilable: false,
         }
     }
 
-    /// Compiles the block, for runs on that tier; not if it would never end.
-    pub fn compile(&mut self, block: &Block) -> bool {
-        self.translation = None;
+    /// Takes the case's code; false where it is not implemented.
+    pub fn load(&mut self, case: &Case) -> bool {
+        self.blocks.clear();
+        Cache::get(self.env).clear();
+        let Some(block) = self.lift(case, CODE) else { return false };
+        // Compiled, what leads to itself is not left until it is done: never, unless it does something.
         let repeats = block.ops.iter().any(|op| op.effect() == Effect::Commits);
         let again = match block.terminator {
             Terminator::Jump { target, .. } => target == block.pc,
             Terminator::Branch { taken, other, .. } => taken == block.pc || other == block.pc,
             _ => false,
         };
-        if again && !repeats {
-            return false;
-        }
-        let cache = Cache::get(self.env);
-        cache.clear();
-        let made = cache.insert(block.clone());
-        assert!(self.compiler.compile(cache, &made, LIMITS), "does not compile: {block}");
-        self.translation = Some(made);
+        self.compilable = !again || repeats;
+        self.blocks.insert(CODE, (block, None));
         true
     }
 
-    /// The case's instruction as IR; none where it is not implemented.
-    pub fn lift(&self, case: &Case) -> Option<Block> {
-        let mut code = [0x90; 64];
-        code[..case.len].copy_from_slice(&case.code[..case.len]);
+    /// Whether the case's first instruction is implemented.
+    pub fn implements(&self, case: &Case) -> bool {
+        self.lift(&Case { insns: 1, ..*case }, CODE).is_some()
+    }
+
+    pub fn can_run(&self, tier: Tier) -> bool {
+        tier == Tier::Interpreter || self.compilable
+    }
+
+    /// The code at `pc` as IR; none where it is not implemented.
+    fn lift(&self, case: &Case, pc: u64) -> Option<Block> {
+        let single = case.insns == 1;
+        let code = &case.code[..if single { case.len + 64 } else { case.len }];
         let config = LiftConfig { features: self.env.features, control: 0 };
-        let mut block = X86_64.lift(&config, LiftLimits { max_insns: 1 }, &mut Code(&code), GuestAddr(CODE));
+        let limits = LiftLimits { max_insns: if single { 1 } else { 64 } };
+        let mut block = X86_64.lift(&config, limits, &mut Code(code), GuestAddr(pc));
         if matches!(block.terminator, Terminator::Trap { trap: Trap::Illegal, .. }) {
             return None;
         }
@@ -98,50 +109,59 @@ impl Machine {
         Some(block)
     }
 
-    /// Runs `block` from the case's state; a repeated instruction until it is done.
-    pub fn run(&mut self, case: &Case, block: &Block, tier: Tier, outcome: &mut Outcome) {
+    /// Runs the case that was loaded from its state; a repeated instruction until it is done.
+    pub fn run(&mut self, case: &Case, tier: Tier, outcome: &mut Outcome) {
         let mut data = [0; DATA_LEN];
         fill(case.seed, &mut data);
-        self.run_with(case, block, &data, tier, outcome);
+        self.run_with(case, &data, tier, outcome);
     }
 
     /// The same with the data pages given.
-    pub fn run_with(
-        &mut self,
-        case: &Case,
-        block: &Block,
-        data: &[u8; DATA_LEN],
-        tier: Tier,
-        outcome: &mut Outcome,
-    ) {
+    pub fn run_with(&mut self, case: &Case, data: &[u8; DATA_LEN], tier: Tier, outcome: &mut Outcome) {
         oracle::put_data(data);
-        oracle::put_code(&case.code);
+        oracle::put_code(case);
         let mut state = load(&case.before);
-        fp::set_mxcsr(case.before.mxcsr);
-        let mut end = self.once(block, tier, &mut state);
+        let mut end = self.once(case, CODE, tier, &mut state);
         for _ in 0..100_000 {
-            if !case.repeated || end != BlockEnd::Next(GuestAddr(CODE)) {
+            let (BlockEnd::Next(next) | BlockEnd::Resync(next)) = end else { break };
+            let inside = (CODE..CODE + case.len as u64).contains(&next.0);
+            let goes_on = if case.insns > 1 { inside } else { case.repeated && next.0 == CODE };
+            if !goes_on {
                 break;
             }
-            end = self.once(block, tier, &mut state);
+            end = self.once(case, next.0, tier, &mut state);
         }
-        let mxcsr = fp::mxcsr();
-        fp::set_mxcsr(fp::DEFAULT_MXCSR);
-        X86_64.save_fp_environment(&mut state, mxcsr);
         outcome.signal = settle(end, &mut state);
         outcome.after = store(&state);
         oracle::get_data(&mut outcome.data);
     }
 
-    fn once(&mut self, block: &Block, tier: Tier, state: &mut GuestState) -> BlockEnd {
-        match (tier, &self.translation) {
-            (Tier::Compiled, Some(made)) => {
+    /// Runs the block at `pc` once, under the state's floating-point environment.
+    fn once(&mut self, case: &Case, pc: u64, tier: Tier, state: &mut GuestState) -> BlockEnd {
+        if !self.blocks.contains_key(&pc) {
+            let block = self.lift(case, pc).unwrap_or_else(|| panic!("a sequence of what is implemented"));
+            self.blocks.insert(pc, (block, None));
+        }
+        let Some((block, made)) = self.blocks.get_mut(&pc) else { unreachable!("just put there") };
+        fp::set_mxcsr(X86_64.fp_environment(state));
+        let end = match tier {
+            Tier::Interpreter => run_block(block, state, self.env, &mut self.cells),
+            Tier::Compiled => {
+                let cache = Cache::get(self.env);
+                let made = made.get_or_insert_with(|| {
+                    let made = cache.insert(block.clone());
+                    assert!(self.compiler.compile(cache, &made, LIMITS), "does not compile: {block}");
+                    made
+                });
                 let entry = made.entry.load(Ordering::Acquire);
                 self.compiled.interpreted();
                 self.compiled.run(entry, made, state, self.env, &self.port)
             }
-            _ => run_block(block, state, self.env, &mut self.cells),
-        }
+        };
+        let mxcsr = fp::mxcsr();
+        fp::set_mxcsr(fp::DEFAULT_MXCSR);
+        X86_64.save_fp_environment(state, mxcsr);
+        end
     }
 }
 

@@ -1,5 +1,5 @@
 //! The host CPU as the reference: one instruction, its state loaded through a signal frame and
-//! single-stepped.
+//! single-stepped; or a sequence that runs into a breakpoint.
 //!
 //! A child process does it, because a wrong guess may cost it its memory. A first signal's handler puts
 //! the case's registers into its frame, with the trap flag; the signal that follows, the trap or what
@@ -47,10 +47,15 @@ pub fn put_data(data: &[u8; DATA_LEN]) {
     unsafe { std::slice::from_raw_parts_mut(DATA as *mut u8, DATA_LEN) }.copy_from_slice(data);
 }
 
-/// Puts an instruction into the code page.
-pub fn put_code(code: &[u8; 16]) {
+/// Puts the instructions into the code page; behind a sequence stands a breakpoint.
+pub fn put_code(case: &Case) {
+    const BREAKPOINT: u8 = 0xcc;
+    let mut code = case.code;
+    if case.insns > 1 {
+        code[case.len] = BREAKPOINT;
+    }
     // SAFETY: the code page is mapped writable and holds 4096 bytes.
-    unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), CODE as *mut u8, 16) };
+    unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), CODE as *mut u8, code.len()) };
 }
 
 /// Copies the data pages.
@@ -102,7 +107,7 @@ fn run_child(cases: &[Case], data: Option<&[u8; DATA_LEN]>, outcomes: *mut Outco
         let mut filled = [0; DATA_LEN];
         fill(case.seed, &mut filled);
         put_data(data.unwrap_or(&filled));
-        put_code(&case.code);
+        put_code(case);
         // SAFETY: the shared mapping has room for every case's outcome.
         let outcome = unsafe { &mut *outcomes.add(index) };
         CASE.store(std::ptr::from_ref(case).cast_mut(), Ordering::Relaxed);
@@ -154,7 +159,7 @@ extern "C" fn on_start(_signal: i32, _info: *mut libc::siginfo_t, context: *mut 
         context.gregs[at] = before.gpr[n] as i64;
     }
     context.gregs[RIP] = CODE as i64;
-    context.gregs[EFL] = before.eflags as i64 | TRAP_FLAG;
+    context.gregs[EFL] = before.eflags as i64 | if case.insns > 1 { 0 } else { TRAP_FLAG };
     put_fx(fx, before);
 }
 
@@ -171,11 +176,20 @@ extern "C" fn on_end(signal: i32, _info: *mut libc::siginfo_t, context: *mut lib
         outcome.after.gpr[n] = context.gregs[at] as u64;
     }
     outcome.after.rip = context.gregs[RIP] as u64;
+    if signal == libc::SIGTRAP && is_sequence() {
+        // The breakpoint behind it has run.
+        outcome.after.rip -= 1;
+    }
     outcome.after.eflags = context.gregs[EFL] as u64;
     let fx = fx_image(context);
     get_fx(fx, &mut outcome.after);
     fx.copy_from_slice(&saved.fx);
     context.gregs = saved.gregs;
+}
+
+fn is_sequence() -> bool {
+    // SAFETY: set by `run_child`.
+    unsafe { (*CASE.load(Ordering::Relaxed)).insns > 1 }
 }
 
 fn is_repeated() -> bool {
@@ -226,4 +240,32 @@ fn u128_at(bytes: &[u8], at: usize) -> u128 {
     let mut value = [0; 16];
     value.copy_from_slice(&bytes[at..at + 16]);
     u128::from_le_bytes(value)
+}
+
+/// Counters that child processes share.
+pub fn shared_counters(count: usize) -> &'static [std::sync::atomic::AtomicU64] {
+    let bytes = 8 * count;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    // SAFETY: a fresh shared mapping, zeroed, never unmapped.
+    let shared =
+        unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    assert_ne!(shared, libc::MAP_FAILED);
+    // SAFETY: as many words as were mapped, of a type that any bits are valid for.
+    unsafe { std::slice::from_raw_parts(shared.cast(), count) }
+}
+
+/// Runs `f` in a child process; its wait status.
+pub fn in_child(f: impl FnOnce()) -> i32 {
+    // SAFETY: only this thread goes on in the child, and it leaves by `_exit`.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        f();
+        // SAFETY: ends the child without running anything of the parent's.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for our own child.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    status
 }

@@ -12,14 +12,17 @@
 //! and SSE controls: as after reset) and is not compared. `#` starts a comment. Every line is run by the
 //! interpreter, as compiled code and, as its own oracle, by the host CPU.
 
-use crate::case::{CODE, Case, DATA, DATA_LEN, Outcome, Registers};
+use crate::case::{CODE, Case, DATA, DATA_LEN, FLAG_NAMES, GPR_NAMES, MAX_CODE, Outcome, Registers, fill};
+use crate::compare::Different;
 use crate::machine::{Machine, Tier};
 use crate::oracle;
+use arch_x86_64::X86_64;
+use guest::GuestAddr;
+use guest::arch::GuestArch;
+use iced_x86::{Decoder, DecoderOptions};
 
 const NAMES: [&str; 16] =
     ["ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "8", "9", "10", "11", "12", "13", "14", "15"];
-const FLAGS: [(&str, u32); 7] =
-    [("CF", 0), ("PF", 2), ("AF", 4), ("ZF", 6), ("SF", 7), ("DF", 10), ("OF", 11)];
 
 /// One `name=value`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +37,8 @@ enum Item {
     Control(&'static str, u64),
     Rip(u64),
     Signal(i32),
+    /// What fills the data pages.
+    Seed(u64),
 }
 
 /// Where a general register's name points: number, lowest bit, bits.
@@ -85,7 +90,7 @@ fn number(text: &str) -> Option<u128> {
 fn item(word: &str) -> Option<Item> {
     let (name, value) = word.split_once('=')?;
     let value = number(value)?;
-    if let Some(&(_, bit)) = FLAGS.iter().find(|(flag, _)| *flag == name) {
+    if let Some(&(_, bit)) = FLAG_NAMES.iter().find(|(flag, _)| *flag == name) {
         return Some(Item::Flag(bit, value != 0));
     }
     if let Some(place) = name.strip_prefix('[') {
@@ -97,6 +102,7 @@ fn item(word: &str) -> Option<Item> {
     }
     match name {
         "rip" => Some(Item::Rip(value as u64)),
+        "seed" => Some(Item::Seed(value as u64)),
         "signal" => Some(Item::Signal(value as i32)),
         _ if name.starts_with("ymm") => {
             Some(Item::YmmHigh(name[3..].strip_suffix('h')?.parse().ok()?, value))
@@ -122,19 +128,25 @@ fn parse(line: &str) -> Option<Line> {
     let mut fields = line.split(';').map(str::trim);
     let (_, bytes, states) = (fields.next()?, fields.next()?, fields.next()?);
     let (before, after) = states.split_once("->")?;
-    let mut case = Case { code: [0x90; 16], len: 0, repeated: false, before: Registers::new(), seed: 0 };
+    let before_it = Registers::new();
+    let mut case =
+        Case { code: [0x90; MAX_CODE], len: 0, insns: 1, repeated: false, before: before_it, seed: 0 };
     for byte in bytes.split_whitespace() {
         case.code[case.len] = u8::from_str_radix(byte, 16).ok()?;
         case.len += 1;
     }
     case.before.gpr[4] = DATA + 4096;
-    let rep = case.code.iter().take(3).any(|b| matches!(b, 0xf2 | 0xf3));
-    case.repeated =
-        rep && case.code[..case.len].iter().any(|b| matches!(b, 0xa4..=0xa7 | 0xaa..=0xaf)) && case.len < 4;
+    let code = &case.code[..case.len];
+    let insns: Vec<_> = Decoder::new(64, code, DecoderOptions::NONE).iter().collect();
+    let first = insns.first()?;
+    case.insns = insns.len();
+    case.repeated = first.is_vsib()
+        || first.is_string_instruction() && (first.has_rep_prefix() || first.has_repne_prefix());
     let mut memory = Vec::new();
     for item in items(before)? {
         match item {
             Item::Memory(..) => memory.push(item),
+            Item::Seed(seed) => case.seed = seed,
             _ => apply(&mut case.before, item),
         }
     }
@@ -160,7 +172,7 @@ fn apply(registers: &mut Registers, item: Item) {
         Item::Control("fcw", value) => registers.fcw = value as u16,
         Item::Control("fsw", value) => registers.fsw = value as u16,
         Item::Control(_, value) => registers.ftw = value as u8,
-        Item::Memory(..) | Item::Rip(_) | Item::Signal(_) => {}
+        Item::Memory(..) | Item::Rip(_) | Item::Signal(_) | Item::Seed(_) => {}
     }
 }
 
@@ -185,6 +197,7 @@ fn observed(outcome: &Outcome, item: Item) -> Item {
         Item::Control(name, _) => Item::Control(name, after.ftw.into()),
         Item::Rip(_) => Item::Rip(after.rip.wrapping_sub(CODE)),
         Item::Signal(_) => Item::Signal(outcome.signal),
+        Item::Seed(seed) => Item::Seed(seed),
     }
 }
 
@@ -210,22 +223,21 @@ pub fn run(file: &str, text: &str) -> Vec<String> {
 
 fn check(machine: &mut Machine, line: &Line) -> Vec<String> {
     let mut data = [0; DATA_LEN];
+    fill(line.case.seed, &mut data);
     for item in &line.memory {
         if let Item::Memory(at, len, value) = *item {
             data[at..at + len].copy_from_slice(&value.to_le_bytes()[..len]);
         }
     }
     let mut outcomes = vec![("host", oracle::run_one(&line.case, &data))];
-    match machine.lift(&line.case) {
-        None => return vec!["is not implemented".to_owned()],
-        Some(block) => {
+    if !machine.load(&line.case) {
+        return vec!["is not implemented".to_owned()];
+    }
+    for (who, tier) in [("interpreter", Tier::Interpreter), ("compiled", Tier::Compiled)] {
+        if machine.can_run(tier) {
             let mut ours = Outcome::new();
-            machine.run_with(&line.case, &block, &data, Tier::Interpreter, &mut ours);
-            outcomes.push(("interpreter", ours));
-            if machine.compile(&block) {
-                machine.run_with(&line.case, &block, &data, Tier::Compiled, &mut ours);
-                outcomes.push(("compiled", ours));
-            }
+            machine.run_with(&line.case, &data, tier, &mut ours);
+            outcomes.push((who, ours));
         }
     }
     let differs = |(who, outcome): &(&str, Outcome)| {
@@ -233,4 +245,60 @@ fn check(machine: &mut Machine, line: &Line) -> Vec<String> {
         (found != line.expected).then(|| format!("{who}: {found:x?}, expected {:x?}", line.expected))
     };
     outcomes.iter().filter_map(differs).collect()
+}
+
+/// The case and what the host made of it, as a line for a file; what we made of it is in brackets behind.
+pub fn line(case: &Case, found: &[Different]) -> String {
+    let code = &case.code[..case.len];
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ");
+    let after: Vec<String> = found.iter().map(|(name, _, host)| format!("{name}={host:#x}")).collect();
+    let ours: Vec<String> = found.iter().map(|(name, ours, _)| format!("{name}={ours:#x}")).collect();
+    format!(
+        "{} ; {} ; {} -> {}   # ours: {}",
+        disassembly(code),
+        hex(code),
+        before_text(case),
+        after.join(" "),
+        ours.join(" ")
+    )
+}
+
+fn disassembly(code: &[u8]) -> String {
+    let (mut at, mut texts) = (0, Vec::new());
+    while at < code.len() {
+        let insn = X86_64.disassemble(GuestAddr(CODE + at as u64), &code[at..]);
+        texts.push(insn.text);
+        at += insn.len;
+    }
+    texts.join(" / ")
+}
+
+/// Everything of the state that is not as in a line that says nothing.
+fn before_text(case: &Case) -> String {
+    let (before, usual) = (&case.before, Registers::new());
+    let mut words = Vec::new();
+    let mut word = |name: String, value: u128, usual: u128| {
+        if value != usual {
+            words.push(format!("{name}={value:#x}"));
+        }
+    };
+    for n in 0..16 {
+        let usual = if n == 4 { DATA + 4096 } else { 0 };
+        word(GPR_NAMES[n].to_owned(), before.gpr[n].into(), usual.into());
+        word(format!("xmm{n}"), before.xmm[n], 0);
+        word(format!("ymm{n}h"), before.ymm_high[n], 0);
+    }
+    for (name, bit) in FLAG_NAMES {
+        word(name.to_owned(), (before.eflags >> bit & 1).into(), 0);
+    }
+    for n in (0..8).filter(|&n| before.st[n] != 0) {
+        word(format!("st{n}"), before.st[n], 0);
+    }
+    word("mxcsr".to_owned(), before.mxcsr.into(), usual.mxcsr.into());
+    word("fcw".to_owned(), before.fcw.into(), usual.fcw.into());
+    word("fsw".to_owned(), before.fsw.into(), usual.fsw.into());
+    let tags = (0..8).filter(|&n| before.st[n] != 0).fold(0, |tags, n| tags | 1u8 << n);
+    word("ftw".to_owned(), before.ftw.into(), tags.into());
+    word("seed".to_owned(), case.seed.into(), 0);
+    words.join(" ")
 }

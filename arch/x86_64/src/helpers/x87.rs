@@ -227,6 +227,12 @@ pub(super) fn arithmetic(cx: Cx<'_>, a: u64, _b: u64, pc: u64) -> Outcome {
     Ok(0)
 }
 
+/// An encoding that is no number since the 80387: an exponent without the integer bit.
+fn is_unsupported(value: &F80) -> bool {
+    let exponent = u16::from_le_bytes([value[8], value[9]]) & 0x7fff;
+    exponent != 0 && value[7] & 0x80 == 0
+}
+
 fn is_nan(value: &F80) -> bool {
     value[9] & 0x7f == 0x7f && value[8] == 0xff && (value[7] & 0x7f != 0 || value[..7] != [0; 7])
 }
@@ -240,8 +246,9 @@ pub(super) fn arithmetic_memory(cx: Cx<'_>, a: u64, addr: u64, pc: u64) -> Outco
         Some(top) => combine(&mut unit, second(a), top, other),
         None => (INDEFINITE, exception::STACK),
     };
-    // A NaN beside it, or nothing, keeps a denormal operand from being noticed.
-    let converting = if top.is_none_or(|top| is_nan(&top)) { 0 } else { converting };
+    // A NaN or no number beside it, or nothing, keeps a denormal operand from being noticed.
+    let unnoticed = top.is_none_or(|top| is_nan(&top) || is_unsupported(&top));
+    let converting = if unnoticed { 0 } else { converting };
     if unit.raise(raised | converting & exception::ALL) {
         unit.set(0, value);
     }
@@ -287,7 +294,7 @@ pub(super) fn compare_register(cx: Cx<'_>, a: u64, _b: u64, pc: u64) -> Outcome 
 pub(super) fn compare_memory(cx: Cx<'_>, a: u64, addr: u64, pc: u64) -> Outcome {
     let mut unit = Unit::start(cx, pc, Some(addr))?;
     let (other, converting) = arithmetic_operand(&mut unit, a & 0xff, addr)?;
-    let noticed = unit.operand(0).is_some_and(|top| !is_nan(&top));
+    let noticed = unit.operand(0).is_some_and(|top| !is_nan(&top) && !is_unsupported(&top));
     let converting = if noticed { converting } else { 0 };
     compare_with(&mut unit, second(a), Some(other), converting);
     Ok(0)

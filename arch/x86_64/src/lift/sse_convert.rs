@@ -147,6 +147,11 @@ impl Lifter {
 
     /// `VCVTPS2PH`: the immediate names the rounding mode, or says to use the current one.
     pub(super) fn vcvtps2ph(&mut self) {
+        if self.is_mem(0) {
+            // A fault comes before any exception flag.
+            let mem = self.address();
+            self.ir.probe_write(8 * self.n.units() as u8, mem.addr, mem.off);
+        }
         let a = self.read_vector(self.reg(1));
         let mode = match self.last_immediate() & 7 {
             0 => Round::Nearest,

@@ -13,6 +13,7 @@ mod exits;
 mod flags;
 mod float;
 mod int;
+mod keep;
 mod media;
 mod memory;
 mod shuffle;
@@ -35,6 +36,7 @@ use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Val, Width};
 use guest::{Access, GuestAddr};
+use keep::Needed;
 use values::Values;
 
 /// A place in the code that may fault.
@@ -93,6 +95,8 @@ pub struct Lowering<'a, 'f> {
     known_flags: Option<KnownFlags>,
     site: u32,
     unwanted: usize,
+    /// Values that certainly reach a register, memory or another float operation.
+    needed: Needed,
 }
 
 /// The flag record, where the region knows how it was set.
@@ -168,6 +172,7 @@ pub fn lower(
         known_flags: None,
         site: 0,
         unwanted: 0,
+        needed: Needed::default(),
     };
     lowering.whole();
     let Lowering { mut b, out, .. } = lowering;
@@ -211,6 +216,7 @@ impl Lowering<'_, '_> {
         self.at = index;
         self.nan_rule = block.nan_rule;
         self.vals.reset(block.cells);
+        self.needed = Needed::of(block);
         self.dirty = planned.dirty;
         self.float_cells = CellSet::default();
         self.known_flags = None;
@@ -277,26 +283,6 @@ impl Lowering<'_, '_> {
     fn is_repeated(&self, op: Op, ops: &[Op]) -> bool {
         let Op::Fcompare { nans: _, fs, a, b, .. } = op else { return false };
         ops.iter().any(|&o| matches!(o, Op::Fcmp { fs: f, a: x, b: y, .. } if (f, x, y) == (fs, a, b)))
-    }
-
-    /// A float result that nobody uses is stored where it does not matter: its flags do.
-    fn keep_result(&mut self, op: Op, ops: &[Op]) {
-        let (Effect::Float, Some((dst, kind))) = (op.effect(), op.result()) else { return };
-        let mut used = false;
-        for other in ops {
-            other.for_each_use(|v| used |= v == dst);
-        }
-        if used {
-            return;
-        }
-        let context = self.context();
-        let value = match kind {
-            Kind::Int => self.int(dst),
-            Kind::Vector(_) => self.unit(dst, 0),
-        };
-        self.unwanted = (self.unwanted + 1) % entry::SCRATCH_ENTRIES;
-        let at = entry::SCRATCH + 16 * self.unwanted as i32;
-        self.b.ins().store(self.context_flags, value, context, at);
     }
 
     fn reads_varying(&self, op: Op) -> bool {

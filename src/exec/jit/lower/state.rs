@@ -127,6 +127,15 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// A unit of a longer float result is about to be lost: the passes drop only writes that are overwritten
+    /// as a whole.
+    fn keep_overwritten(&mut self, offset: u16) {
+        if self.is_float_cell(offset) {
+            let old = self.read_cell(offset);
+            self.keep(old);
+        }
+    }
+
     fn is_float_cell(&self, offset: u16) -> bool {
         self.float_cells.contains(self.region.cells.index(offset))
     }
@@ -198,7 +207,10 @@ impl Lowering<'_, '_> {
             let value = self.unit(a, unit);
             let ahead = 16 * unit as u16;
             match to {
-                Place::Units { cell } => self.write_cell(cell + ahead, value, float),
+                Place::Units { cell } => {
+                    self.keep_overwritten(cell + ahead);
+                    self.write_cell(cell + ahead, value, float);
+                }
                 Place::Words { cell } => {
                     let halves = self.cast(types::I64X2, value);
                     for half in 0..2u8 {

@@ -1,0 +1,181 @@
+//! Outcomes compared, less what the manual leaves undefined and what processors disagree about.
+
+use crate::case::{CODE, Case, FLAG_NAMES, FLAGS, GPR_NAMES, MAX_CODE, Outcome};
+use iced_x86::{CpuidFeature, FlowControl, Instruction, Mnemonic as M, OpKind};
+
+/// A register, flag or byte that came out differently: its name in test lines, our value, the host's.
+pub type Different = (String, u128, u128);
+
+/// What differs between the two outcomes.
+pub fn difference(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> Option<Vec<Different>> {
+    if is_allowed_to_differ(insns, ours, host) {
+        return None;
+    }
+    if ours.signal != host.signal {
+        return Some(vec![("signal".to_owned(), ours.signal as u128, host.signal as u128)]);
+    }
+    let (a, b) = (&ours.after, &host.after);
+    let mut found = Vec::new();
+    let mut note = |name: String, a: u128, b: u128| {
+        if a != b {
+            found.push((name, a, b));
+        }
+    };
+    note("rip".to_owned(), a.rip.wrapping_sub(CODE).into(), b.rip.wrapping_sub(CODE).into());
+    let defined = defined_flags(insns, ours);
+    for (name, bit) in FLAG_NAMES.iter().filter(|(_, bit)| defined >> bit & 1 != 0) {
+        note((*name).to_owned(), (a.eflags >> bit & 1).into(), (b.eflags >> bit & 1).into());
+    }
+    note("mxcsr".to_owned(), a.mxcsr.into(), b.mxcsr.into());
+    note("fcw".to_owned(), a.fcw.into(), b.fcw.into());
+    let codes = insns.iter().fold(0xffff, |mask, insn| mask & x87_mask(insn));
+    note("fsw".to_owned(), (a.fsw & codes).into(), (b.fsw & codes).into());
+    note("ftw".to_owned(), a.ftw.into(), b.ftw.into());
+    for n in 0..16 {
+        note(GPR_NAMES[n].to_owned(), a.gpr[n].into(), b.gpr[n].into());
+        note(format!("xmm{n}"), a.xmm[n], b.xmm[n]);
+        note(format!("ymm{n}h"), a.ymm_high[n], b.ymm_high[n]);
+    }
+    for n in 0..8 {
+        note(format!("st{n}"), a.st[n], b.st[n]);
+    }
+    // An instruction of several stores may have done some of them before its fault.
+    let partial = ours.signal != 0 && insns.iter().any(|insn| insn.mnemonic() == M::Enter);
+    for at in (0..ours.data.len()).filter(|&i| !partial && ours.data[i] != host.data[i]).take(4) {
+        note(format!("[{at}:1]"), ours.data[at].into(), host.data[at].into());
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+fn is_allowed_to_differ(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> bool {
+    // #SS, for stack addresses that are not canonical, is SIGBUS; the engine knows no stack accesses.
+    if host.signal == libc::SIGBUS && ours.signal == libc::SIGSEGV {
+        return true;
+    }
+    // Whether SHA's memory operand must be aligned depends on the manufacturer.
+    let hash = insns.iter().any(|insn| insn.cpuid_features().contains(&CpuidFeature::SHA));
+    if hash && host.signal == libc::SIGSEGV && ours.signal != host.signal {
+        return true;
+    }
+    // Where a jump to a place that cannot be fetched faults is seen differently.
+    let jumps = |insn: &Instruction| {
+        matches!(
+            insn.flow_control(),
+            FlowControl::IndirectBranch | FlowControl::IndirectCall | FlowControl::Return
+        )
+    };
+    if ours.signal != host.signal && insns.iter().any(jumps) {
+        return true;
+    }
+    // A faulting MMX store has touched the x87 stack's top already, in ways of the processor's own.
+    let mmx = |insn: &Instruction| (0..insn.op_count()).any(|op| insn.op_register(op).is_mm());
+    ours.signal != 0 && insns.iter().any(mmx)
+}
+
+/// In a sequence each instruction that leaves flags undefined is followed by one that defines all.
+fn defined_flags(insns: &[Instruction], ours: &Outcome) -> u64 {
+    let [insn] = insns else { return FLAGS };
+    // Single steps end after every element: only they see the flags of those before the fault.
+    let stepped = ours.signal != 0 && insn.is_string_instruction();
+    if stepped { 0 } else { FLAGS & !undefined_flags(insn) }
+}
+
+/// Flags that the instruction leaves undefined.
+pub fn undefined_flags(insn: &Instruction) -> u64 {
+    use iced_x86::RflagsBits as F;
+    let undefined = insn.rflags_undefined();
+    let bits = [(F::OF, 0x800), (F::SF, 0x80), (F::ZF, 0x40), (F::AF, 0x10), (F::CF, 1), (F::PF, 4)];
+    let mut mask: u64 = bits.iter().filter(|(flag, _)| undefined & flag != 0).map(|(_, bit)| bit).sum();
+    // A count above the operand's size makes everything undefined; iced cannot know a count in cl.
+    if matches!(insn.mnemonic(), M::Shld | M::Shrd) {
+        mask |= 0x8d5;
+    }
+    if matches!(insn.mnemonic(), M::Shl | M::Sal | M::Shr | M::Sar) && insn.op0_register().size() < 4 {
+        mask |= 1;
+    }
+    if matches!(insn.mnemonic(), M::Rcl | M::Rcr)
+        && insn.try_immediate(1).is_ok_and(|count| count & 0x1f != 1)
+    {
+        mask |= 0x800;
+    }
+    mask
+}
+
+/// Condition codes that x87 instructions define.
+pub fn x87_mask(insn: &Instruction) -> u16 {
+    let written = insn.cpuid_features().iter().any(|f| format!("{f:?}").starts_with("FPU"));
+    if written { !0x4500 | defined_codes(insn) } else { 0xffff }
+}
+
+fn defined_codes(insn: &Instruction) -> u16 {
+    match insn.mnemonic() {
+        M::Fcom
+        | M::Fcomp
+        | M::Fcompp
+        | M::Fucom
+        | M::Fucomp
+        | M::Fucompp
+        | M::Ftst
+        | M::Fxam
+        | M::Ficom
+        | M::Ficomp => 0x4500,
+        M::Fprem | M::Fprem1 => 0x4500,
+        M::Fsin | M::Fcos | M::Fptan | M::Fsincos => 0x400,
+        _ => 0,
+    }
+}
+
+fn has_operand_size_prefix(case: &Case) -> bool {
+    let prefix = |b: &&u8| {
+        matches!(b, 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64 | 0x65)
+    };
+    case.code.iter().take_while(prefix).any(|&b| b == 0x66)
+}
+
+/// Outcomes that may differ for reasons of their own.
+pub fn is_excused(insn: &Instruction, case: &Case) -> bool {
+    let before = &case.before;
+    let nan = |v: u32| v & 0x7f80_0000 == 0x7f80_0000;
+    let has_nan = insn.op1_kind() == OpKind::Memory
+        || before.xmm.iter().any(|v| (0..4).any(|i| nan((v >> (32 * i)) as u32)));
+    if insn.flow_control() != FlowControl::Next && has_operand_size_prefix(case) {
+        return true;
+    }
+    match insn.mnemonic() {
+        // 16-bit double shifts by more than 16 and BSWAP of 16 bits are undefined.
+        M::Shld | M::Shrd if insn.op0_kind() == OpKind::Register && insn.op0_register().size() == 2 => true,
+        M::Shld | M::Shrd => insn.memory_size().size() == 2,
+        M::Bswap => insn.op0_register().size() == 2,
+        // Whether bytes that the mask leaves out may fault is the processor's choice.
+        M::Maskmovq | M::Maskmovdqu | M::Vmaskmovdqu => true,
+        // AMD truncates branch targets under an operand-size prefix, lets a repeat prefix change a loop's
+        // condition, and has no register forms in PREFETCHW's row; we are an Intel processor.
+        M::Loope | M::Loopne => insn.has_rep_prefix() || insn.has_repne_prefix(),
+        M::Pause => case.len > 2,
+        // Displacements of one byte are scaled in the host's form.
+        M::Vpdpbusd | M::Vpdpbusds | M::Vpdpwssd | M::Vpdpwssds => {
+            insn.memory_displ_size() != 0 || !is_x86_feature_detected!("avx512vnni")
+        }
+        M::Reservednop => format!("{:?}", insn.code()).ends_with("0F0D"),
+        // Which of several NaNs comes out depends on the lane.
+        M::Dpps | M::Dppd | M::Vdpps | M::Vdppd => has_nan,
+        _ => false,
+    }
+}
+
+/// The case as the host can run it: AVX-VNNI is AVX512-VNNI there, with the same operands.
+pub fn host_form(case: &Case, insn: &Instruction) -> Case {
+    if !insn.cpuid_features().contains(&CpuidFeature::AVX_VNNI) {
+        return *case;
+    }
+    let at = case.code.iter().position(|&b| b == 0xc4).unwrap_or(0);
+    let [inverted, rest, _, modrm, ..] = case.code[at + 1..] else { return *case };
+    // With a register there, EVEX's X names the upper sixteen.
+    let inverted = if modrm >= 0xc0 { inverted | 0x40 } else { inverted };
+    let evex = [0x62, inverted & 0xe0 | 0x10 | inverted & 7, rest & 0xfb | 4, rest << 3 & 0x20 | 8];
+    let mut code = [0x90; MAX_CODE];
+    code[..at].copy_from_slice(&case.code[..at]);
+    code[at..at + 4].copy_from_slice(&evex);
+    code[at + 4..16].copy_from_slice(&case.code[at + 3..15]);
+    Case { code, len: case.len + 1, ..*case }
+}

@@ -1,0 +1,331 @@
+//! The differential fuzzer (`scripts/fuzz-insn`): the host CPU, the interpreter and compiled code run the same
+//! instructions from the same states, for as long as it is told to.
+//!
+//! Three kinds of cases take turns: single instructions over all encodings, mutated instructions of real
+//! programs, and sequences. Each encoding runs from many states, because compiling it costs more than running it.
+//! Work is done in child processes, which bounds what code memory and tables hold, and lets the fuzzer survive a
+//! crash. A mismatch is shrunk and printed as a line for a file of cases.
+
+use crate::case::{CODE, Case, DATA, MAX_CODE, Outcome, Registers, Rng};
+use crate::compare::{Different, difference, is_excused, undefined_flags};
+use crate::generate::{MAPS, complete, encode, encode_apart};
+use crate::machine::{Machine, Tier};
+use crate::random::host_outcomes;
+use crate::values::prepare;
+use crate::{oracle, text};
+use iced_x86::{
+    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic as M, Register,
+};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// States that each encoding runs from.
+const STATES: usize = 16;
+/// Cases that one child runs.
+const PER_CHILD: u64 = 60_000;
+/// Cases between two looks at the clock.
+const PER_BATCH: usize = 1600;
+const MAX_SEQUENCE: u64 = 30;
+/// `cmp al, al`: defines all flags.
+const DEFINE_FLAGS: [u8; 2] = [0x38, 0xc0];
+const NOP: u8 = 0x90;
+
+/// What was done, by all children together.
+struct Counts(&'static [AtomicU64]);
+
+const SINGLE: usize = 0;
+const MUTATED: usize = 1;
+const SEQUENCE: usize = 2;
+const FAILED: usize = 3;
+const FORMS: usize = 8;
+const KINDS: [&str; 3] = ["single", "mutated", "sequence"];
+
+impl Counts {
+    fn add(&self, what: usize, by: usize) {
+        self.0[what].fetch_add(by as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self, what: usize) -> u64 {
+        self.0[what].load(Ordering::Relaxed)
+    }
+
+    fn total(&self) -> u64 {
+        (SINGLE..=SEQUENCE).map(|kind| self.get(kind)).sum()
+    }
+}
+
+/// Some code with the states it is to run from.
+struct Group {
+    kind: usize,
+    insns: Vec<Instruction>,
+    cases: Vec<Case>,
+}
+
+/// Fuzzes for `seconds`; the number of mismatches.
+pub fn run(seed: u64, seconds: u64, files: &[String]) -> u64 {
+    let counts = Counts(oracle::shared_counters(FORMS + Code::values().count()));
+    let corpus: Vec<u8> = files.iter().flat_map(|file| executable_code(file)).collect();
+    assert!(!corpus.is_empty(), "no code in {files:?}");
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut rng = Rng(seed);
+    while Instant::now() < end {
+        let seed = rng.next();
+        let status = oracle::in_child(|| work(seed, end, &corpus, &counts));
+        if status != 0 {
+            println!("the child with seed {seed:#x} died: wait status {status:#x}");
+            counts.add(FAILED, 1);
+        }
+    }
+    report(&counts);
+    counts.get(FAILED)
+}
+
+fn report(counts: &Counts) {
+    for (kind, name) in KINDS.iter().enumerate() {
+        println!("{:>12} {name}s", counts.get(kind));
+    }
+    let mut by_form: Vec<(u64, Code)> = Code::values()
+        .map(|code| (counts.get(FORMS + code as usize), code))
+        .filter(|(n, _)| *n > 0)
+        .collect();
+    by_form.sort_by_key(|(n, _)| *n);
+    let rare = by_form.iter().filter(|(n, _)| *n < 500).count();
+    println!("{} forms, {rare} of them fewer than 500 times", by_form.len());
+    println!("the rarest: {:?}", &by_form[..by_form.len().min(8)]);
+    println!("{} mismatches", counts.get(FAILED));
+}
+
+/// A child's work.
+fn work(seed: u64, end: Instant, corpus: &[u8], counts: &Counts) {
+    let (mut rng, mut machine) = (Rng(seed), Machine::new());
+    let stop_at = counts.total() + PER_CHILD;
+    let mut reported = BTreeMap::new();
+    while Instant::now() < end && counts.total() < stop_at {
+        let kind = rng.below(3) as usize;
+        let mut groups = Vec::new();
+        while groups.len() * STATES < PER_BATCH {
+            groups.extend(group(&mut rng, &machine, kind, corpus));
+        }
+        compare(&mut machine, &groups, counts, &mut reported);
+    }
+}
+
+fn group(rng: &mut Rng, machine: &Machine, kind: usize, corpus: &[u8]) -> Option<Group> {
+    let (case, insns) = match kind {
+        SEQUENCE => sequence(rng, machine)?,
+        _ => {
+            let (case, insn) = if kind == MUTATED { mutated(rng, corpus)? } else { anything(rng)? };
+            machine.implements(&case).then_some((case, vec![insn]))?
+        }
+    };
+    let mut cases = vec![case; STATES];
+    for case in &mut cases {
+        case.seed = rng.next();
+        prepare(rng, case, &insns[0]);
+        if kind != SEQUENCE && is_excused(&insns[0], case) {
+            return None;
+        }
+    }
+    Some(Group { kind, insns, cases })
+}
+
+fn anything(rng: &mut Rng) -> Option<(Case, Instruction)> {
+    let map = MAPS[rng.below(MAPS.len() as u64) as usize];
+    let opcode = rng.next() as u8;
+    encode(rng, map, opcode)
+}
+
+/// An instruction of a real program, with up to two bits turned over.
+fn mutated(rng: &mut Rng, corpus: &[u8]) -> Option<(Case, Instruction)> {
+    let start = rng.below(corpus.len().saturating_sub(64) as u64) as usize;
+    let mut decoder = Decoder::new(64, &corpus[start..start + 64], DecoderOptions::NONE);
+    // After some instructions the decoder is in step with the code.
+    let at = start + decoder.iter().take(3).map(|insn| insn.len()).sum::<usize>();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(corpus.get(at..at + 16)?);
+    for _ in 0..rng.below(3) {
+        let bit = rng.below(48) as usize;
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    complete(rng, bytes, CODE)
+}
+
+/// Instructions that go on to the next one and touch memory only at addresses that they name themselves.
+fn sequence(rng: &mut Rng, machine: &Machine) -> Option<(Case, Vec<Instruction>)> {
+    let (mut code, mut len, mut insns) = ([NOP; MAX_CODE], 0, Vec::new());
+    let wanted = 2 + rng.below(MAX_SEQUENCE - 1) as usize;
+    while insns.len() < wanted && len + 32 < MAX_CODE {
+        let map = MAPS[rng.below(MAPS.len() as u64) as usize];
+        let opcode = rng.next() as u8;
+        let Some((case, insn)) = encode_apart(rng, map, opcode, CODE + len as u64) else { continue };
+        if !may_stand_in_sequence(&insn) || is_excused(&insn, &case) || !machine.implements(&case) {
+            continue;
+        }
+        code[len..len + case.len].copy_from_slice(&case.code[..case.len]);
+        len += case.len;
+        insns.push(insn);
+        if undefined_flags(&insn) != 0 {
+            code[len..len + 2].copy_from_slice(&DEFINE_FLAGS);
+            len += 2;
+            insns.push(decode_at(&code, len - 2));
+        }
+    }
+    let case = Case { code, len, insns: insns.len(), repeated: false, before: Registers::new(), seed: 0 };
+    Some((case, insns))
+}
+
+fn decode_at(code: &[u8], at: usize) -> Instruction {
+    Decoder::with_ip(64, &code[at..], CODE + at as u64, DecoderOptions::NONE).decode()
+}
+
+fn may_stand_in_sequence(insn: &Instruction) -> bool {
+    let stack = (0..insn.op_count()).any(|op| insn.op_register(op).full_register() == Register::RSP);
+    let elsewhere = insn.op_kinds().any(|kind| format!("{kind:?}").starts_with("Memory"))
+        && !insn.is_ip_rel_memory_operand();
+    // Which of several NaNs comes out; words whose undefined bits would spread; control that would go on to matter; rsp led astray.
+    let spreads = matches!(
+        insn.mnemonic(),
+        M::Dpps
+            | M::Dppd
+            | M::Vdpps
+            | M::Vdppd
+            | M::Fnstsw
+            | M::Fstsw
+            | M::Vldmxcsr
+            | M::Leave
+            | M::Enter
+            | M::Lahf
+            | M::Fldcw
+            | M::Wait
+    );
+    let lacking =
+        insn.cpuid_features().contains(&CpuidFeature::AVX_VNNI) && !is_x86_feature_detected!("avxvnni");
+    insn.flow_control() == FlowControl::Next && !lacking && !stack && !elsewhere && !spreads
+}
+
+fn compare(machine: &mut Machine, groups: &[Group], counts: &Counts, reported: &mut BTreeMap<Code, usize>) {
+    let cases: Vec<(Case, Instruction)> =
+        groups.iter().flat_map(|group| group.cases.iter().map(|&case| (case, group.insns[0]))).collect();
+    let host = host_outcomes(&cases);
+    let mut ours = Box::new(Outcome::new());
+    for (group, host) in groups.iter().zip(host.chunks(STATES)) {
+        machine.load(&group.cases[0]);
+        for tier in [Tier::Interpreter, Tier::Compiled] {
+            if !machine.can_run(tier) {
+                continue;
+            }
+            for (case, host) in group.cases.iter().zip(host) {
+                machine.run(case, tier, &mut ours);
+                if difference(&group.insns, &ours, host).is_some() {
+                    counts.add(FAILED, 1);
+                    tell(machine, group, case, tier, reported);
+                    machine.load(&group.cases[0]);
+                    break;
+                }
+            }
+        }
+        counts.add(group.kind, group.cases.len());
+        group.insns.iter().for_each(|insn| counts.add(FORMS + insn.code() as usize, group.cases.len()));
+    }
+}
+
+/// Prints the mismatch, shrunk; the same first form at most twice.
+fn tell(machine: &mut Machine, group: &Group, case: &Case, tier: Tier, reported: &mut BTreeMap<Code, usize>) {
+    let times = reported.entry(group.insns[0].code()).or_default();
+    *times += 1;
+    if *times > 2 {
+        return;
+    }
+    match shrink(machine, *case, tier) {
+        Some((case, found)) => println!("{tier:?}: {}", text::line(&case, &found)),
+        None => println!("{tier:?}: comes and goes: {}", text::line(case, &[])),
+    }
+}
+
+/// What differs for this case now.
+fn mismatch(machine: &mut Machine, case: &Case, tier: Tier) -> Option<Vec<Different>> {
+    let code = &case.code[..case.len];
+    let insns: Vec<Instruction> = Decoder::with_ip(64, code, CODE, DecoderOptions::NONE).iter().collect();
+    let host = host_outcomes(&[(*case, insns[0])]);
+    let mut ours = Box::new(Outcome::new());
+    machine.load(case);
+    machine.run(case, tier, &mut ours);
+    difference(&insns, &ours, &host[0])
+}
+
+/// Takes away instructions and state as long as the mismatch stays.
+fn shrink(machine: &mut Machine, mut case: Case, tier: Tier) -> Option<(Case, Vec<Different>)> {
+    let mut found = mismatch(machine, &case, tier)?;
+    let mut attempt = |case: &mut Case, smaller: Case| {
+        if let Some(still) = mismatch(machine, &smaller, tier) {
+            (*case, found) = (smaller, still);
+        }
+    };
+    if case.insns > 1 {
+        let starts: Vec<Instruction> =
+            Decoder::with_ip(64, &case.code[..case.len], CODE, DecoderOptions::NONE).iter().collect();
+        for insn in starts.iter().rev() {
+            let (mut smaller, at) = (case, (insn.ip() - CODE) as usize);
+            smaller.code[at..at + insn.len()].fill(NOP);
+            attempt(&mut case, smaller);
+        }
+        let shorter = without_nops(&case);
+        attempt(&mut case, shorter);
+    }
+    for change in SIMPLER {
+        for n in 0..16 {
+            let mut smaller = case;
+            change(&mut smaller, n);
+            attempt(&mut case, smaller);
+        }
+    }
+    Some((case, found))
+}
+
+/// The sequence without what was taken away; addresses relative to rip stay what they are.
+fn without_nops(case: &Case) -> Case {
+    let mut shorter = Case { code: [NOP; MAX_CODE], len: 0, insns: 0, ..*case };
+    let mut decoder = Decoder::with_ip(64, &case.code[..case.len], CODE, DecoderOptions::NONE);
+    while decoder.can_decode() {
+        let insn = decoder.decode();
+        if insn.mnemonic() == M::Nop {
+            continue;
+        }
+        let (from, to) = ((insn.ip() - CODE) as usize, shorter.len);
+        shorter.code[to..to + insn.len()].copy_from_slice(&case.code[from..from + insn.len()]);
+        if insn.is_ip_rel_memory_operand() {
+            let at = to + decoder.get_constant_offsets(&insn).displacement_offset();
+            let target = insn.memory_displacement64().wrapping_sub(CODE + (to + insn.len()) as u64);
+            shorter.code[at..at + 4].copy_from_slice(&target.to_le_bytes()[..4]);
+        }
+        shorter.len += insn.len();
+        shorter.insns += 1;
+    }
+    if shorter.insns == 0 { *case } else { shorter }
+}
+
+/// Ways to make a state simpler, each for 16 registers or bits.
+const SIMPLER: [fn(&mut Case, usize); 7] = [
+    |case, n| case.before.gpr[n] = if n == 4 { DATA + 4096 } else { 0 },
+    |case, n| case.before.xmm[n] = 0,
+    |case, n| case.before.ymm_high[n] = 0,
+    |case, n| case.before.st[n % 8] = 0,
+    |case, n| case.before.eflags &= !(1 << n) | 0x202,
+    |case, _| case.before.mxcsr = 0x1f80,
+    |case, n| match n {
+        0 => case.seed = 0,
+        1 => case.before.fsw = 0,
+        2 => case.before.ftw = 0,
+        _ => case.before.fcw = 0x37f,
+    },
+];
+
+/// The bytes of an ELF file's executable segments; none where it cannot be read.
+fn executable_code(path: &str) -> Vec<u8> {
+    let Ok(file) = std::fs::read(path) else { return Vec::new() };
+    let Ok(elf) = elf::ElfBytes::<elf::endian::LittleEndian>::minimal_parse(&file) else { return Vec::new() };
+    let segments = elf.segments().into_iter().flat_map(|table| table.iter());
+    let executable = segments.filter(|s| s.p_type == elf::abi::PT_LOAD && s.p_flags & elf::abi::PF_X != 0);
+    executable.filter_map(|s| elf.segment_data(&s).ok()).flatten().copied().collect()
+}
