@@ -233,9 +233,12 @@ impl Compiled {
             exit::SYSCALL => BlockEnd::Syscall { next: GuestAddr(state.pc()) },
             exit::STOP => stopped(context, GuestAddr(state.pc())),
             exit::FAULT => faulted(context),
-            exit::HOT => {
-                self.hot = Hot::Yes;
-                BlockEnd::Next(GuestAddr(state.pc()))
+            own if own >= exit::SLOT && own & exit::OWN_SLOT as u64 != 0 => {
+                let slot = SlotAddr(own - exit::OWN_SLOT as u64);
+                if code_memory::counter(slot) < 0 {
+                    self.hot = Hot::Yes;
+                }
+                BlockEnd::Next(GuestAddr(slot_target(slot)))
             }
             slot if slot >= exit::SLOT => {
                 self.left_through = Some(slot);

@@ -29,7 +29,7 @@ macro_rules! int_shift {
 macro_rules! vector_code {
     ($($name:ident = $code:expr;)*) => {$(
         fn $name(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
-            self.narrow(n, |e| e.vector2($code, dst, a, b));
+            self.vector2($code, dst, n, a, b);
         }
     )*};
 }
@@ -37,7 +37,7 @@ macro_rules! vector_code {
 macro_rules! per_lane {
     ($($name:ident = $codes:ident;)*) => {$(
         fn $name(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, b: Val) {
-            self.narrow(n, |e| e.per_lane($codes, lane, dst, a, b));
+            self.per_lane($codes, lane, dst, n, a, b);
         }
     )*};
 }
@@ -45,7 +45,7 @@ macro_rules! per_lane {
 macro_rules! with_sign {
     ($($name:ident = $how:ident $what:expr;)*) => {$(
         fn $name(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, a: Val, b: Val) {
-            self.narrow(n, |e| e.$how($what, dst, lane, signed, a, b));
+            self.$how($what, dst, n, lane, signed, a, b);
         }
     )*};
 }
@@ -90,13 +90,13 @@ impl OpVisitor for Emitter {
         self.read_slot(dst, w, slot);
     }
     fn vget(&mut self, dst: Val, n: VecLen, slot: Slot) {
-        self.narrow(n, |e| e.read_vector_slot(dst, slot));
+        self.read_vector_slot(dst, n, slot);
     }
     fn put(&mut self, w: Width, slot: Slot, a: Val) {
         self.write_slot(w, slot, a);
     }
     fn vput(&mut self, n: VecLen, slot: Slot, a: Val) {
-        self.narrow(n, |e| e.write_vector_slot(slot, a));
+        self.write_vector_slot(n, slot, a);
     }
 
     int_alu! {
@@ -211,7 +211,7 @@ impl OpVisitor for Emitter {
         vsad = sse(0x66, 0xf6);
     }
     fn vandnot(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
-        self.narrow(n, |e| e.vector_and_not(dst, a, b));
+        self.vector_and_not(dst, n, a, b);
     }
     fn vnot(&mut self, dst: Val, n: VecLen, a: Val) {
         self.narrow(n, |e| e.vector_not(dst, a));
@@ -225,8 +225,8 @@ impl OpVisitor for Emitter {
     fn vsplat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
         self.narrow(n, |e| e.splat(dst, lane, a));
     }
-    fn vextract(&mut self, dst: Val, n: VecLen, lane: Lane, index: u8, a: Val) {
-        self.narrow(n, |e| e.extract_lane(dst, lane, index, a));
+    fn vextract(&mut self, dst: Val, _n: VecLen, lane: Lane, index: u8, a: Val) {
+        self.extract_lane(dst, lane, index, a);
     }
     fn vinsert(&mut self, dst: Val, n: VecLen, lane: Lane, index: u8, a: Val, b: Val) {
         self.narrow(n, |e| e.insert_lane(dst, lane, index, a, b));
@@ -236,7 +236,7 @@ impl OpVisitor for Emitter {
         self.narrow(n, |e| e.shuffle(dst, a, b, constant));
     }
     fn vmovmask(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
-        self.narrow(n, |e| e.move_mask(dst, lane, a));
+        self.move_mask(dst, n, lane, a);
     }
     per_lane! {
         vadd = ADD;
@@ -253,7 +253,7 @@ impl OpVisitor for Emitter {
         self.narrow(n, |e| e.absolute(dst, lane, a));
     }
     fn vicmp(&mut self, dst: Val, n: VecLen, lane: Lane, cc: IntCc, a: Val, b: Val) {
-        self.narrow(n, |e| e.vector_compare(dst, lane, cc, a, b));
+        self.vector_compare(dst, n, lane, cc, a, b);
     }
     lane_shift! {
         vshl = Left;
