@@ -195,6 +195,7 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
         return false;
     };
     engine.faults.insert(installed.entry as usize, fault_ranges(code, &lowered.sites));
+    debug::trace_code("region", installed.entry, code.code_buffer().len(), blocks[0].block.pc);
     let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry: installed.entry });
     for block in blocks {
         block.regions().push(Arc::clone(&compiled));
@@ -238,6 +239,7 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
         site: Site { pc: point.pc, access: point.access },
     });
     engine.faults.insert(installed.entry as usize, ranges.collect());
+    debug::trace_code("template", installed.entry, emitted.code.len(), block.block.pc);
     block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
     block.entry.store(installed.entry, Ordering::Release);
     true
