@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Runs in the interpreter before a block is worth making code of.
-const WARM: u32 = 8;
+const WARM: u32 = 2;
 /// A block that has run this often belongs to a region around a hot one.
-const FOLLOWED: u32 = BUDGET / 8;
+const FOLLOWED: u32 = BUDGET / 16;
 
 /// Regions of hot code.
 const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(FOLLOWED) };

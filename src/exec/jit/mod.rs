@@ -362,7 +362,7 @@ pub fn cut_off(gone: &Translation) {
 }
 
 /// Runs of a block from templates until it asks for a region, and until it asks again.
-pub const BUDGET: u32 = 16_000;
+pub const BUDGET: u32 = 100_000;
 
 /// The guest instruction that host code at `pc` is of, and what it was doing.
 pub fn fault_site(pc: usize) -> Option<(GuestAddr, Access)> {
