@@ -11,6 +11,7 @@
 //! region.
 
 mod asm;
+mod divide;
 mod exits;
 mod flags;
 mod float;

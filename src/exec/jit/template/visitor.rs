@@ -2,6 +2,7 @@
 
 use super::Emitter;
 use super::asm::{Alu, Shift, op0f, sse};
+use super::divide::Part;
 use super::regs::Loc;
 use super::vector::{ADD, LaneShift, MUL, SUB};
 use guest::ir::{
@@ -59,9 +60,12 @@ macro_rules! lane_shift {
 }
 
 macro_rules! float_arith {
-    ($($name:ident = $byte:literal;)*) => {$(
+    ($($name:ident $vector:ident = $byte:literal;)*) => {$(
         fn $name(&mut self, dst: Val, fs: FSize, a: Val, b: Val) {
             self.arithmetic($byte, dst, fs, a, b);
+        }
+        fn $vector(&mut self, dst: Val, n: VecLen, fs: FSize, a: Val, b: Val) {
+            self.vector_arithmetic($byte, dst, n, fs, a, b);
         }
     )*};
 }
@@ -121,6 +125,27 @@ impl OpVisitor for Emitter {
     }
     fn smulh(&mut self, dst: Val, w: Width, a: Val, b: Val) {
         self.multiply_high(dst, w, Sign::Signed, a, b);
+    }
+    fn udiv(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+        self.quotient(dst, w, Sign::Unsigned, a, b);
+    }
+    fn sdiv(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+        self.quotient(dst, w, Sign::Signed, a, b);
+    }
+    fn udiv_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) {
+        self.divide(dst, w, Sign::Unsigned, Part::Quotient, (hi, lo), b);
+    }
+    fn urem_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) {
+        self.divide(dst, w, Sign::Unsigned, Part::Remainder, (hi, lo), b);
+    }
+    fn sdiv_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) {
+        self.divide(dst, w, Sign::Signed, Part::Quotient, (hi, lo), b);
+    }
+    fn srem_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) {
+        self.divide(dst, w, Sign::Signed, Part::Remainder, (hi, lo), b);
+    }
+    fn div_overflows(&mut self, dst: Val, w: Width, signed: Sign, hi: Val, lo: Val, b: Val) {
+        self.overflows(dst, w, signed, (hi, lo), b);
     }
     fn andnot(&mut self, dst: Val, w: Width, a: Val, b: Val) {
         self.and_not(dst, w, a, b);
@@ -268,10 +293,16 @@ impl OpVisitor for Emitter {
     }
 
     float_arith! {
-        fadd = 0x58;
-        fmul = 0x59;
-        fsub = 0x5c;
-        fdiv = 0x5e;
+        fadd vfadd = 0x58;
+        fmul vfmul = 0x59;
+        fsub vfsub = 0x5c;
+        fdiv vfdiv = 0x5e;
+    }
+    fn fminmax(&mut self, dst: Val, op: MinMax, fs: FSize, a: Val, b: Val) {
+        self.float_extreme(op, dst, fs, a, b);
+    }
+    fn vfminmax(&mut self, dst: Val, n: VecLen, op: MinMax, fs: FSize, a: Val, b: Val) {
+        self.vector_float_extreme(op, dst, n, fs, a, b);
     }
     fn fsqrt(&mut self, dst: Val, fs: FSize, a: Val) {
         self.square_root(dst, fs, a);
@@ -293,13 +324,6 @@ impl OpVisitor for Emitter {
     }
 
     interpreted! {
-        udiv(Val, Width, Val, Val);
-        sdiv(Val, Width, Val, Val);
-        udiv_wide(Val, Width, Val, Val, Val);
-        urem_wide(Val, Width, Val, Val, Val);
-        sdiv_wide(Val, Width, Val, Val, Val);
-        srem_wide(Val, Width, Val, Val, Val);
-        div_overflows(Val, Width, Sign, Val, Val, Val);
         bitrev(Val, Width, Val);
         call(Val, HelperId, Val, Val, Val);
         set_flags_if(Val, FlagKind, Width, Val, Val, Val);
@@ -328,15 +352,9 @@ impl OpVisitor for Emitter {
         vclz(Val, VecLen, Lane, Val);
         vreduce(Val, VecLen, Lane, Reduce, Val);
         fma(Val, FSize, Val, Val, Val);
-        fminmax(Val, MinMax, FSize, Val, Val);
         fround(Val, FSize, Round, Inexact, Val);
-        vfadd(Val, VecLen, FSize, Val, Val);
-        vfsub(Val, VecLen, FSize, Val, Val);
-        vfmul(Val, VecLen, FSize, Val, Val);
-        vfdiv(Val, VecLen, FSize, Val, Val);
         vfsqrt(Val, VecLen, FSize, Val);
         vfma(Val, VecLen, FSize, Val, Val, Val);
-        vfminmax(Val, VecLen, MinMax, FSize, Val, Val);
         vfcmp(Val, VecLen, FloatCc, Nans, FSize, Val, Val);
         vfround(Val, VecLen, FSize, Round, Inexact, Val);
         vfwiden(Val, VecLen, FSize, Half, Val);
