@@ -14,6 +14,7 @@ pub mod item {
     pub const UNIMP: u32 = 16;
     pub const STRACE: u32 = 32;
     pub const STATS: u32 = 64;
+    pub const CODE: u32 = 128;
 }
 
 static ITEMS: AtomicU32 = AtomicU32::new(0);
@@ -58,6 +59,13 @@ pub fn trace_execution(pc: u64) {
     }
 }
 
+/// `-d code`: host code at `start` is of guest code at `pc`.
+pub fn trace_code(kind: &str, start: u64, size: usize, pc: guest::GuestAddr) {
+    if enabled(item::CODE) {
+        crate::log::write(&format!("CODE: {start:#x} {size:#x} {kind} {pc}\n"));
+    }
+}
+
 /// `-d stats`: where a thread's guest instructions ran.
 pub fn print_stats(vcpu: &crate::exec::vcpu::Vcpu) {
     if !enabled(item::STATS) {
@@ -81,6 +89,7 @@ const ITEM_NAMES: &[(&str, u32, &str)] = &[
     ("unimp", item::UNIMP, "instructions that raise a trap because they are not implemented"),
     ("strace", item::STRACE, "system calls"),
     ("stats", item::STATS, "at exit, how many guest instructions ran in each tier"),
+    ("code", item::CODE, "where compiled code comes to lie (for scripts/profile)"),
 ];
 
 /// The bit of a `-d` item; items of qemu's that have no counterpart here are accepted and do nothing.

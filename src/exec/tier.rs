@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Runs in the interpreter before a block is worth making code of.
-const WARM: u32 = 8;
+const WARM: u32 = 2;
 /// A block that has run this often belongs to a region around a hot one.
-const FOLLOWED: u32 = BUDGET / 8;
+const FOLLOWED: u32 = BUDGET / 16;
 
 /// Regions of hot code.
 const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(FOLLOWED) };
@@ -238,9 +238,12 @@ impl Compiled {
             exit::SYSCALL => BlockEnd::Syscall { next: GuestAddr(state.pc()) },
             exit::STOP => stopped(context, GuestAddr(state.pc())),
             exit::FAULT => faulted(context),
-            exit::HOT => {
-                self.hot = Hot::Yes;
-                BlockEnd::Next(GuestAddr(state.pc()))
+            own if own >= exit::SLOT && own & exit::OWN_SLOT as u64 != 0 => {
+                let slot = SlotAddr(own - exit::OWN_SLOT as u64);
+                if code_memory::counter(slot) < 0 {
+                    self.hot = Hot::Yes;
+                }
+                BlockEnd::Next(GuestAddr(slot_target(slot)))
             }
             slot if slot >= exit::SLOT => {
                 self.left_through = Some(slot);

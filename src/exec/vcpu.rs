@@ -13,7 +13,7 @@ use guest::{Fault, FaultKind, GuestAddr, Trap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-const LOCAL_ENTRIES: usize = 8192;
+const LOCAL_ENTRIES: usize = 16384;
 
 /// Why [`Vcpu::run`] came back. The state is exact.
 #[derive(Clone, Copy, PartialEq, Debug)]

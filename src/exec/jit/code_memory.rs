@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Room for instructions.
 const CODE_SIZE: usize = 256 << 20;
 /// Room for slots.
-const SLOTS_SIZE: usize = 32 << 20;
+const SLOTS_SIZE: usize = 96 << 20;
 /// A slot: where to go on, then the guest address it stands for.
 pub const SLOT_BYTES: usize = 16;
 const CODE_ALIGN: usize = 32;

@@ -60,12 +60,13 @@ pub mod exit {
     pub const STOP: u64 = 3;
     /// A guest access faulted; the context's `fault` says where.
     pub const FAULT: u64 = 4;
-    /// A block's counter has run out; goes on at the state's pc.
-    pub const HOT: u64 = 5;
     /// Plus a trap's number; the state's pc is the instruction.
     pub const TRAP: u64 = 0x100;
     /// From here on: the address of the slot it left through.
     pub const SLOT: u64 = 0x1000;
+    /// Added to the address of a block's own slot: it goes on at its start, because it was asked to leave or
+    /// its counter, which is there, has run out.
+    pub const OWN_SLOT: i32 = 1;
 }
 
 /// One thread's side of compiled code. The first fields are read by it.

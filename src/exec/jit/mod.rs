@@ -195,6 +195,7 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
         return false;
     };
     engine.faults.insert(installed.entry as usize, fault_ranges(code, &lowered.sites));
+    debug::trace_code("region", installed.entry, code.code_buffer().len(), blocks[0].block.pc);
     let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry: installed.entry });
     for block in blocks {
         block.regions().push(Arc::clone(&compiled));
@@ -238,6 +239,7 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
         site: Site { pc: point.pc, access: point.access },
     });
     engine.faults.insert(installed.entry as usize, ranges.collect());
+    debug::trace_code("template", installed.entry, emitted.code.len(), block.block.pc);
     block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
     block.entry.store(installed.entry, Ordering::Release);
     true
@@ -360,7 +362,7 @@ pub fn cut_off(gone: &Translation) {
 }
 
 /// Runs of a block from templates until it asks for a region, and until it asks again.
-pub const BUDGET: u32 = 16_000;
+pub const BUDGET: u32 = 100_000;
 
 /// The guest instruction that host code at `pc` is of, and what it was doing.
 pub fn fault_site(pc: usize) -> Option<(GuestAddr, Access)> {

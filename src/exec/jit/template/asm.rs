@@ -271,6 +271,27 @@ impl Asm {
         self.ins(op(0x8d), Width::W64, to, from);
     }
 
+    /// `vmovups` of 32 bytes into one of the first eight registers.
+    pub fn load_ymm(&mut self, to: Reg, from: Rm) {
+        self.move_ymm(0x10, to, from);
+    }
+
+    pub fn store_ymm(&mut self, from: Reg, to: Rm) {
+        self.move_ymm(0x11, from, to);
+    }
+
+    /// The three-byte VEX form: its bits for registers above 7 are inverted.
+    fn move_ymm(&mut self, code: u8, reg: Reg, place: Rm) {
+        let high = matches!(place, Rm::Mem(base, _) if base.0 >= 8);
+        self.code.extend_from_slice(&[0xc4, if high { 0xc1 } else { 0xe1 }, 0x7c, code]);
+        self.modrm(reg.0 & 7, place);
+    }
+
+    /// `vzeroupper`: otherwise what follows would wait for upper halves.
+    pub fn zero_upper(&mut self) {
+        self.code.extend_from_slice(&[0xc5, 0xf8, 0x77]);
+    }
+
     // ---- arithmetic ----
 
     pub fn alu_rr(&mut self, what: Alu, w: Width, to: Reg, from: Reg) {

@@ -14,11 +14,10 @@ impl Emitter {
     pub(super) fn prologue(&mut self) {
         self.asm.load(Width::W64, RAX, state(entry::POLL_SLOT.0));
         self.asm.alu_ri(Alu::Cmp, Width::W32, Rm::Mem(RAX, 0), 0);
-        let leave = self.stub(Stub::Leave { pc: self.start, code: exit::NEXT });
+        let leave = self.stub(Stub::Start);
         self.asm.jcc(Cc::Ne, leave);
         self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, 1);
-        let hot = self.stub(Stub::Leave { pc: self.start, code: exit::HOT });
-        self.asm.jcc(Cc::S, hot);
+        self.asm.jcc(Cc::S, leave);
     }
 
     pub(super) fn terminator(&mut self, terminator: &Terminator) {
@@ -118,6 +117,10 @@ impl Emitter {
             places.push(self.asm.here());
             match stub {
                 Stub::Leave { pc, code } => self.leave(pc, code),
+                Stub::Start => {
+                    self.asm.lea(RAX, Rm::Rip { to: Label::Slot(0, exit::OWN_SLOT), after: 0 });
+                    self.asm.ret();
+                }
                 Stub::Failed { pc } => {
                     self.store_pc(RCX, pc);
                     self.asm.ret();

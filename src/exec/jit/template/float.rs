@@ -4,7 +4,7 @@ use super::Emitter;
 use super::asm::{Cc, RAX, RCX, Rm, op0f, sse};
 use super::regs::{X0, X1};
 use guest::ir::flags::ordering;
-use guest::ir::{FSize, FloatCc, NanRule, Nans, Overflow, Round, Sign, Val, Width};
+use guest::ir::{FSize, FloatCc, MinMax, NanRule, Nans, Overflow, Round, Sign, Val, VecLen, Width};
 
 /// The prefix of the scalar instructions.
 fn prefix(fs: FSize) -> Option<u8> {
@@ -12,6 +12,15 @@ fn prefix(fs: FSize) -> Option<u8> {
         FSize::F16 => None,
         FSize::F32 => Some(0xf3),
         FSize::F64 => Some(0xf2),
+    }
+}
+
+/// `min` or `max`, where the op is x86's own.
+fn extreme_byte(op: MinMax) -> Option<u8> {
+    match op {
+        MinMax::X86Min => Some(0x5d),
+        MinMax::X86Max => Some(0x5f),
+        _ => None,
     }
 }
 
@@ -25,11 +34,51 @@ impl Emitter {
 
     /// `add` 58, `mul` 59, `sub` 5c, `div` 5e. Only the x86 rule for NaNs is the instruction's own.
     pub(super) fn arithmetic(&mut self, byte: u8, dst: Val, fs: FSize, a: Val, b: Val) {
-        let (Some(prefix), NanRule::X86) = (prefix(fs), self.nan_rule) else { return self.slow() };
+        if self.nan_rule == NanRule::X86 { self.scalar(byte, dst, fs, a, b) } else { self.slow() }
+    }
+
+    /// Scalar `0f byte`.
+    fn scalar(&mut self, byte: u8, dst: Val, fs: FSize, a: Val, b: Val) {
+        let Some(prefix) = prefix(fs) else { return self.slow() };
         self.operands(fs, a, b);
         self.asm.ins(sse(prefix, byte), Width::W32, X0, Rm::Reg(X1));
         let reg = self.define_int(dst);
         self.xmm_to_int(fs.width(), reg, X0);
+    }
+
+    pub(super) fn vector_arithmetic(&mut self, byte: u8, dst: Val, n: VecLen, fs: FSize, a: Val, b: Val) {
+        if self.nan_rule == NanRule::X86 { self.packed(byte, dst, n, fs, a, b) } else { self.slow() }
+    }
+
+    /// Packed `0f byte`.
+    fn packed(&mut self, byte: u8, dst: Val, n: VecLen, fs: FSize, a: Val, b: Val) {
+        match fs {
+            FSize::F16 => self.slow(),
+            FSize::F32 => self.vector2(op0f(byte), dst, n, a, b),
+            FSize::F64 => self.vector2(sse(0x66, byte), dst, n, a, b),
+        }
+    }
+
+    pub(super) fn float_extreme(&mut self, op: MinMax, dst: Val, fs: FSize, a: Val, b: Val) {
+        match extreme_byte(op) {
+            Some(byte) => self.scalar(byte, dst, fs, a, b),
+            None => self.slow(),
+        }
+    }
+
+    pub(super) fn vector_float_extreme(
+        &mut self,
+        op: MinMax,
+        dst: Val,
+        n: VecLen,
+        fs: FSize,
+        a: Val,
+        b: Val,
+    ) {
+        match extreme_byte(op) {
+            Some(byte) => self.packed(byte, dst, n, fs, a, b),
+            None => self.slow(),
+        }
     }
 
     pub(super) fn square_root(&mut self, dst: Val, fs: FSize, a: Val) {

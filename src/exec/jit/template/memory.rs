@@ -4,7 +4,7 @@
 //! that of the instruction's start, because the IR writes state only after the instruction's last access.
 
 use super::asm::{RAX, RCX, Reg, Rm, op, op0f};
-use super::regs::{Loc, X0, state};
+use super::regs::{Loc, X0, cell, cell_unit, state};
 use super::{Emitter, Flags};
 use guest::Access;
 use guest::ir::{Order, RmwOp, Val, VecLen, Width};
@@ -23,14 +23,24 @@ impl Emitter {
         }
     }
 
-    pub(super) fn read_vector_slot(&mut self, dst: Val, slot: Slot) {
-        let reg = self.define_xmm(dst);
-        self.load_xmm(reg, state(slot.0));
+    pub(super) fn read_vector_slot(&mut self, dst: Val, n: VecLen, slot: Slot) {
+        if n == VecLen::X1 {
+            let reg = self.define_xmm(dst);
+            return self.load_xmm(reg, state(slot.0));
+        }
+        self.need_context();
+        for unit in 0..n.units() {
+            self.load_xmm(X0, state(slot.0 + 16 * unit as u16));
+            self.store_xmm(X0, cell_unit(dst, unit));
+        }
+        self.defined_in_cell(dst);
     }
 
-    pub(super) fn write_vector_slot(&mut self, slot: Slot, a: Val) {
-        let reg = self.xmm(a);
-        self.store_xmm(reg, state(slot.0));
+    pub(super) fn write_vector_slot(&mut self, n: VecLen, slot: Slot, a: Val) {
+        for unit in 0..n.units() {
+            let from = self.unit(a, unit);
+            self.store_xmm(from, state(slot.0 + 16 * unit as u16));
+        }
         if slot < ARCH_BASE {
             self.flags = Flags::Unknown;
         }
@@ -81,23 +91,41 @@ impl Emitter {
     }
 
     pub(super) fn guest_vload(&mut self, dst: Val, n: VecLen, addr: Val, off: i32) {
-        if n != VecLen::X1 {
-            return self.slow();
+        let last = off.checked_add(16 * (n.units() as i32 - 1));
+        let (Some(_), Rm::Mem(base, off)) = (last, self.address(addr, off)) else { return self.slow() };
+        if n == VecLen::X1 {
+            let reg = self.define_xmm(dst);
+            self.may_fault(Access::Read);
+            return self.load_xmm(reg, Rm::Mem(base, off));
         }
-        let from = self.address(addr, off);
-        let reg = self.define_xmm(dst);
-        self.may_fault(Access::Read);
-        self.load_xmm(reg, from);
+        self.need_context();
+        for unit in 0..n.units() {
+            self.may_fault(Access::Read);
+            self.load_xmm(X0, Rm::Mem(base, off + 16 * unit as i32));
+            self.store_xmm(X0, cell_unit(dst, unit));
+        }
+        self.defined_in_cell(dst);
     }
 
+    /// Two units are stored by one instruction, where the host has it: none of it may be done at a fault.
     pub(super) fn guest_vstore(&mut self, n: VecLen, addr: Val, off: i32, a: Val) {
-        if n != VecLen::X1 {
-            return self.slow();
+        match n {
+            VecLen::X1 => {
+                let to = self.address(addr, off);
+                let from = self.unit(a, 0);
+                self.may_fault(Access::Write);
+                self.store_xmm(from, to);
+            }
+            VecLen::X2 if self.has_avx => {
+                let to = self.address(addr, off);
+                self.need_context();
+                self.asm.load_ymm(X0, cell(a));
+                self.may_fault(Access::Write);
+                self.asm.store_ymm(X0, to);
+                self.asm.zero_upper();
+            }
+            _ => self.slow(),
         }
-        let to = self.address(addr, off);
-        self.unit_into(X0, a, 0);
-        self.may_fault(Access::Write);
-        self.store_xmm(X0, to);
     }
 
     /// Exchange and addition have instructions of their own; the rest is left to the interpreter.

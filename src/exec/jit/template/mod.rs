@@ -11,6 +11,7 @@
 //! region.
 
 mod asm;
+mod divide;
 mod exits;
 mod flags;
 mod float;
@@ -65,6 +66,8 @@ enum Stub {
     Leave { pc: GuestAddr, code: u64 },
     /// Leaves with the exit in rax.
     Failed { pc: GuestAddr },
+    /// Leaves at the block's start, for the reason that its own slot tells.
+    Start,
 }
 
 /// A block's code, ready to be installed.
@@ -97,6 +100,7 @@ pub struct Emitter {
     nan_rule: NanRule,
     pool: Vec<u128>,
     has_context: bool,
+    has_avx: bool,
     flags: Flags,
     predicted: Predicted,
     complete: bool,
@@ -126,6 +130,7 @@ impl Default for Emitter {
             nan_rule: NanRule::X86,
             pool: Vec::new(),
             has_context: false,
+            has_avx: std::arch::is_x86_feature_detected!("avx"),
             flags: Flags::Entry,
             predicted: Predicted { kind: FlagKind::Packed, w: Width::W64 },
             complete: true,

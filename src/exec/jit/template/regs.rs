@@ -371,6 +371,15 @@ impl Emitter {
         self.regs.set_loc(dst, Loc::Cell);
     }
 
+    /// A vector's unit in a register that is only read: its own or the first scratch register.
+    pub fn unit(&mut self, v: Val, unit: usize) -> Reg {
+        if let Loc::Xmm(reg) = self.regs.loc(v) {
+            return reg;
+        }
+        self.unit_into(X0, v, unit);
+        X0
+    }
+
     /// A vector's unit in a scratch register, wherever it is.
     pub fn unit_into(&mut self, scratch: Reg, v: Val, unit: usize) {
         match self.regs.loc(v) {

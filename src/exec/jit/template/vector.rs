@@ -1,7 +1,7 @@
 //! Vector operations of one unit that the host has instructions for.
 
 use super::Emitter;
-use super::asm::{Code, Reg, Rm, op0f, sse, sse3a, sse38};
+use super::asm::{Alu, Code, RAX, Reg, Rm, Shift, op0f, sse, sse3a, sse38};
 use super::regs::{X0, X1, cell_unit};
 use guest::ir::{Half, IntCc, Lane, Narrow, Sign, Val, VecLen, Width};
 
@@ -43,22 +43,39 @@ pub enum LaneShift {
 
 impl Emitter {
     /// `dst = a op b`
-    pub(super) fn vector2(&mut self, code: Code, dst: Val, a: Val, b: Val) {
+    pub(super) fn vector2(&mut self, code: Code, dst: Val, n: VecLen, a: Val, b: Val) {
+        if n != VecLen::X1 {
+            return self.each_unit(dst, n, a, |e, unit| {
+                e.unit_into(X1, b, unit);
+                e.asm.ins(code, Width::W32, X0, Rm::Reg(X1));
+            });
+        }
         let y = self.xmm(b);
         let reg = self.define_xmm_from(dst, a);
         self.asm.ins(code, Width::W32, reg, Rm::Reg(y));
     }
 
-    pub(super) fn per_lane(&mut self, codes: PerLane, lane: Lane, dst: Val, a: Val, b: Val) {
+    /// A longer vector, which lives in its cells: `piece` makes a unit of it from one of `a` in the first
+    /// scratch register.
+    fn each_unit(&mut self, dst: Val, n: VecLen, a: Val, piece: impl Fn(&mut Self, usize)) {
+        for unit in 0..n.units() {
+            self.unit_into(X0, a, unit);
+            piece(self, unit);
+            self.store_xmm(X0, cell_unit(dst, unit));
+        }
+        self.defined_in_cell(dst);
+    }
+
+    pub(super) fn per_lane(&mut self, codes: PerLane, lane: Lane, dst: Val, n: VecLen, a: Val, b: Val) {
         match codes[lane as usize] {
-            Some(code) => self.vector2(code, dst, a, b),
+            Some(code) => self.vector2(code, dst, n, a, b),
             None => self.slow(),
         }
     }
 
     /// `dst = !a & b` as the instruction has it.
-    pub(super) fn vector_and_not(&mut self, dst: Val, a: Val, b: Val) {
-        self.vector2(op0f(0x55), dst, b, a);
+    pub(super) fn vector_and_not(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
+        self.vector2(op0f(0x55), dst, n, b, a);
     }
 
     pub(super) fn vector_not(&mut self, dst: Val, a: Val) {
@@ -135,7 +152,9 @@ impl Emitter {
     }
 
     pub(super) fn extract_lane(&mut self, dst: Val, lane: Lane, index: u8, a: Val) {
-        let from = self.xmm(a);
+        let per_unit = (16 / lane.bytes()) as u8;
+        let from = self.unit(a, usize::from(index / per_unit));
+        let index = index % per_unit;
         let reg = self.define_int(dst);
         let (code, w) = match lane {
             Lane::B => (sse3a(0x14), Width::W32),
@@ -183,25 +202,32 @@ impl Emitter {
         self.mov_xmm(reg, X0);
     }
 
-    pub(super) fn move_mask(&mut self, dst: Val, lane: Lane, a: Val) {
+    pub(super) fn move_mask(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
         let code = match lane {
             Lane::B => sse(0x66, 0xd7),
             Lane::S => op0f(0x50),
             Lane::D => sse(0x66, 0x50),
             Lane::H => return self.slow(),
         };
-        let from = self.xmm(a);
         let reg = self.define_int(dst);
-        self.asm.ins(code, Width::W32, reg, Rm::Reg(from));
+        for unit in 0..n.units() {
+            let from = self.unit(a, unit);
+            let to = if unit == 0 { reg } else { RAX };
+            self.asm.ins(code, Width::W32, to, Rm::Reg(from));
+            if unit != 0 {
+                self.asm.shift_ri(Shift::Shl, Width::W64, RAX, (unit * 16 / lane.bytes()) as u8);
+                self.asm.alu_rr(Alu::Or, Width::W64, reg, RAX);
+            }
+        }
     }
 
-    pub(super) fn vector_compare(&mut self, dst: Val, lane: Lane, cc: IntCc, a: Val, b: Val) {
+    pub(super) fn vector_compare(&mut self, dst: Val, n: VecLen, lane: Lane, cc: IntCc, a: Val, b: Val) {
         let index = lane as usize;
         match cc {
-            IntCc::Eq => self.per_lane(EQUAL, lane, dst, a, b),
-            IntCc::Sgt => self.per_lane(GREATER, lane, dst, a, b),
-            IntCc::Slt => self.per_lane(GREATER, lane, dst, b, a),
-            IntCc::Uge | IntCc::Ule => {
+            IntCc::Eq => self.per_lane(EQUAL, lane, dst, n, a, b),
+            IntCc::Sgt => self.per_lane(GREATER, lane, dst, n, a, b),
+            IntCc::Slt => self.per_lane(GREATER, lane, dst, n, b, a),
+            IntCc::Uge | IntCc::Ule if n == VecLen::X1 => {
                 let (Some(extreme), Some(equal)) = (MIN_UNSIGNED[index], EQUAL[index]) else {
                     return self.slow();
                 };
@@ -218,19 +244,37 @@ impl Emitter {
         }
     }
 
-    pub(super) fn extreme(&mut self, max: bool, dst: Val, lane: Lane, signed: Sign, a: Val, b: Val) {
+    pub(super) fn extreme(
+        &mut self,
+        max: bool,
+        dst: Val,
+        n: VecLen,
+        lane: Lane,
+        signed: Sign,
+        a: Val,
+        b: Val,
+    ) {
         let codes = match (max, signed) {
             (false, Sign::Unsigned) => MIN_UNSIGNED,
             (true, Sign::Unsigned) => MAX_UNSIGNED,
             (false, Sign::Signed) => MIN_SIGNED,
             (true, Sign::Signed) => MAX_SIGNED,
         };
-        self.per_lane(codes, lane, dst, a, b);
+        self.per_lane(codes, lane, dst, n, a, b);
     }
 
-    pub(super) fn saturated(&mut self, add: bool, dst: Val, lane: Lane, signed: Sign, a: Val, b: Val) {
+    pub(super) fn saturated(
+        &mut self,
+        add: bool,
+        dst: Val,
+        n: VecLen,
+        lane: Lane,
+        signed: Sign,
+        a: Val,
+        b: Val,
+    ) {
         let codes = if add { ADD_SATURATED } else { SUB_SATURATED };
-        self.per_lane(codes[signed as usize], lane, dst, a, b);
+        self.per_lane(codes[signed as usize], lane, dst, n, a, b);
     }
 
     pub(super) fn absolute(&mut self, dst: Val, lane: Lane, a: Val) {
@@ -281,6 +325,6 @@ impl Emitter {
             (Lane::S, Narrow::SignedToUnsigned) => sse38(0x2b),
             _ => return self.slow(),
         };
-        self.vector2(code, dst, a, b);
+        self.vector2(code, dst, VecLen::X1, a, b);
     }
 }

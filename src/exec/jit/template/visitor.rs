@@ -2,6 +2,7 @@
 
 use super::Emitter;
 use super::asm::{Alu, Shift, op0f, sse};
+use super::divide::Part;
 use super::regs::Loc;
 use super::vector::{ADD, LaneShift, MUL, SUB};
 use guest::ir::{
@@ -29,7 +30,7 @@ macro_rules! int_shift {
 macro_rules! vector_code {
     ($($name:ident = $code:expr;)*) => {$(
         fn $name(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
-            self.narrow(n, |e| e.vector2($code, dst, a, b));
+            self.vector2($code, dst, n, a, b);
         }
     )*};
 }
@@ -37,7 +38,7 @@ macro_rules! vector_code {
 macro_rules! per_lane {
     ($($name:ident = $codes:ident;)*) => {$(
         fn $name(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, b: Val) {
-            self.narrow(n, |e| e.per_lane($codes, lane, dst, a, b));
+            self.per_lane($codes, lane, dst, n, a, b);
         }
     )*};
 }
@@ -45,7 +46,7 @@ macro_rules! per_lane {
 macro_rules! with_sign {
     ($($name:ident = $how:ident $what:expr;)*) => {$(
         fn $name(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, a: Val, b: Val) {
-            self.narrow(n, |e| e.$how($what, dst, lane, signed, a, b));
+            self.$how($what, dst, n, lane, signed, a, b);
         }
     )*};
 }
@@ -59,9 +60,12 @@ macro_rules! lane_shift {
 }
 
 macro_rules! float_arith {
-    ($($name:ident = $byte:literal;)*) => {$(
+    ($($name:ident $vector:ident = $byte:literal;)*) => {$(
         fn $name(&mut self, dst: Val, fs: FSize, a: Val, b: Val) {
             self.arithmetic($byte, dst, fs, a, b);
+        }
+        fn $vector(&mut self, dst: Val, n: VecLen, fs: FSize, a: Val, b: Val) {
+            self.vector_arithmetic($byte, dst, n, fs, a, b);
         }
     )*};
 }
@@ -90,13 +94,13 @@ impl OpVisitor for Emitter {
         self.read_slot(dst, w, slot);
     }
     fn vget(&mut self, dst: Val, n: VecLen, slot: Slot) {
-        self.narrow(n, |e| e.read_vector_slot(dst, slot));
+        self.read_vector_slot(dst, n, slot);
     }
     fn put(&mut self, w: Width, slot: Slot, a: Val) {
         self.write_slot(w, slot, a);
     }
     fn vput(&mut self, n: VecLen, slot: Slot, a: Val) {
-        self.narrow(n, |e| e.write_vector_slot(slot, a));
+        self.write_vector_slot(n, slot, a);
     }
 
     int_alu! {
@@ -121,6 +125,27 @@ impl OpVisitor for Emitter {
     }
     fn smulh(&mut self, dst: Val, w: Width, a: Val, b: Val) {
         self.multiply_high(dst, w, Sign::Signed, a, b);
+    }
+    fn udiv(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+        self.quotient(dst, w, Sign::Unsigned, a, b);
+    }
+    fn sdiv(&mut self, dst: Val, w: Width, a: Val, b: Val) {
+        self.quotient(dst, w, Sign::Signed, a, b);
+    }
+    fn udiv_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) {
+        self.divide(dst, w, Sign::Unsigned, Part::Quotient, (hi, lo), b);
+    }
+    fn urem_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) {
+        self.divide(dst, w, Sign::Unsigned, Part::Remainder, (hi, lo), b);
+    }
+    fn sdiv_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) {
+        self.divide(dst, w, Sign::Signed, Part::Quotient, (hi, lo), b);
+    }
+    fn srem_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) {
+        self.divide(dst, w, Sign::Signed, Part::Remainder, (hi, lo), b);
+    }
+    fn div_overflows(&mut self, dst: Val, w: Width, signed: Sign, hi: Val, lo: Val, b: Val) {
+        self.overflows(dst, w, signed, (hi, lo), b);
     }
     fn andnot(&mut self, dst: Val, w: Width, a: Val, b: Val) {
         self.and_not(dst, w, a, b);
@@ -211,7 +236,7 @@ impl OpVisitor for Emitter {
         vsad = sse(0x66, 0xf6);
     }
     fn vandnot(&mut self, dst: Val, n: VecLen, a: Val, b: Val) {
-        self.narrow(n, |e| e.vector_and_not(dst, a, b));
+        self.vector_and_not(dst, n, a, b);
     }
     fn vnot(&mut self, dst: Val, n: VecLen, a: Val) {
         self.narrow(n, |e| e.vector_not(dst, a));
@@ -225,8 +250,8 @@ impl OpVisitor for Emitter {
     fn vsplat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
         self.narrow(n, |e| e.splat(dst, lane, a));
     }
-    fn vextract(&mut self, dst: Val, n: VecLen, lane: Lane, index: u8, a: Val) {
-        self.narrow(n, |e| e.extract_lane(dst, lane, index, a));
+    fn vextract(&mut self, dst: Val, _n: VecLen, lane: Lane, index: u8, a: Val) {
+        self.extract_lane(dst, lane, index, a);
     }
     fn vinsert(&mut self, dst: Val, n: VecLen, lane: Lane, index: u8, a: Val, b: Val) {
         self.narrow(n, |e| e.insert_lane(dst, lane, index, a, b));
@@ -236,7 +261,7 @@ impl OpVisitor for Emitter {
         self.narrow(n, |e| e.shuffle(dst, a, b, constant));
     }
     fn vmovmask(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
-        self.narrow(n, |e| e.move_mask(dst, lane, a));
+        self.move_mask(dst, n, lane, a);
     }
     per_lane! {
         vadd = ADD;
@@ -253,7 +278,7 @@ impl OpVisitor for Emitter {
         self.narrow(n, |e| e.absolute(dst, lane, a));
     }
     fn vicmp(&mut self, dst: Val, n: VecLen, lane: Lane, cc: IntCc, a: Val, b: Val) {
-        self.narrow(n, |e| e.vector_compare(dst, lane, cc, a, b));
+        self.vector_compare(dst, n, lane, cc, a, b);
     }
     lane_shift! {
         vshl = Left;
@@ -268,10 +293,16 @@ impl OpVisitor for Emitter {
     }
 
     float_arith! {
-        fadd = 0x58;
-        fmul = 0x59;
-        fsub = 0x5c;
-        fdiv = 0x5e;
+        fadd vfadd = 0x58;
+        fmul vfmul = 0x59;
+        fsub vfsub = 0x5c;
+        fdiv vfdiv = 0x5e;
+    }
+    fn fminmax(&mut self, dst: Val, op: MinMax, fs: FSize, a: Val, b: Val) {
+        self.float_extreme(op, dst, fs, a, b);
+    }
+    fn vfminmax(&mut self, dst: Val, n: VecLen, op: MinMax, fs: FSize, a: Val, b: Val) {
+        self.vector_float_extreme(op, dst, n, fs, a, b);
     }
     fn fsqrt(&mut self, dst: Val, fs: FSize, a: Val) {
         self.square_root(dst, fs, a);
@@ -299,13 +330,6 @@ impl OpVisitor for Emitter {
         vpart(Val, VecLen, u8, Val);
         vcrypto(Val, VecLen, Crypto, Val, Val, Val);
         vtohalf(Val, VecLen, Round, Val);
-        udiv(Val, Width, Val, Val);
-        sdiv(Val, Width, Val, Val);
-        udiv_wide(Val, Width, Val, Val, Val);
-        urem_wide(Val, Width, Val, Val, Val);
-        sdiv_wide(Val, Width, Val, Val, Val);
-        srem_wide(Val, Width, Val, Val, Val);
-        div_overflows(Val, Width, Sign, Val, Val, Val);
         bitrev(Val, Width, Val);
         call(Val, HelperId, Val, Val, Val);
         set_flags_if(Val, FlagKind, Width, Val, Val, Val);
@@ -334,15 +358,9 @@ impl OpVisitor for Emitter {
         vclz(Val, VecLen, Lane, Val);
         vreduce(Val, VecLen, Lane, Reduce, Val);
         fma(Val, FSize, Val, Val, Val);
-        fminmax(Val, MinMax, FSize, Val, Val);
         fround(Val, FSize, Round, Inexact, Val);
-        vfadd(Val, VecLen, FSize, Val, Val);
-        vfsub(Val, VecLen, FSize, Val, Val);
-        vfmul(Val, VecLen, FSize, Val, Val);
-        vfdiv(Val, VecLen, FSize, Val, Val);
         vfsqrt(Val, VecLen, FSize, Val);
         vfma(Val, VecLen, FSize, Val, Val, Val);
-        vfminmax(Val, VecLen, MinMax, FSize, Val, Val);
         vfcmp(Val, VecLen, FloatCc, Nans, FSize, Val, Val);
         vfround(Val, VecLen, FSize, Round, Inexact, Val);
         vfwiden(Val, VecLen, FSize, Half, Val);

@@ -120,8 +120,8 @@ impl Arbitrary for Val {
     }
 }
 impl Arbitrary for VecLen {
-    fn arbitrary(_: &mut Rng, _: &Pool, _: &str, _: &str) -> Self {
-        Self::X1
+    fn arbitrary(rng: &mut Rng, _: &Pool, _: &str, _: &str) -> Self {
+        rng.pick(&[Self::X1, Self::X1, Self::X1, Self::X2])
     }
 }
 impl Arbitrary for HelperId {
@@ -188,6 +188,8 @@ guest::for_each_op!(random_ops);
 fn meaningful(op: Op) -> bool {
     match op {
         Op::FpenvSet { .. } => false,
+        // Ops on 16 bytes of memory.
+        Op::Load128 { n, .. } | Op::LoadEx128 { n, .. } | Op::Cas128 { n, .. } => n == VecLen::X1,
         Op::Vmulh { lane, .. } => lane != Lane::D,
         Op::Vfwiden { from, .. } => from != FSize::F64,
         Op::Vfnarrow { from, .. } => from != FSize::F16,
@@ -249,7 +251,7 @@ impl Maker<'_> {
     }
 
     fn keep(&mut self, dst: Val, kind: Kind, number: usize) {
-        let slot = RESULTS.plus(16 * number as u16);
+        let slot = RESULTS.plus(32 * number as u16);
         match kind {
             Kind::Int => self.push(Op::Put { w: Width::W64, slot, a: dst }),
             Kind::Vector(n) => self.push(Op::Vput { n, slot, a: dst }),
@@ -270,7 +272,8 @@ fn make_block(rng: &mut Rng, pc: u64, memory: &Memory, which: Option<usize>) -> 
         let dst = Val(maker.next);
         maker.push(Op::Get { dst, w: Width::W64, slot });
         let (dst, slot) = (Val(maker.next), Slot(VECTORS.0 + 64 * i));
-        maker.push(Op::Vget { dst, n: VecLen::X1, slot });
+        let n = if i < 4 { VecLen::X1 } else { VecLen::X2 };
+        maker.push(Op::Vget { dst, n, slot });
     }
     for offset in [128u64, 1024, 4096 - 256] {
         let dst = Val(maker.next);
