@@ -31,8 +31,8 @@ pub fn difference(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> Opti
     let codes = insns.iter().fold(0xffff, |mask, insn| mask & x87_mask(insn));
     note("fsw".to_owned(), (a.fsw & codes).into(), (b.fsw & codes).into());
     note("ftw".to_owned(), a.ftw.into(), b.ftw.into());
-    for n in 0..16 {
-        note(GPR_NAMES[n].to_owned(), a.gpr[n].into(), b.gpr[n].into());
+    for (n, name) in GPR_NAMES.iter().enumerate() {
+        note((*name).to_owned(), a.gpr[n].into(), b.gpr[n].into());
         note(format!("xmm{n}"), a.xmm[n], b.xmm[n]);
         note(format!("ymm{n}h"), a.ymm_high[n], b.ymm_high[n]);
     }

@@ -282,9 +282,9 @@ fn before_text(case: &Case) -> String {
             words.push(format!("{name}={value:#x}"));
         }
     };
-    for n in 0..16 {
+    for (n, name) in GPR_NAMES.iter().enumerate() {
         let usual = if n == 4 { DATA + 4096 } else { 0 };
-        word(GPR_NAMES[n].to_owned(), before.gpr[n].into(), usual.into());
+        word((*name).to_owned(), before.gpr[n].into(), usual.into());
         word(format!("xmm{n}"), before.xmm[n], 0);
         word(format!("ymm{n}h"), before.ymm_high[n], 0);
     }

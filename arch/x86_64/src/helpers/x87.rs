@@ -369,7 +369,9 @@ pub(super) fn operate(cx: Cx<'_>, a: u64, _b: u64, pc: u64) -> Outcome {
 fn finish_twin(unit: &mut Unit<'_>, value: F80, pushed: F80, raised: u16) {
     let full = !unit.is_empty(7);
     if raised & status::C2 != 0 && !full {
-        unit.set_c2(true);
+        if unit.raise(raised & !status::CODES) {
+            unit.set_c2(true);
+        }
         return;
     }
     if !unit.raise(if full { exception::STACK | status::C1 } else { raised }) {
