@@ -247,7 +247,9 @@ pub(super) fn arithmetic_memory(cx: Cx<'_>, a: u64, addr: u64, pc: u64) -> Outco
         None => (INDEFINITE, exception::STACK),
     };
     // A NaN or no number beside it, or nothing, keeps a denormal operand from being noticed.
-    let unnoticed = top.is_none_or(|top| is_nan(&top) || is_unsupported(&top));
+    // So does a division by zero.
+    let unnoticed =
+        top.is_none_or(|top| is_nan(&top) || is_unsupported(&top)) || raised & exception::ZERO_DIVIDE != 0;
     let converting = if unnoticed { 0 } else { converting };
     if unit.raise(raised | converting & exception::ALL) {
         unit.set(0, value);
