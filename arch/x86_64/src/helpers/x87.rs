@@ -247,7 +247,9 @@ pub(super) fn arithmetic_memory(cx: Cx<'_>, a: u64, addr: u64, pc: u64) -> Outco
         None => (INDEFINITE, exception::STACK),
     };
     // A NaN or no number beside it, or nothing, keeps a denormal operand from being noticed.
-    let unnoticed = top.is_none_or(|top| is_nan(&top) || is_unsupported(&top));
+    // So does a division by zero.
+    let unnoticed =
+        top.is_none_or(|top| is_nan(&top) || is_unsupported(&top)) || raised & exception::ZERO_DIVIDE != 0;
     let converting = if unnoticed { 0 } else { converting };
     if unit.raise(raised | converting & exception::ALL) {
         unit.set(0, value);
@@ -369,7 +371,9 @@ pub(super) fn operate(cx: Cx<'_>, a: u64, _b: u64, pc: u64) -> Outcome {
 fn finish_twin(unit: &mut Unit<'_>, value: F80, pushed: F80, raised: u16) {
     let full = !unit.is_empty(7);
     if raised & status::C2 != 0 && !full {
-        unit.set_c2(true);
+        if unit.raise(raised & !status::CODES) {
+            unit.set_c2(true);
+        }
         return;
     }
     if !unit.raise(if full { exception::STACK | status::C1 } else { raised }) {

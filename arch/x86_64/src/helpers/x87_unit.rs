@@ -18,6 +18,7 @@ pub(super) mod exception {
     /// Those that keep an instruction from writing its result: invalid, denormal, divide by zero.
     pub const BEFORE: u16 = 7;
     /// Stack underflow: invalid and stack fault.
+    pub const ZERO_DIVIDE: u16 = 4;
     pub const STACK: u16 = super::FLAG_INVALID | 0x40;
 }
 
