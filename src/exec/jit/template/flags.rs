@@ -125,6 +125,23 @@ impl Emitter {
         self.flags = Flags::Set { kind, w };
     }
 
+    /// The same where `c` is not 0. That it is, is what is foretold from here on.
+    pub(super) fn record_flags_if(&mut self, c: Val, kind: FlagKind, w: Width, operands: [Val; 3]) {
+        // What is stored is in registers before the jump, so that both ways know where it is.
+        for v in operands {
+            if self.konst(v).is_none() {
+                self.int(v);
+            }
+        }
+        let cc = self.condition(c);
+        let over = self.jump_ahead(0x70 | (cc as u8 ^ 1));
+        let [a, b, r] = operands;
+        self.record_flags(kind, w, a, b, r);
+        self.land(over);
+        self.flags = Flags::Entry;
+        self.predicted = Predicted { kind, w };
+    }
+
     /// Stores a value's low bits.
     pub(super) fn store_int(&mut self, w: Width, v: Val, to: Rm) {
         match self.regs.loc(v) {

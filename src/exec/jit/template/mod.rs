@@ -49,7 +49,7 @@ pub struct Predicted {
 /// What is at hand of the flag record.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Flags {
-    /// As on entry.
+    /// As on entry, or set on one of two ways: there is only what was foretold.
     Entry,
     /// Set in this block.
     Set {
@@ -271,7 +271,7 @@ impl Emitter {
         if let Some((dst, _)) = op.result() {
             self.defined_in_cell(dst);
         }
-        if matches!(op, Op::CallState { .. } | Op::SetFlagsIf { .. }) {
+        if matches!(op, Op::CallState { .. }) {
             self.flags = Flags::Unknown;
         }
     }

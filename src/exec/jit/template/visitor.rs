@@ -203,6 +203,10 @@ impl OpVisitor for Emitter {
         self.record_flags(kind, w, a, b, r);
     }
 
+    fn set_flags_if(&mut self, c: Val, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) {
+        self.record_flags_if(c, kind, w, [a, b, r]);
+    }
+
     fn load(&mut self, dst: Val, w: Width, _ord: Order, addr: Val, off: i32) {
         self.guest_load(dst, w, addr, off);
     }
@@ -332,7 +336,6 @@ impl OpVisitor for Emitter {
         vtohalf(Val, VecLen, Round, Val);
         bitrev(Val, Width, Val);
         call(Val, HelperId, Val, Val, Val);
-        set_flags_if(Val, FlagKind, Width, Val, Val, Val);
         probe_write(u8, Val, i32);
         clear_ex();
         fpenv_get(Val);
