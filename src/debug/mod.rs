@@ -1,6 +1,7 @@
 //! Looking inside: `-d` items and where their lines go.
 
 use crate::exec::Env;
+use crate::exec::vcpu::{Stats, Vcpu};
 use guest::ir::Block;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -67,16 +68,19 @@ pub fn trace_code(kind: &str, start: u64, size: usize, pc: guest::GuestAddr) {
 }
 
 /// `-d stats`: where a thread's guest instructions ran.
-pub fn print_stats(vcpu: &crate::exec::vcpu::Vcpu) {
+pub fn print_stats(vcpu: &Vcpu) {
     if !enabled(item::STATS) {
         return;
     }
-    let stats = vcpu.stats;
-    let all = stats.interpreted + stats.compiled;
-    let share = 100.0 * stats.compiled as f64 / (all.max(1)) as f64;
+    let Stats { interpreted, templates, regions } = vcpu.stats();
+    let all = interpreted + templates + regions;
+    let share = |part: u64| 100.0 * part as f64 / all.max(1) as f64;
     crate::log::line(&format!(
-        "stats: {all} guest instructions, {} interpreted, {} compiled ({share:.2} % compiled)",
-        stats.interpreted, stats.compiled
+        "stats: {all} guest instructions: {interpreted} interpreted ({:.2} %), {templates} in templates \
+         ({:.2} %), {regions} in regions ({:.2} %)",
+        share(interpreted),
+        share(templates),
+        share(regions)
     ));
 }
 

@@ -211,10 +211,10 @@ impl Compiled {
         }
     }
 
-    /// Guest instructions counted in compiled code so far.
+    /// Guest instructions counted so far in blocks from templates and in regions.
     #[must_use]
-    pub fn counted(&self) -> u64 {
-        self.context.as_ref().map_or(0, |context| context.counted)
+    pub fn counted(&self) -> (u64, u64) {
+        self.context.as_ref().map_or((0, 0), |context| (context.in_templates, context.in_regions))
     }
 
     /// Runs compiled code of `translation`.

@@ -38,7 +38,7 @@ pub struct Vcpu {
     pub state: Box<GuestState>,
     pub port: Arc<Port>,
     pub env: &'static Env,
-    pub stats: Stats,
+    interpreted: u64,
     cache: &'static Cache,
     cells: Cells,
     local: Box<[Option<Local>]>,
@@ -51,7 +51,8 @@ pub struct Vcpu {
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Stats {
     pub interpreted: u64,
-    pub compiled: u64,
+    pub templates: u64,
+    pub regions: u64,
 }
 
 impl Vcpu {
@@ -64,7 +65,7 @@ impl Vcpu {
             state,
             port,
             env,
-            stats: Stats::default(),
+            interpreted: 0,
             cache,
             cells: Cells::default(),
             local,
@@ -89,6 +90,12 @@ impl Vcpu {
     pub fn forget_translations(&mut self) {
         self.local.fill_with(|| None);
         self.compiled.forget();
+    }
+
+    /// Where the guest instructions ran; compiled code counts only under `-d stats`.
+    pub fn stats(&self) -> Stats {
+        let (templates, regions) = self.compiled.counted();
+        Stats { interpreted: self.interpreted, templates, regions }
     }
 
     pub fn cache(&self) -> &'static Cache {
@@ -151,13 +158,11 @@ impl Vcpu {
             let end = match tier {
                 Tier::Interpreter => {
                     self.compiled.interpreted();
-                    self.stats.interpreted += translation.block.insns.len() as u64;
+                    self.interpreted += translation.block.insns.len() as u64;
                     run_block(&translation.block, &mut self.state, self.env, &mut self.cells)
                 }
                 Tier::Compiled(code) => {
-                    let end = self.compiled.run(code, translation, &mut self.state, self.env, &self.port);
-                    self.stats.compiled = self.compiled.counted();
-                    end
+                    self.compiled.run(code, translation, &mut self.state, self.env, &self.port)
                 }
             };
             let BlockEnd::Next(next) = end else { return end };
@@ -217,7 +222,7 @@ impl Vcpu {
     /// Lifts and interprets exactly one instruction, bypassing the cache.
     fn run_single(&mut self) -> BlockEnd {
         let translation = self.cache.translate(self.state.pc(), self.control, 1);
-        self.stats.interpreted += 1;
+        self.interpreted += 1;
         run_block(&translation.block, &mut self.state, self.env, &mut self.cells)
     }
 

@@ -74,9 +74,9 @@ pub mod exit {
 pub struct Context {
     stack: u64,
     slow_op: extern "C" fn(*mut GuestState, u64) -> u64,
-    /// Guest instructions run, where code that counts was made.
-    pub counted: u64,
-    unused: u64,
+    /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
+    pub in_regions: u64,
+    pub in_templates: u64,
     /// Always 0; compiled code adds it to make a value opaque.
     zero: [u64; 2],
     /// Results that nobody wants.
@@ -92,7 +92,8 @@ pub struct Context {
 }
 
 pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
-pub const COUNTED: i32 = offset_of!(Context, counted) as i32;
+pub const IN_REGIONS: i32 = offset_of!(Context, in_regions) as i32;
+pub const IN_TEMPLATES: i32 = offset_of!(Context, in_templates) as i32;
 pub const ZERO: i32 = offset_of!(Context, zero) as i32;
 pub const SCRATCH: i32 = offset_of!(Context, scratch) as i32;
 pub const JUMPS: i32 = offset_of!(Context, jumps) as i32;
@@ -105,8 +106,8 @@ impl Context {
         Box::new(Self {
             stack: 0,
             slow_op,
-            counted: 0,
-            unused: 0,
+            in_regions: 0,
+            in_templates: 0,
             zero: [0; 2],
             scratch: [[0; 2]; SCRATCH_ENTRIES],
             jumps: NO_JUMPS,

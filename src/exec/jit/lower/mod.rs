@@ -333,9 +333,9 @@ impl Lowering<'_, '_> {
     fn count(&mut self, insns: usize) {
         if self.counting == Counting::On {
             let context = self.context();
-            let before = self.b.ins().load(types::I64, self.context_flags, context, entry::COUNTED);
+            let before = self.b.ins().load(types::I64, self.context_flags, context, entry::IN_REGIONS);
             let after = self.b.ins().iadd_imm_s(before, insns as i64);
-            self.b.ins().store(self.context_flags, after, context, entry::COUNTED);
+            self.b.ins().store(self.context_flags, after, context, entry::IN_REGIONS);
         }
     }
 

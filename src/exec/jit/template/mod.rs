@@ -248,7 +248,7 @@ impl Emitter {
     /// Counts `insns` as run.
     fn count(&mut self, insns: usize) {
         self.need_context();
-        let place = asm::Rm::Mem(asm::CONTEXT, entry::COUNTED);
+        let place = asm::Rm::Mem(asm::CONTEXT, entry::IN_TEMPLATES);
         self.asm.alu_ri(asm::Alu::Add, Width::W64, place, insns as u64);
     }
 
