@@ -171,18 +171,21 @@ fn cpu_help(arch: &dyn GuestArch) -> String {
     out
 }
 
-/// The guest's environment: ours, with -E and -U.
+/// The guest's environment: ours, with the changes of -E and -U in their order.
 fn guest_environment(settings: &Settings, mut envp: Vec<CString>) -> Result<Vec<CString>, StartError> {
-    let name_of = |entry: &CString| entry.to_string_lossy().split('=').next().unwrap_or_default().to_owned();
-    for removal in settings.all("U").flat_map(|list| list.split(',')) {
-        envp.retain(|entry| name_of(entry) != removal);
-    }
-    for addition in settings.all("E").flat_map(|list| list.split(',')) {
-        let Some((name, _)) = addition.split_once('=') else {
-            return Err(usage(format!("-E: {addition} is not VAR=VALUE")));
+    let changes = settings.in_order().filter(|(option, _)| matches!(*option, "E" | "U"));
+    for (option, change) in
+        changes.flat_map(|(option, list)| list.split(',').map(move |change| (option, change)))
+    {
+        let name = match (option, change.split_once('=')) {
+            ("U", _) => change,
+            (_, Some((name, _))) => name,
+            (_, None) => return Err(usage(format!("-E: {change} is not VAR=VALUE"))),
         };
-        envp.retain(|entry| name_of(entry) != name);
-        envp.extend(CString::new(addition).ok());
+        envp.retain(|entry| entry.to_bytes().split(|byte| *byte == b'=').next() != Some(name.as_bytes()));
+        if option == "E" {
+            envp.extend(CString::new(change).ok());
+        }
     }
     Ok(envp)
 }
@@ -196,6 +199,9 @@ fn absolute(path: Option<&str>) -> Option<String> {
 
 fn apply_log_settings(settings: &Settings) -> Result<(), StartError> {
     for item in settings.all("d").flat_map(|items| items.split(',')) {
+        if item.starts_with("trace:") {
+            return Err(usage(format!("-d {item} is not supported yet")));
+        }
         let bit = debug::parse_item(item)
             .ok_or_else(|| usage(format!("unknown log item {item} (-d help lists them)")))?;
         debug::enable(bit);

@@ -6,7 +6,7 @@
 
 pub mod options;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use options::{OPTIONS, OptionRow, Support, Takes};
 use std::ffi::CString;
 
@@ -27,7 +27,12 @@ impl Settings {
 
     /// All values of an option, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
-        self.values.iter().filter(move |(n, _)| *n == name).map(|(_, v)| v.as_str())
+        self.in_order().filter(move |(n, _)| *n == name).map(|(_, v)| v)
+    }
+
+    /// All options with their values, in order: first those of the environment.
+    pub fn in_order(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.values.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
     #[must_use]
@@ -45,6 +50,8 @@ pub enum UsageError {
     MissingValue(String),
     #[error("option -{0} is not supported yet")]
     NotYet(&'static str),
+    #[error("environment variable {0} asks for option -{1}, which is not supported yet")]
+    NotYetVariable(&'static str, &'static str),
     #[error("no program given (usage: [options] program [arguments...]; -h explains)")]
     NoProgram,
     #[error("{0}")]
@@ -65,22 +72,32 @@ pub fn parse(
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<CommandLine, UsageError> {
     let (normalised, rest) = normalise(args)?;
-    let mut settings = from_environment(environment);
+    let mut settings = from_environment(environment)?;
     let matches = command()
         .try_get_matches_from(&normalised)
         .map_err(|error| UsageError::Invalid(error.to_string()))?;
+    for (_, row, value) in in_order(&matches) {
+        add(&mut settings, row, value)?;
+    }
+    Ok(CommandLine { settings, guest: rest.to_vec() })
+}
+
+/// The options of the command line as they stood there: of several that change one thing, the last counts.
+fn in_order(matches: &ArgMatches) -> Vec<(usize, &'static OptionRow, &str)> {
+    let mut found = Vec::new();
     for row in OPTIONS {
+        let places = matches.indices_of(row.name).into_iter().flatten();
         match row.takes {
-            Takes::Nothing if matches.get_count(row.name) > 0 => add(&mut settings, row, "")?,
-            Takes::Nothing => {}
+            Takes::Nothing if matches.get_count(row.name) == 0 => {}
+            Takes::Nothing => found.extend(places.map(|place| (place, row, ""))),
             Takes::Value(_) => {
-                for value in matches.get_many::<String>(row.name).into_iter().flatten() {
-                    add(&mut settings, row, value)?;
-                }
+                let values = matches.get_many::<String>(row.name).into_iter().flatten();
+                found.extend(places.zip(values).map(|(place, value)| (place, row, value.as_str())));
             }
         }
     }
-    Ok(CommandLine { settings, guest: rest.to_vec() })
+    found.sort_by_key(|(place, ..)| *place);
+    found
 }
 
 fn add(settings: &mut Settings, row: &'static OptionRow, value: &str) -> Result<(), UsageError> {
@@ -96,15 +113,18 @@ fn add(settings: &mut Settings, row: &'static OptionRow, value: &str) -> Result<
 }
 
 /// Options that environment variables set; a flag's variable counts when it is there at all, as qemu's.
-fn from_environment(environment: impl Fn(&str) -> Option<String>) -> Settings {
+fn from_environment(environment: impl Fn(&str) -> Option<String>) -> Result<Settings, UsageError> {
     let mut settings = Settings::default();
-    for row in OPTIONS.iter().filter(|row| !row.env.is_empty() && row.support == Support::Yes) {
-        if let Some(value) = environment(row.env) {
-            // Supported, so this cannot fail.
-            let _ = add(&mut settings, row, &value);
+    for row in OPTIONS.iter().filter(|row| !row.env.is_empty()) {
+        match environment(row.env) {
+            Some(_) if row.support == Support::NotYet => {
+                return Err(UsageError::NotYetVariable(row.env, row.name));
+            }
+            Some(value) => add(&mut settings, row, &value)?,
+            None => {}
         }
     }
-    settings
+    Ok(settings)
 }
 
 /// Our options as `--name` or `--name=value`, and what follows them.
@@ -205,6 +225,8 @@ mod tests {
         assert_eq!(parsed("-frob prog").unwrap_err(), UsageError::Unknown("-frob".to_owned()));
         assert_eq!(parsed("-L").unwrap_err(), UsageError::MissingValue("-L".to_owned()));
         assert_eq!(parsed("-g 1234 prog").unwrap_err(), UsageError::NotYet("g"));
+        let gdb = |name: &str| (name == "QEMU_GDB").then(|| "1234".to_owned());
+        assert_eq!(parse(&words("prog"), gdb).unwrap_err(), UsageError::NotYetVariable("QEMU_GDB", "g"));
     }
 
     #[test]

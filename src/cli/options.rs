@@ -95,9 +95,18 @@ pub static OPTIONS: &[OptionRow] = &[
     row("p", Value("SIZE"), "QEMU_PAGESIZE", "the page size; must be the host's"),
     row("seed", Value("NUMBER"), "QEMU_RAND_SEED", "make the guest's random numbers a function of NUMBER"),
     row("one-insn-per-tb", Nothing, "QEMU_ONE_INSN_PER_TB", "translate one guest instruction at a time"),
+    row("t", Value("MAP"), "QEMU_RTSIG_MAP", "accepted: all realtime signals are the guest's already"),
+    row(
+        "tb-size",
+        Value("SIZE"),
+        "QEMU_TB_SIZE",
+        "accepted: the room for translated code is not bounded by it",
+    ),
     not_yet("g", Value("PORT"), "QEMU_GDB", "wait for a debugger at PORT"),
     not_yet("plugin", Value("FILE"), "QEMU_PLUGIN", "load a plugin"),
     not_yet("trace", Value("SPEC"), "QEMU_TRACE", "enable trace events"),
+    not_yet("perfmap", Nothing, "QEMU_PERFMAP", "name translated code for perf in /tmp/perf-PID.map"),
+    not_yet("jitdump", Nothing, "QEMU_JITDUMP", "dump translated code for perf in jit-PID.dump"),
     row("singlestep", Nothing, "QEMU_SINGLESTEP", "the same as -one-insn-per-tb"),
     row(
         "isa-coverage",

@@ -54,6 +54,9 @@ on_both! {
         either(arch, ("-U", "LC_ALL,TZ"), "QEMU_UNSET_ENV", "/bin/bash", &args, "--\n--\n");
         let options = ["-E", "A=1", "--E", "A=2", "-E", "B=3", "-U", "LC_ALL"];
         assert_eq!(said(arch, &options, &[], "/bin/bash", &args), "2-3-\n2-3-\n");
+        // The last change of a variable counts.
+        let options = ["-E", "A=1,B=1", "-U", "A", "-U", "B", "-E", "B=2"];
+        assert_eq!(said(arch, &options, &[], "/bin/bash", &args), "-2-C\n-2-C\n");
     }
     the_stack_limit(arch) {
         let script = "ulimit -s; grep -c . /dev/null; bash -c 'ulimit -s; ulimit -s 512; bash -c \"ulimit -s\"'";
@@ -150,13 +153,25 @@ fn what_cannot_be_had_is_refused_with_a_reason() {
         (&["-tier", "x"], &[], "unknown tier x"),
         (&["-g", "1"], &[], "option -g is not supported yet"),
         (&["-plugin", "x"], &[], "option -plugin is not supported yet"),
+        (&["-perfmap"], &[], "option -perfmap is not supported yet"),
+        (&[], &[("QEMU_JITDUMP", "1")], "asks for option -jitdump, which is not supported yet"),
+        (&["-d", "trace:x"], &[], "-d trace:x is not supported yet"),
         (&["-frob"], &[], "unknown option -frob"),
         (&["--rules", "/nonexistent"], &[], "/nonexistent"),
     ] {
         let line = refused(options, variables);
         assert!(line.contains(words), "{options:?} {variables:?}: {line}");
     }
-    assert_eq!(said(Arch::X86_64, &["-B", "0", "-p", "4096"], &[], "/bin/echo", &["accepted"]), "accepted\n");
+    assert_eq!(
+        said(
+            Arch::X86_64,
+            &["-B", "0", "-p", "4096", "-t", "34 40 2", "-tb-size", "32"],
+            &[],
+            "/bin/echo",
+            &["accepted"]
+        ),
+        "accepted\n"
+    );
 }
 
 #[test]
