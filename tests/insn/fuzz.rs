@@ -7,15 +7,13 @@
 //! crash. A mismatch is shrunk and printed as a line for a file of cases.
 
 use crate::case::{CODE, Case, DATA, MAX_CODE, Outcome, Registers, Rng};
-use crate::compare::{Different, difference, is_excused, undefined_flags};
+use crate::compare::{Different, difference, host_form, is_excused, undefined_flags};
 use crate::generate::{MAPS, complete, encode, encode_apart};
 use crate::machine::{Machine, Tier};
 use crate::random::host_outcomes;
 use crate::values::prepare;
 use crate::{oracle, text};
-use iced_x86::{
-    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic as M, Register,
-};
+use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic as M, Register};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -159,7 +157,7 @@ fn sequence(rng: &mut Rng, machine: &Machine) -> Option<(Case, Vec<Instruction>)
         let map = MAPS[rng.below(MAPS.len() as u64) as usize];
         let opcode = rng.next() as u8;
         let Some((case, insn)) = encode_apart(rng, map, opcode, CODE + len as u64) else { continue };
-        if !may_stand_in_sequence(&insn) || is_excused(&insn, &case) || !machine.implements(&case) {
+        if !may_stand_in_sequence(&case, &insn) || is_excused(&insn, &case) || !machine.implements(&case) {
             continue;
         }
         code[len..len + case.len].copy_from_slice(&case.code[..case.len]);
@@ -179,7 +177,7 @@ fn decode_at(code: &[u8], at: usize) -> Instruction {
     Decoder::with_ip(64, &code[at..], CODE + at as u64, DecoderOptions::NONE).decode()
 }
 
-fn may_stand_in_sequence(insn: &Instruction) -> bool {
+fn may_stand_in_sequence(case: &Case, insn: &Instruction) -> bool {
     let stack = (0..insn.op_count()).any(|op| insn.op_register(op).full_register() == Register::RSP);
     let elsewhere = insn.op_kinds().any(|kind| format!("{kind:?}").starts_with("Memory"))
         && !insn.is_ip_rel_memory_operand();
@@ -199,8 +197,8 @@ fn may_stand_in_sequence(insn: &Instruction) -> bool {
             | M::Fldcw
             | M::Wait
     );
-    let lacking =
-        insn.cpuid_features().contains(&CpuidFeature::AVX_VNNI) && !is_x86_feature_detected!("avxvnni");
+    // In a sequence an instruction cannot take the host's form.
+    let lacking = host_form(case, insn).len != case.len;
     insn.flow_control() == FlowControl::Next && !lacking && !stack && !elsewhere && !spreads
 }
 

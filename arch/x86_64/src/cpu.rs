@@ -167,7 +167,7 @@ pub(crate) static MODELS: &[CpuModel] = &[
 ];
 
 /// Whether a model with these features has the instruction.
-pub(crate) fn allows(features: u64, insn: &Instruction) -> bool {
+pub fn allows(features: u64, insn: &Instruction) -> bool {
     // On processors without them, their prefix is ignored.
     if matches!(insn.mnemonic(), Mnemonic::Tzcnt | Mnemonic::Lzcnt) {
         return true;
@@ -178,6 +178,34 @@ pub(crate) fn allows(features: u64, insn: &Instruction) -> bool {
         let needed = f.needed_by.is_some_and(|needed| needs.contains(&needed));
         !needed || features & f.flag != 0
     })
+}
+
+impl Word {
+    /// The leaf, the subleaf and which of eax, ebx, ecx, edx it is.
+    const fn place(self) -> (u32, u32, usize) {
+        match self {
+            Self::Leaf1Edx => (1, 0, 3),
+            Self::Leaf1Ecx => (1, 0, 2),
+            Self::Leaf7Ebx => (7, 0, 1),
+            Self::Leaf7Ecx => (7, 0, 2),
+            Self::Leaf7Edx => (7, 0, 3),
+            Self::Leaf7Sub1Eax => (7, 1, 0),
+            Self::LeafDSub1Eax => (0xd, 1, 0),
+            Self::ExtendedEdx => (0x8000_0001, 0, 3),
+            Self::ExtendedEcx => (0x8000_0001, 0, 2),
+        }
+    }
+}
+
+/// The features that a processor has, by its answers to CPUID (leaf, subleaf).
+pub fn features_of(cpuid: impl Fn(u32, u32) -> [u32; 4]) -> u64 {
+    let (last, last_extended) = (cpuid(0, 0)[0], cpuid(0x8000_0000, 0)[0]);
+    let has = |f: &&Feature| {
+        let (leaf, subleaf, register) = f.word.place();
+        let exists = leaf <= if leaf >= 0x8000_0000 { last_extended } else { last };
+        exists && cpuid(leaf, subleaf)[register] >> f.bit & 1 != 0
+    };
+    FEATURES.iter().filter(has).fold(0, |features, f| features | f.flag)
 }
 
 /// CPUID.1:EDX of every model: FPU, TSC, MSR, PAE, CX8, APIC, SEP, MTRR, PGE, MCA, CMOV, PAT, PSE36, CLFSH,
@@ -298,6 +326,18 @@ mod tests {
         assert_eq!(ecx & (1 << 20 | 1 << 23 | 1 << 13), 1 << 20 | 1 << 23 | 1 << 13);
         assert_eq!(edx & (1 << 26 | 1 << 25), 1 << 26 | 1 << 25);
         assert_eq!(ecx & (1 << 28 | 1 << 27), 0, "no AVX, no OSXSAVE");
+    }
+
+    #[test]
+    fn what_a_model_says_is_what_it_has() {
+        for model in MODELS {
+            assert_eq!(
+                features_of(|leaf, subleaf| cpuid(model.features, 0, leaf, subleaf)),
+                model.features,
+                "{}",
+                model.name
+            );
+        }
     }
 
     #[test]

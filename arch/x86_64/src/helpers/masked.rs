@@ -132,20 +132,24 @@ impl Gather {
 }
 
 /// `VGATHERDPS` and its kin. Each lane clears its mask when it is done, so that after a fault the rest can be
-/// done by running the instruction again.
+/// done by running the instruction again. The sign of the others has spread over the lane by then (SDM vol. 2C, `MASK`
+/// in the operation of `VGATHERDPS`).
 pub(super) fn gather(cx: &mut dyn HelperContext, base: u64, how: u64, segment: u64) -> Outcome {
     let how = Gather::decode(how);
     let size = how.lane.bytes();
+    let mask_of = |i| Gather::lane_slot(how.mask, how.lane, i);
     for i in 0..how.count {
-        let mask = Gather::lane_slot(how.mask, how.lane, i);
-        let wanted = cx.state().bytes_at(mask, size)[size - 1] & 0x80 != 0;
-        if wanted {
+        let mask = cx.state().bytes_at_mut(mask_of(i), size);
+        mask.fill(if mask[size - 1] & 0x80 != 0 { 0xff } else { 0 });
+    }
+    for i in 0..how.count {
+        if cx.state().bytes_at(mask_of(i), size)[0] != 0 {
             let (from, mut bytes) = (how.address(cx, base, segment, i), [0; 8]);
             cx.memory().read(from, &mut bytes[..size])?;
             let to = Gather::lane_slot(how.to, how.lane, i);
             cx.state().bytes_at_mut(to, size).copy_from_slice(&bytes[..size]);
         }
-        cx.state().bytes_at_mut(mask, size).fill(0);
+        cx.state().bytes_at_mut(mask_of(i), size).fill(0);
     }
     let gathered = usize::from(how.count) * size;
     cx.state().bytes_at_mut(vector_slot(how.mask), 32).fill(0);
