@@ -24,6 +24,8 @@ use std::mem::offset_of;
 pub const CONTEXT_SLOT: Slot = Slot(80);
 /// The state's word that points to the poll flag.
 pub const POLL_SLOT: Slot = Slot(88);
+/// The last commit point that stores its number (see [`super::commit`]).
+pub const POINT_SLOT: Slot = Slot(96);
 
 /// Entries of the jump cache: a power of two.
 pub const JUMP_ENTRIES: usize = 4096;

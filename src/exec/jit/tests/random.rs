@@ -214,7 +214,7 @@ impl Maker<'_> {
     fn push(&mut self, op: Op) -> Option<Val> {
         let index = self.block.insns.len() as u64;
         let first_op = self.block.ops.len() as u32;
-        self.block.insns.push(InsnMark { first_op, pc: GuestAddr(self.block.pc.raw() + index), len: 1 });
+        self.block.insns.push(InsnMark::new(first_op, GuestAddr(self.block.pc.raw() + index), 1));
         self.block.ops.push(op);
         let (dst, kind) = op.result()?;
         self.next += cells(kind) as u16;
@@ -231,7 +231,7 @@ impl Maker<'_> {
         for _ in 0..200 {
             let op = OPS[which](self.rng, &self.pool, Val(self.next));
             let mut trial = self.block.clone();
-            trial.insns.push(InsnMark { first_op: trial.ops.len() as u32, pc: trial.pc, len: 1 });
+            trial.insns.push(InsnMark::new(trial.ops.len() as u32, trial.pc, 1));
             trial.ops.push(op);
             if meaningful(op) && verify(&trial).is_ok() {
                 return Some(op);

@@ -312,7 +312,7 @@ fn a_trap_keeps_what_came_before_it() {
         Op::TrapIf { trap: Trap::DivideError as u8, c: Val(0) },
     ];
     let insns =
-        [0, 2].map(|first_op| InsnMark { first_op, pc: GuestAddr(0x9_0000 + u64::from(first_op)), len: 2 });
+        [0, 2].map(|first_op| InsnMark::new(first_op, GuestAddr(0x9_0000 + u64::from(first_op)), 2));
     let mut made = Builder::new(GuestAddr(0x9_0000), NanRule::X86).finish(jump(0x9_0100));
     (made.ops, made.insns, made.cells) = (ops, insns.to_vec(), passes::cells(Kind::Int) as u16);
     let head = compile(vec![made]);
