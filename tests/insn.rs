@@ -18,6 +18,8 @@ mod oracle;
 mod random;
 #[path = "insn/text.rs"]
 mod text;
+#[path = "insn/tiers.rs"]
+mod tiers;
 #[path = "insn/values.rs"]
 mod values;
 
@@ -33,7 +35,7 @@ fn pages() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn written_cases_hold_on_both_tiers_and_the_host_cpu() {
+fn written_cases_hold_on_all_tiers_and_the_host_cpu() {
     let _pages = pages();
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/insn/x86_64");
     let mut files: Vec<_> =

@@ -1,9 +1,10 @@
-//! Random instructions with random operands, on both tiers and on the host CPU: so many of every opcode.
+//! Random instructions with random operands, on all tiers and on the host CPU: so many of every opcode.
 
 use crate::case::{Case, Outcome, Rng};
 use crate::compare::{difference, host_form, is_excused};
 use crate::generate::{MAPS, encode};
-use crate::machine::{Machine, Tier};
+use crate::machine::Machine;
+use crate::tiers::Tier;
 use crate::values::prepare;
 use crate::{oracle, text};
 use iced_x86::Instruction;
@@ -62,7 +63,7 @@ fn run_batch(
     let mut ours = Box::new(Outcome::new());
     for ((case, insn), host) in batch.drain(..).zip(&host) {
         machine.load(&case);
-        for tier in [Tier::Interpreter, Tier::Compiled] {
+        for tier in Tier::ALL {
             if !machine.can_run(tier) {
                 continue;
             }

@@ -15,8 +15,9 @@
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, FLAG_NAMES, GPR_NAMES, MAX_CODE, Outcome, Registers, fill};
 use crate::compare::{Different, host_has};
-use crate::machine::{Machine, Tier};
+use crate::machine::Machine;
 use crate::oracle;
+use crate::tiers::Tier;
 use arch_x86_64::X86_64;
 use guest::GuestAddr;
 use guest::arch::GuestArch;
@@ -249,11 +250,11 @@ fn check(machine: &mut Machine, line: &Line) -> Vec<String> {
         wrong.extend(differs("host", &oracle::run_one(&line.case, &data), &line.expected));
     }
     let expected = [&line.expected[..], &line.expected_of_us].concat();
-    for (who, tier) in [("interpreter", Tier::Interpreter), ("compiled", Tier::Compiled)] {
+    for tier in Tier::ALL {
         if machine.can_run(tier) {
             let mut ours = Outcome::new();
             machine.run_with(&line.case, &data, tier, &mut ours);
-            wrong.extend(differs(who, &ours, &expected));
+            wrong.extend(differs(&format!("{tier:?}"), &ours, &expected));
         }
     }
     wrong
