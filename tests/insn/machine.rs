@@ -1,6 +1,6 @@
 //! The engine's tiers, run on one instruction or a sequence.
 
-use crate::case::{CODE, Case, DATA, DATA_LEN, FLAGS, Outcome, Registers, fill};
+use crate::case::{CODE, Case, DATA, DATA_LEN, FLAGS, Filled, Outcome, Registers};
 use crate::oracle;
 use crate::tiers::{Made, Tier, Tiers};
 use arch_x86_64::{X86_64, state as x86};
@@ -29,6 +29,7 @@ pub struct Machine {
     /// The blocks of the case that was loaded last, by pc, and what each tier has made of them.
     blocks: HashMap<u64, (Block, [Option<Made>; 3])>,
     compilable: bool,
+    filled: Option<Filled>,
 }
 
 fn env() -> &'static Env {
@@ -39,7 +40,7 @@ fn env() -> &'static Env {
 impl Machine {
     pub fn new() -> Self {
         signals::install_fault_handlers();
-        Self { tiers: Tiers::new(env()), blocks: HashMap::new(), compilable: false }
+        Self { tiers: Tiers::new(env()), blocks: HashMap::new(), compilable: false, filled: None }
     }
 
     /// Takes the case's code; false where it is not implemented.
@@ -78,9 +79,9 @@ impl Machine {
 
     /// Runs the case that was loaded from its state; a repeated instruction until it is done.
     pub fn run(&mut self, case: &Case, tier: Tier, outcome: &mut Outcome) {
-        let mut data = [0; DATA_LEN];
-        fill(case.seed, &mut data);
-        self.run_with(case, &data, tier, outcome);
+        let mut filled = self.filled.take().unwrap_or_default();
+        self.run_with(case, filled.get(case.seed), tier, outcome);
+        self.filled = Some(filled);
     }
 
     /// The same with the data pages given.

@@ -43,7 +43,7 @@ pub fn compare(seed: u64, per_opcode: usize, only: Option<&str>) -> (usize, BTre
 }
 
 /// The host's outcomes, as if it had run the cases in our form.
-pub fn host_outcomes(cases: &[(Case, Instruction)]) -> Vec<Outcome> {
+pub fn host_outcomes(cases: &[(Case, Instruction)]) -> oracle::Outcomes {
     let forms: Vec<Case> = cases.iter().map(|(case, insn)| host_form(case, insn)).collect();
     let mut outcomes = oracle::run_all(&forms);
     for (outcome, ((case, _), form)) in outcomes.iter_mut().zip(cases.iter().zip(&forms)) {
@@ -61,7 +61,7 @@ fn run_batch(
 ) {
     let host = host_outcomes(batch);
     let mut ours = Box::new(Outcome::new());
-    for ((case, insn), host) in batch.drain(..).zip(&host) {
+    for ((case, insn), host) in batch.drain(..).zip(host.iter()) {
         machine.load(&case);
         for tier in Tier::ALL {
             if !machine.can_run(tier) {
