@@ -75,6 +75,14 @@ on_both! {
             same_as_native(arch, "auto", "/usr/bin/perl", &["-e", script], "");
         }
     }
+    a_daemon_keeps_no_pipe_of_its_starter(arch) {
+        let script = "sleep 100 </dev/null >/dev/null 2>&1 & echo $!";
+        let ended = run(guest_command(arch, &[], "/bin/bash", &["-c", script]), "");
+        // Both pipes were at their ends while the daemon lived.
+        let mut kill = Command::new("kill");
+        kill.args(["-KILL", ended.stdout.trim()]);
+        assert_eq!((ended.status, run(kill, "").status), (0, 0), "{ended:?}");
+    }
     threads_of_the_emulator_are_not_seen(arch) {
         same_as_native(arch, "auto", "/usr/bin/python3", &["-c", THREADS], "");
     }
