@@ -89,6 +89,7 @@ on_both! {
     messages_semaphores_and_shared_memory(arch) { program_same_as_native(arch, "auto", "ipc", &[]); }
     sockets_and_what_goes_through_them(arch) { program_same_as_native(arch, "auto", "sockets", &[]); }
     programs_without_a_path(arch) { program_same_as_native(arch, "auto", "execute", &[]); }
+    a_root_that_has_only_the_program(arch) { program_same_as_native(arch, "auto", "chroot", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
     programs_of_both_architectures_execute_each_other(arch) {
         let other = if arch == Arch::X86_64 { Arch::Aarch64 } else { Arch::X86_64 };
