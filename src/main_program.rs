@@ -225,6 +225,10 @@ fn apply_log_settings(settings: &Settings) -> Result<(), StartError> {
             startup::pass_on("log", fd);
             fd
         }
+        (None, None) if !settings.is_set("strace") && settings.get("d").is_none() => {
+            log::borrow_stderr();
+            return Ok(());
+        }
         (None, None) => {
             // Standard error as it is now, whatever the guest does with its own descriptor 2.
             let args = [2, libc::F_DUPFD_CLOEXEC as u64, files::high_base() as u64, 0, 0, 0];

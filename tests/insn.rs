@@ -6,6 +6,8 @@
 mod case;
 #[path = "insn/compare.rs"]
 mod compare;
+#[path = "insn/forms.rs"]
+mod forms;
 #[path = "insn/fuzz.rs"]
 mod fuzz;
 #[path = "insn/generate.rs"]
@@ -18,6 +20,8 @@ mod oracle;
 mod random;
 #[path = "insn/text.rs"]
 mod text;
+#[path = "insn/tiers.rs"]
+mod tiers;
 #[path = "insn/values.rs"]
 mod values;
 
@@ -33,7 +37,7 @@ fn pages() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn written_cases_hold_on_both_tiers_and_the_host_cpu() {
+fn written_cases_hold_on_all_tiers_and_the_host_cpu() {
     let _pages = pages();
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/insn/x86_64");
     let mut files: Vec<_> =
@@ -65,7 +69,7 @@ fn random_instructions_agree_with_the_host_cpu() {
     assert!(failures.is_empty(), "{} mnemonics differ from the host CPU", failures.len());
 }
 
-/// What `scripts/fuzz-insn` runs: `FUZZ_SEED`, `FUZZ_SECONDS`, `FUZZ_FILES` (separated by colons).
+/// What `scripts/fuzz-insn` runs. `FUZZ_FILES` is separated by colons.
 #[test]
 #[ignore = "runs as long as FUZZ_SECONDS says"]
 fn fuzzed_instructions_agree_with_the_host_cpu() {
@@ -73,8 +77,14 @@ fn fuzzed_instructions_agree_with_the_host_cpu() {
                          /usr/lib/x86_64-linux-gnu/libcrypto.so.3:/bin/bash";
     let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
     let files = std::env::var("FUZZ_FILES").unwrap_or_else(|_| FILES.to_owned());
-    let files: Vec<String> = files.split(':').map(str::to_owned).collect();
+    let wanted = fuzz::Wanted {
+        seed: number("FUZZ_SEED", 1),
+        seconds: number("FUZZ_SECONDS", 10),
+        cases: ["FUZZ_SINGLES", "FUZZ_MUTATED", "FUZZ_SEQUENCES"].map(|name| number(name, u64::MAX)),
+        per_form: number("FUZZ_PER_FORM", 0),
+        files: files.split(':').map(str::to_owned).collect(),
+    };
     let _pages = pages();
-    let mismatches = fuzz::run(number("FUZZ_SEED", 1), number("FUZZ_SECONDS", 10), &files);
-    assert_eq!(mismatches, 0, "mismatches, printed above");
+    let wrong = fuzz::run(&wanted);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

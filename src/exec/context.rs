@@ -2,10 +2,10 @@
 
 use super::Env;
 use crate::host::{tsc, x87};
-use crate::mem::Memory;
-use guest::GuestMemory;
+use crate::mem::{Memory, access};
 use guest::helper::{F80, HelperContext, X87Op, X87Result};
 use guest::state::GuestState;
+use guest::{Fault, GuestAddr, GuestMemory};
 
 /// One helper call's view of its thread.
 pub struct Context<'a> {
@@ -25,6 +25,9 @@ impl HelperContext for Context<'_> {
     }
     fn memory(&self) -> &dyn GuestMemory {
         &UnreleasedMemory
+    }
+    fn probe_write(&self, addr: GuestAddr, len: u64) -> Result<(), Fault> {
+        access::probe_write(addr, len)
     }
     fn timestamp(&mut self) -> u64 {
         tsc::timestamp()
@@ -51,10 +54,10 @@ impl HelperContext for Context<'_> {
 struct UnreleasedMemory;
 
 impl GuestMemory for UnreleasedMemory {
-    fn read(&self, addr: guest::GuestAddr, out: &mut [u8]) -> Result<(), guest::Fault> {
+    fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
         Memory.read(addr, out)
     }
-    fn write(&self, addr: guest::GuestAddr, data: &[u8]) -> Result<(), guest::Fault> {
-        crate::mem::access::write_unreleased(addr, data)
+    fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
+        access::write_unreleased(addr, data)
     }
 }

@@ -21,6 +21,16 @@ fn stat_words(fd: i32) -> Option<[u64; 18]> {
     Some(stat)
 }
 
+/// Whether a path names a symbolic link.
+pub fn is_link(dir: i32, path: &[u8]) -> bool {
+    let Ok(path) = CString::new(path) else { return false };
+    let mut stat = [0u64; 18];
+    let flags = libc::AT_SYMLINK_NOFOLLOW as u64;
+    let args = [dir as u64, path.as_ptr() as u64, stat.as_mut_ptr() as u64, flags, 0, 0];
+    sys::check(sys::syscall(libc::SYS_newfstatat, args)).is_ok()
+        && stat[3] as u32 & libc::S_IFMT == libc::S_IFLNK
+}
+
 /// A descriptor that is closed on drop.
 #[derive(Debug)]
 pub struct OwnedFile(i32);
@@ -28,15 +38,39 @@ pub struct OwnedFile(i32);
 impl OwnedFile {
     /// Opens for reading.
     pub fn open(path: &str) -> Result<Self, i32> {
-        Self::open_with(path, libc::O_RDONLY, 0)
+        Self::open_at(libc::AT_FDCWD, path)
+    }
+
+    /// Opens for reading what a path means from a directory.
+    pub fn open_at(dir: i32, path: &str) -> Result<Self, i32> {
+        Self::open_any(dir, path, libc::O_RDONLY, 0)
     }
 
     pub fn open_with(path: &str, flags: i32, mode: u32) -> Result<Self, i32> {
+        Self::open_any(libc::AT_FDCWD, path, flags, mode)
+    }
+
+    fn open_any(dir: i32, path: &str, flags: i32, mode: u32) -> Result<Self, i32> {
         let path = CString::new(path).map_err(|_| libc::ENOENT)?;
         let flags = (flags | libc::O_CLOEXEC) as u64;
-        let args = [libc::AT_FDCWD as u64, path.as_ptr() as u64, flags, u64::from(mode), 0, 0];
+        let args = [dir as u64, path.as_ptr() as u64, flags, u64::from(mode), 0, 0];
         let fd = sys::check(sys::syscall(libc::SYS_openat, args))?;
         Ok(Self(move_high(fd as i32)))
+    }
+
+    /// A second descriptor of the same open file.
+    pub fn duplicate(fd: i32) -> Result<Self, i32> {
+        let args = [fd as u64, libc::F_DUPFD_CLOEXEC as u64, high_base() as u64, 0, 0, 0];
+        sys::check(sys::syscall(libc::SYS_fcntl, args)).map(|fd| Self(fd as i32))
+    }
+
+    /// The file of a descriptor, opened anew for reading (it may be a mere path, `O_PATH`). Without /proc there is only the
+    /// descriptor itself.
+    pub fn reopen(fd: i32) -> Result<Self, i32> {
+        match Self::open(&format!("/proc/self/fd/{fd}")) {
+            Err(libc::ENOENT | libc::ENOTDIR | libc::ELOOP) => Self::duplicate(fd),
+            opened => opened,
+        }
     }
 
     /// Takes a descriptor over.

@@ -84,11 +84,23 @@ pub fn adopt_executable(fd: i32) {
     EXECUTABLE.store(high, Ordering::Relaxed);
 }
 
-/// The emulator for another architecture, in the same directory as this one.
+/// The emulator for another architecture, in the same directory as this one: found once, and passed on.
 pub fn sibling_executable(arch: &str) -> Result<i32, i32> {
+    let what = sibling_name(arch);
+    if let Some((_, fd)) = inherited_descriptors().into_iter().find(|(w, _)| *w == what) {
+        return Ok(fd);
+    }
     let own = std::fs::read_link("/proc/self/exe").map_err(|_| libc::ENOEXEC)?;
     let path = own.with_file_name(format!("qemu-lua-{arch}"));
-    OwnedFile::open(&path.to_string_lossy()).map(OwnedFile::into_raw)
+    let fd = OwnedFile::open(&path.to_string_lossy()).map(OwnedFile::into_raw)?;
+    pass_on(&what, fd);
+    Ok(fd)
+}
+
+/// What the descriptor of an architecture's emulator is passed on as.
+#[must_use]
+pub fn sibling_name(arch: &str) -> String {
+    format!("emulator-{arch}")
 }
 
 static INHERITED: Mutex<Vec<(String, i32)>> = Mutex::new(Vec::new());

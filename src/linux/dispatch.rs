@@ -87,7 +87,7 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
         How::Pass => pass(thread, &entry, args, Blocking::No),
         How::Block => pass(thread, &entry, args, Blocking::Yes),
         How::Alone => {
-            thread.process.stop_background();
+            thread.process.stand_alone();
             pass(thread, &entry, args, Blocking::No)
         }
     }

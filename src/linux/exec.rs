@@ -10,8 +10,7 @@ use super::{path, read_path, read_string, read_word};
 use crate::host::files::{self, OwnedFile};
 use crate::host::sys;
 use crate::loader::{self, LoadError};
-use std::ffi::{CString, OsStr};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::CString;
 
 /// The kernel's own limit on nested script interpreters.
 const MAX_SCRIPTS: usize = 4;
@@ -22,7 +21,9 @@ const MAX_STRING: usize = 128 * 1024;
 
 /// What a program is called, and where it is.
 pub struct Named {
-    /// By which it is opened.
+    /// The directory that the path starts from.
+    dir: i32,
+    /// By which it is opened; empty for the file that `dir` is.
     path: Vec<u8>,
     /// What the program and script interpreters are told (AT_EXECFN): for a descriptor, `/dev/fd/N`.
     name: Vec<u8>,
@@ -33,7 +34,7 @@ pub struct Named {
 impl Named {
     #[must_use]
     pub fn path(path: &[u8]) -> Self {
-        Self { path: path.to_vec(), name: path.to_vec(), vanishes: false }
+        Self { dir: libc::AT_FDCWD, path: path.to_vec(), name: path.to_vec(), vanishes: false }
     }
 }
 
@@ -53,11 +54,15 @@ pub fn resolve(sysroot: Option<&str>, program: &Named, argv: Vec<CString>) -> Re
     let shown = String::from_utf8_lossy(&program.name).into_owned();
     let missing = || LoadError::Open { path: shown.clone(), errno: libc::ENOENT };
     let name = CString::new(program.name.as_slice()).map_err(|_| missing())?;
-    let (mut current, mut told) = (program.path.clone(), program.name.clone());
+    let (mut dir, mut current, mut told) = (program.dir, program.path.clone(), program.name.clone());
     let mut argv = argv;
     for _ in 0..=MAX_SCRIPTS {
         let shown = String::from_utf8_lossy(&told).into_owned();
-        let file = open_executable(&shown, &sysroot_path(sysroot, &String::from_utf8_lossy(&current)))?;
+        let file = match current.is_empty() && dir != libc::AT_FDCWD {
+            true => OwnedFile::reopen(dir),
+            false => OwnedFile::open_at(dir, &sysroot_path(sysroot, &String::from_utf8_lossy(&current))),
+        };
+        let file = checked_executable(&shown, file)?;
         let mut head = [0; HEAD];
         let got = file.read_at(0, &mut head);
         let Some((interpreter, argument)) = script_line(&head[..got]) else {
@@ -73,14 +78,15 @@ pub fn resolve(sysroot: Option<&str>, program: &Named, argv: Vec<CString>) -> Re
         argv = next;
         told = interpreter.into_bytes();
         current.clone_from(&told);
+        dir = libc::AT_FDCWD;
     }
     Err(LoadError::ScriptLoop { path: shown })
 }
 
-/// Opens a file that is to be run, with the kernel's checks.
-fn open_executable(shown: &str, host: &str) -> Result<OwnedFile, LoadError> {
+/// A file that is to be run, after the kernel's checks.
+fn checked_executable(shown: &str, opened: Result<OwnedFile, i32>) -> Result<OwnedFile, LoadError> {
     let failed = |errno| LoadError::Open { path: shown.to_owned(), errno };
-    let file = OwnedFile::open(host).map_err(failed)?;
+    let file = opened.map_err(failed)?;
     match file.mode() & libc::S_IFMT {
         libc::S_IFREG => {}
         libc::S_IFDIR => return Err(LoadError::Directory { path: shown.to_owned() }),
@@ -147,14 +153,13 @@ fn path_at(dir: i32, path: Vec<u8>, flags: i32) -> Result<Named, i32> {
         _ if !is_open(dir) => return Err(libc::EBADF),
         _ => {
             let below = if path.is_empty() { Vec::new() } else { [b"/", path.as_slice()].concat() };
-            let within = |start: &str| [format!("{start}{dir}").as_bytes(), below.as_slice()].concat();
+            let name = [format!("/dev/fd/{dir}").as_bytes(), below.as_slice()].concat();
             let flags = sys::syscall(libc::SYS_fcntl, [dir as u64, libc::F_GETFD as u64, 0, 0, 0, 0]);
             let vanishes = flags & i64::from(libc::FD_CLOEXEC) != 0;
-            Named { path: within("/proc/self/fd/"), name: within("/dev/fd/"), vanishes }
+            Named { dir, path: path.clone(), name, vanishes }
         }
     };
-    let link = || std::fs::symlink_metadata(OsStr::from_bytes(&named.path)).is_ok_and(|m| m.is_symlink());
-    if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && !path.is_empty() && link() {
+    if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && !path.is_empty() && files::is_link(named.dir, &path) {
         return Err(libc::ELOOP);
     }
     Ok(named)
@@ -170,13 +175,13 @@ fn execute(thread: &mut Thread, program: &Named, argv: u64, envp: u64) -> Done {
         (Ok(argv), Ok(envp)) => (argv, envp),
         (Err(errno), _) | (_, Err(errno)) => return Done::errno(errno),
     };
-    if program.path.is_empty() {
+    if program.path.is_empty() && program.dir == libc::AT_FDCWD {
         return Done::errno(libc::ENOENT);
     }
     let process = thread.process;
     let arch = thread.vcpu.env.arch;
     let sysroot = process.options.sysroot.as_deref();
-    let own = super::procfs::is_own_exe(libc::AT_FDCWD, &program.path);
+    let own = super::procfs::is_own_exe(program.dir, &program.path);
     let own = own.then(|| Named { path: process.exe.clone().into_bytes(), ..Named::path(&program.name) });
     let program = own.as_ref().unwrap_or(program);
     // Everything that can fail is tried here, where the old program can still be told.
@@ -191,8 +196,10 @@ fn execute(thread: &mut Thread, program: &Named, argv: u64, envp: u64) -> Done {
     if !foreign {
         let resolve = |p: &str| sysroot_path(sysroot, p);
         let path = target.path.clone();
-        let duplicate = OwnedFile::open(&format!("/proc/self/fd/{}", target.file.raw()));
-        let Ok(duplicate) = duplicate else { return Done::errno(libc::ENOEXEC) };
+        let duplicate = match OwnedFile::duplicate(target.file.raw()) {
+            Ok(duplicate) => duplicate,
+            Err(errno) => return Done::errno(errno),
+        };
         if let Err(error) = loader::image::prepare(arch, &path, duplicate, &resolve) {
             return Done::errno(error.errno());
         }
@@ -222,17 +229,21 @@ fn replace(
     crate::host::startup::flush_stdio();
     let mut descriptors = crate::host::startup::inherited_descriptors();
     descriptors.push((PROGRAM.to_owned(), target.file.raw()));
+    let emulator = match sibling {
+        Some(arch) => {
+            let own = crate::host::startup::sibling_name(thread.vcpu.env.arch.name());
+            descriptors.extend(crate::host::startup::executable().map(|fd| (own, fd)));
+            crate::host::startup::sibling_executable(arch.name())
+        }
+        None => crate::host::startup::executable(),
+    };
+    let Ok(emulator) = emulator else { return -i64::from(libc::ENOEXEC) };
     let handoff = Handoff {
         own_args: thread.process.options.own_args.clone(),
         path: target.path.clone(),
         name: target.name.to_string_lossy().into_owned(),
         descriptors,
     };
-    let emulator = match sibling {
-        Some(arch) => crate::host::startup::sibling_executable(arch.name()),
-        None => crate::host::startup::executable(),
-    };
-    let Ok(emulator) = emulator else { return -i64::from(libc::ENOEXEC) };
     let result = exec_with(emulator, &handoff, &target.argv, envp);
     -i64::from(result)
 }

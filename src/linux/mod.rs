@@ -84,8 +84,17 @@ impl Process {
         }
     }
 
-    /// Stops and joins background threads of ours; they start again when needed.
-    pub fn stop_background(&self) {
+    /// Before a call that may take from us what we need later (files out of a new root, permissions), and that wants a
+    /// process of one thread: background threads of ours are joined; they start again when needed.
+    pub fn stand_alone(&self) {
+        for arch in crate::guests::ALL.iter().filter(|arch| arch.name() != self.env.arch.name()) {
+            // Not installed: then it is not to be had later either.
+            let _ = crate::host::startup::sibling_executable(arch.name());
+        }
+        self.stop_background();
+    }
+
+    fn stop_background(&self) {
         if let Some(rules) = &self.rules {
             rules.stop_background();
         }

@@ -169,11 +169,18 @@ impl Space {
                 done => return done,
             }
         }
-        for _ in 0..4 {
+        const TRIES: usize = 64;
+        for _ in 0..TRIES {
             let place = self.choose(inner, len, request.flags).ok_or(libc::ENOMEM)?;
             match host_mmap(request, place, len, libc::MAP_FIXED_NOREPLACE) {
                 Err(libc::EEXIST) => {
-                    inner.foreign = layout::foreign_mappings(|addr| inner.table.find(addr).is_some())
+                    let seen = layout::foreign_mappings(|addr| inner.table.find(addr).is_some());
+                    let explains = seen.iter().any(|&(start, end)| start < place + len && end > place);
+                    // Without /proc, all of this place is left alone.
+                    match explains {
+                        true => inner.foreign = seen,
+                        false => inner.foreign.push((place, place + len)),
+                    }
                 }
                 done => return done,
             }

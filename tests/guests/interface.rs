@@ -75,12 +75,21 @@ on_both! {
             same_as_native(arch, "auto", "/usr/bin/perl", &["-e", script], "");
         }
     }
+    a_daemon_keeps_no_pipe_of_its_starter(arch) {
+        let script = "sleep 100 </dev/null >/dev/null 2>&1 & echo $!";
+        let ended = run(guest_command(arch, &[], "/bin/bash", &["-c", script]), "");
+        // Both pipes were at their ends while the daemon lived.
+        let mut kill = Command::new("kill");
+        kill.args(["-KILL", ended.stdout.trim()]);
+        assert_eq!((ended.status, run(kill, "").status), (0, 0), "{ended:?}");
+    }
     threads_of_the_emulator_are_not_seen(arch) {
         same_as_native(arch, "auto", "/usr/bin/python3", &["-c", THREADS], "");
     }
     messages_semaphores_and_shared_memory(arch) { program_same_as_native(arch, "auto", "ipc", &[]); }
     sockets_and_what_goes_through_them(arch) { program_same_as_native(arch, "auto", "sockets", &[]); }
     programs_without_a_path(arch) { program_same_as_native(arch, "auto", "execute", &[]); }
+    a_root_that_has_only_the_program(arch) { program_same_as_native(arch, "auto", "chroot", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
     programs_of_both_architectures_execute_each_other(arch) {
         let other = if arch == Arch::X86_64 { Arch::Aarch64 } else { Arch::X86_64 };

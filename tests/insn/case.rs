@@ -1,5 +1,7 @@
 //! One instruction or a sequence, with the state before it, and what came of it.
 
+use crate::values::vector;
+
 /// Where the instruction lies.
 pub const CODE: u64 = 0x2000_0000;
 /// Memory that it may touch, with nothing mapped on either side.
@@ -65,9 +67,18 @@ pub struct Case {
     pub insns: usize,
     /// A repeated string instruction, which traps after every element.
     pub repeated: bool,
+    /// Whether it goes on to what stands behind it.
+    pub straight: bool,
     pub before: Registers,
     /// What fills the data pages.
     pub seed: u64,
+}
+
+impl Case {
+    /// Whether the host must be stopped by its trap flag.
+    pub fn is_stepped(&self) -> bool {
+        self.repeated || !self.straight
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +121,30 @@ impl Rng {
 /// The data pages' contents for a seed; 0 means all zeros.
 pub fn fill(seed: u64, out: &mut [u8]) {
     let mut rng = Rng(seed);
-    for chunk in out.chunks_mut(8) {
-        let word = if seed == 0 { 0 } else { rng.next() };
-        chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
+    for unit in out.chunks_mut(16) {
+        let value = if seed == 0 { 0 } else { vector(&mut rng) };
+        unit.copy_from_slice(&value.to_le_bytes()[..unit.len()]);
+    }
+}
+
+/// The contents for the seed that was asked for last.
+pub struct Filled {
+    seed: u64,
+    data: Box<[u8; DATA_LEN]>,
+}
+
+impl Default for Filled {
+    fn default() -> Self {
+        Self { seed: 0, data: Box::new([0; DATA_LEN]) }
+    }
+}
+
+impl Filled {
+    pub fn get(&mut self, seed: u64) -> &[u8; DATA_LEN] {
+        if self.seed != seed {
+            fill(seed, &mut self.data[..]);
+            self.seed = seed;
+        }
+        &self.data
     }
 }

@@ -21,38 +21,40 @@ pub fn difference(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> Opti
     }
     let (a, b) = (&ours.after, &host.after);
     let mut found = Vec::new();
-    let mut note = |name: String, a: u128, b: u128| {
+    let mut note = |name: &dyn Fn() -> String, a: u128, b: u128| {
         if a != b {
-            found.push((name, a, b));
+            found.push((name(), a, b));
         }
     };
-    note("rip".to_owned(), a.rip.wrapping_sub(CODE).into(), b.rip.wrapping_sub(CODE).into());
+    note(&|| "rip".to_owned(), a.rip.wrapping_sub(CODE).into(), b.rip.wrapping_sub(CODE).into());
     let defined = defined_flags(insns, ours);
     for (name, bit) in FLAG_NAMES.iter().filter(|(_, bit)| defined >> bit & 1 != 0) {
-        note((*name).to_owned(), (a.eflags >> bit & 1).into(), (b.eflags >> bit & 1).into());
+        note(&|| (*name).to_owned(), (a.eflags >> bit & 1).into(), (b.eflags >> bit & 1).into());
     }
     // Whether a store's fault comes before the flags of what it would store is the processor's choice.
     let flagged_first = ours.signal != 0 && insns.iter().any(|insn| insn.mnemonic() == M::Vcvtps2ph);
     let mxcsr = if flagged_first { !SSE_FLAGS } else { u32::MAX };
-    note("mxcsr".to_owned(), (a.mxcsr & mxcsr).into(), (b.mxcsr & mxcsr).into());
-    note("fcw".to_owned(), a.fcw.into(), b.fcw.into());
+    note(&|| "mxcsr".to_owned(), (a.mxcsr & mxcsr).into(), (b.mxcsr & mxcsr).into());
+    note(&|| "fcw".to_owned(), a.fcw.into(), b.fcw.into());
     let codes = insns.iter().fold(0xffff, |mask, insn| mask & x87_mask(insn));
-    note("fsw".to_owned(), (a.fsw & codes).into(), (b.fsw & codes).into());
-    note("ftw".to_owned(), a.ftw.into(), b.ftw.into());
+    note(&|| "fsw".to_owned(), (a.fsw & codes).into(), (b.fsw & codes).into());
+    note(&|| "ftw".to_owned(), a.ftw.into(), b.ftw.into());
     for (n, name) in GPR_NAMES.iter().enumerate() {
-        note((*name).to_owned(), a.gpr[n].into(), b.gpr[n].into());
+        note(&|| (*name).to_owned(), a.gpr[n].into(), b.gpr[n].into());
         let (low, high) =
             if ours.signal == 0 { (u128::MAX, u128::MAX) } else { settled_lanes(insns, ours, n) };
-        note(format!("xmm{n}"), a.xmm[n] & low, b.xmm[n] & low);
-        note(format!("ymm{n}h"), a.ymm_high[n] & high, b.ymm_high[n] & high);
+        let any_nan = any_nan(insns, n);
+        note(&|| format!("xmm{n}"), any_nan(a.xmm[n] & low), any_nan(b.xmm[n] & low));
+        note(&|| format!("ymm{n}h"), any_nan(a.ymm_high[n] & high), any_nan(b.ymm_high[n] & high));
     }
     for n in 0..8 {
-        note(format!("st{n}"), a.st[n], b.st[n]);
+        note(&|| format!("st{n}"), a.st[n], b.st[n]);
     }
     // An instruction of several stores may have done some of them before its fault.
     let partial = ours.signal != 0 && insns.iter().any(|insn| insn.mnemonic() == M::Enter);
-    for at in (0..ours.data.len()).filter(|&i| !partial && ours.data[i] != host.data[i]).take(4) {
-        note(format!("[{at}:1]"), ours.data[at].into(), host.data[at].into());
+    let same = partial || ours.data == host.data;
+    for at in (0..ours.data.len()).filter(|&i| !same && ours.data[i] != host.data[i]).take(4) {
+        note(&|| format!("[{at}:1]"), ours.data[at].into(), host.data[at].into());
     }
     (!found.is_empty()).then_some(found)
 }
@@ -77,14 +79,36 @@ fn settled_lanes(insns: &[Instruction], ours: &Outcome, n: usize) -> (u128, u128
     }
 }
 
+/// Makes all NaNs one where a dot product's result is vector `n`: which of several it gives depends on the lane, in
+/// ways of the processor's own.
+fn any_nan(insns: &[Instruction], n: usize) -> fn(u128) -> u128 {
+    let to =
+        |insn: &Instruction| insn.op0_register().is_vector_register() && insn.op0_register().number() == n;
+    match insns {
+        [insn] if matches!(insn.mnemonic(), M::Dpps | M::Vdpps) && to(insn) => |unit| {
+            let lanes = (0..4).map(|i| (unit >> (32 * i)) as u32);
+            lanes.rev().fold(0, |v, lane| {
+                v << 32 | u128::from(if lane << 1 > 0xff00_0000 { 0x7fc0_0000 } else { lane })
+            })
+        },
+        [insn] if matches!(insn.mnemonic(), M::Dppd | M::Vdppd) && to(insn) => |unit| {
+            let lanes = (0..2).map(|i| (unit >> (64 * i)) as u64);
+            let quiet = 0x7ff8 << 48;
+            lanes
+                .rev()
+                .fold(0, |v, lane| v << 64 | u128::from(if lane << 1 > 0xffe0 << 48 { quiet } else { lane }))
+        },
+        _ => |unit| unit,
+    }
+}
+
 fn is_allowed_to_differ(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> bool {
     // #SS, for stack addresses that are not canonical, is SIGBUS; the engine knows no stack accesses.
     if host.signal == libc::SIGBUS && ours.signal == libc::SIGSEGV {
         return true;
     }
     // Whether SHA's memory operand must be aligned depends on the manufacturer.
-    let hash = insns.iter().any(|insn| insn.cpuid_features().contains(&CpuidFeature::SHA));
-    if hash && host.signal == libc::SIGSEGV && ours.signal != host.signal {
+    if insns.iter().any(is_hash_of_memory) && ours.signal == libc::SIGSEGV && ours.signal != host.signal {
         return true;
     }
     // Where a jump to a place that cannot be fetched faults is seen differently.
@@ -100,6 +124,12 @@ fn is_allowed_to_differ(insns: &[Instruction], ours: &Outcome, host: &Outcome) -
     // A faulting MMX store has touched the x87 stack's top already, in ways of the processor's own.
     let mmx = |insn: &Instruction| (0..insn.op_count()).any(|op| insn.op_register(op).is_mm());
     ours.signal != 0 && insns.iter().any(mmx)
+}
+
+/// A step of SHA with an operand in memory, which Intel's processors want aligned.
+pub fn is_hash_of_memory(insn: &Instruction) -> bool {
+    let in_memory = insn.op_kinds().any(|kind| kind == OpKind::Memory);
+    in_memory && insn.cpuid_features().contains(&CpuidFeature::SHA)
 }
 
 /// In a sequence each instruction that leaves flags undefined is followed by one that defines all.
@@ -133,7 +163,14 @@ pub fn undefined_flags(insn: &Instruction) -> u64 {
 
 /// Condition codes that x87 instructions define.
 pub fn x87_mask(insn: &Instruction) -> u16 {
-    let written = insn.cpuid_features().iter().any(|f| format!("{f:?}").starts_with("FPU"));
+    let x87 = [
+        CpuidFeature::FPU,
+        CpuidFeature::FPU287,
+        CpuidFeature::FPU287XL_ONLY,
+        CpuidFeature::FPU387,
+        CpuidFeature::FPU387SL_ONLY,
+    ];
+    let written = insn.cpuid_features().iter().any(|f| x87.contains(f));
     if written { !0x4500 | defined_codes(insn) } else { 0xffff }
 }
 
@@ -164,10 +201,6 @@ fn has_operand_size_prefix(case: &Case) -> bool {
 
 /// Outcomes that may differ for reasons of their own.
 pub fn is_excused(insn: &Instruction, case: &Case) -> bool {
-    let before = &case.before;
-    let nan = |v: u32| v & 0x7f80_0000 == 0x7f80_0000;
-    let has_nan = insn.op1_kind() == OpKind::Memory
-        || before.xmm.iter().any(|v| (0..4).any(|i| nan((v >> (32 * i)) as u32)));
     if insn.flow_control() != FlowControl::Next && has_operand_size_prefix(case) {
         return true;
     }
@@ -186,8 +219,6 @@ pub fn is_excused(insn: &Instruction, case: &Case) -> bool {
         M::Loope | M::Loopne => insn.has_rep_prefix() || insn.has_repne_prefix(),
         M::Pause => case.len > 2,
         M::Reservednop => format!("{:?}", insn.code()).ends_with("0F0D"),
-        // Which of several NaNs comes out depends on the lane.
-        M::Dpps | M::Dppd | M::Vdpps | M::Vdppd => has_nan,
         _ => false,
     }
 }

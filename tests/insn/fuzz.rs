@@ -1,16 +1,18 @@
-//! The differential fuzzer (`scripts/fuzz-insn`): the host CPU, the interpreter and compiled code run the same
+//! The differential fuzzer (`scripts/fuzz-insn`): the host CPU and the engine's three tiers run the same
 //! instructions from the same states, for as long as it is told to.
 //!
-//! Three kinds of cases take turns: single instructions over all encodings, mutated instructions of real
-//! programs, and sequences. Each encoding runs from many states, because compiling it costs more than running it.
+//! Three kinds of cases take turns: single instructions, over all forms by an encoder and over all encodings; mutated
+//! instructions of real programs; and sequences. Each encoding runs from many states, because compiling it costs more than running it.
 //! Work is done in child processes, which bounds what code memory and tables hold, and lets the fuzzer survive a
 //! crash. A mismatch is shrunk and printed as a line for a file of cases.
 
 use crate::case::{CODE, Case, DATA, MAX_CODE, Outcome, Registers, Rng};
-use crate::compare::{Different, difference, host_form, is_excused, undefined_flags};
+use crate::compare::{Different, difference, host_form, is_excused, is_hash_of_memory, undefined_flags};
+use crate::forms::Forms;
 use crate::generate::{MAPS, complete, encode, encode_apart};
-use crate::machine::{Machine, Tier};
+use crate::machine::Machine;
 use crate::random::host_outcomes;
+use crate::tiers::Tier;
 use crate::values::prepare;
 use crate::{oracle, text};
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic as M, Register};
@@ -37,7 +39,7 @@ const MUTATED: usize = 1;
 const SEQUENCE: usize = 2;
 const FAILED: usize = 3;
 const FORMS: usize = 8;
-const KINDS: [&str; 3] = ["single", "mutated", "sequence"];
+const KINDS: [&str; 3] = ["single instructions", "mutated instructions", "sequences"];
 
 impl Counts {
     fn add(&self, what: usize, by: usize) {
@@ -53,6 +55,26 @@ impl Counts {
     }
 }
 
+/// What is to be done.
+pub struct Wanted {
+    pub seed: u64,
+    /// At most for so long.
+    pub seconds: u64,
+    /// At most so many of each kind.
+    pub cases: [u64; 3],
+    /// At least so many of each form.
+    pub per_form: u64,
+    /// Whose instructions are mutated.
+    pub files: Vec<String>,
+}
+
+impl Wanted {
+    /// The kinds that there are not enough of.
+    fn kinds(&self, counts: &Counts) -> Vec<usize> {
+        (SINGLE..=SEQUENCE).filter(|&kind| counts.get(kind) < self.cases[kind]).collect()
+    }
+}
+
 /// Some code with the states it is to run from.
 struct Group {
     kind: usize,
@@ -60,72 +82,109 @@ struct Group {
     cases: Vec<Case>,
 }
 
-/// Fuzzes for `seconds`; the number of mismatches.
-pub fn run(seed: u64, seconds: u64, files: &[String]) -> u64 {
-    let counts = Counts(oracle::shared_counters(FORMS + Code::values().count()));
-    let corpus: Vec<u8> = files.iter().flat_map(|file| executable_code(file)).collect();
-    assert!(!corpus.is_empty(), "no code in {files:?}");
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let mut rng = Rng(seed);
-    while Instant::now() < end {
+/// What all children share.
+struct Work<'a> {
+    wanted: &'a Wanted,
+    counts: Counts,
+    forms: Forms,
+    corpus: Vec<u8>,
+    end: Instant,
+}
+
+impl Work<'_> {
+    fn is_done(&self) -> bool {
+        Instant::now() >= self.end || self.wanted.kinds(&self.counts).is_empty()
+    }
+}
+
+/// Fuzzes; gives what is wrong.
+pub fn run(wanted: &Wanted) -> Vec<String> {
+    let corpus: Vec<u8> = wanted.files.iter().flat_map(|file| executable_code(file)).collect();
+    assert!(!corpus.is_empty(), "no code in {:?}", wanted.files);
+    let work = Work {
+        wanted,
+        counts: Counts(oracle::shared_counters(FORMS + Code::values().count())),
+        forms: Forms::new(&Machine::new()),
+        corpus,
+        end: Instant::now() + Duration::from_secs(wanted.seconds),
+    };
+    let mut rng = Rng(wanted.seed);
+    while !work.is_done() {
         let seed = rng.next();
-        let status = oracle::in_child(|| work(seed, end, &corpus, &counts));
+        let status = oracle::in_child(|| work.run(seed));
         if status != 0 {
             println!("the child with seed {seed:#x} died: wait status {status:#x}");
-            counts.add(FAILED, 1);
+            work.counts.add(FAILED, 1);
         }
     }
-    report(&counts);
-    counts.get(FAILED)
+    work.report()
 }
 
-fn report(counts: &Counts) {
-    for (kind, name) in KINDS.iter().enumerate() {
-        println!("{:>12} {name}s", counts.get(kind));
+impl Work<'_> {
+    fn report(&self) -> Vec<String> {
+        let counts = &self.counts;
+        for (kind, name) in KINDS.iter().enumerate() {
+            println!("{:>12} {name}", counts.get(kind));
+        }
+        let mut by_form: Vec<(u64, Code)> =
+            self.forms.codes().map(|code| (counts.get(FORMS + code as usize), code)).collect();
+        by_form.sort_by_key(|(n, _)| *n);
+        let others = Code::values().filter(|&code| counts.get(FORMS + code as usize) > 0).count();
+        println!("{} forms ({others} came up), the rarest:", by_form.len());
+        by_form.iter().take(8).for_each(|(n, code)| println!("{n:>12} {code:?}"));
+        println!("{:>12} mismatches", counts.get(FAILED));
+        let mut wrong = Vec::new();
+        if counts.get(FAILED) > 0 {
+            wrong.push(format!("{} mismatches, printed above", counts.get(FAILED)));
+        }
+        let rare: Vec<_> = by_form.iter().filter(|(n, _)| *n < self.wanted.per_form).collect();
+        if !rare.is_empty() {
+            wrong.push(format!("{} forms fewer than {} times: {rare:?}", rare.len(), self.wanted.per_form));
+        }
+        wrong
     }
-    let mut by_form: Vec<(u64, Code)> = Code::values()
-        .map(|code| (counts.get(FORMS + code as usize), code))
-        .filter(|(n, _)| *n > 0)
-        .collect();
-    by_form.sort_by_key(|(n, _)| *n);
-    let rare = by_form.iter().filter(|(n, _)| *n < 500).count();
-    println!("{} forms, {rare} of them fewer than 500 times", by_form.len());
-    println!("the rarest: {:?}", &by_form[..by_form.len().min(8)]);
-    println!("{} mismatches", counts.get(FAILED));
-}
 
-/// A child's work.
-fn work(seed: u64, end: Instant, corpus: &[u8], counts: &Counts) {
-    let (mut rng, mut machine) = (Rng(seed), Machine::new());
-    let stop_at = counts.total() + PER_CHILD;
-    let mut reported = BTreeMap::new();
-    while Instant::now() < end && counts.total() < stop_at {
-        let kind = rng.below(3) as usize;
-        let mut groups = Vec::new();
-        while groups.len() * STATES < PER_BATCH {
-            groups.extend(group(&mut rng, &machine, kind, corpus));
+    /// A child's work.
+    fn run(&self, seed: u64) {
+        let (mut rng, mut machine) = (Rng(seed), Machine::new());
+        let stop_at = self.counts.total() + PER_CHILD;
+        let mut reported = BTreeMap::new();
+        while !self.is_done() && self.counts.total() < stop_at {
+            let kinds = self.wanted.kinds(&self.counts);
+            let kind = kinds[rng.below(kinds.len() as u64) as usize];
+            let mut groups = Vec::new();
+            while groups.len() * STATES < PER_BATCH {
+                groups.extend(self.group(&mut rng, &machine, kind));
+            }
+            compare(&mut machine, &groups, &self.counts, &mut reported);
         }
-        compare(&mut machine, &groups, counts, &mut reported);
     }
-}
 
-fn group(rng: &mut Rng, machine: &Machine, kind: usize, corpus: &[u8]) -> Option<Group> {
-    let (case, insns) = match kind {
-        SEQUENCE => sequence(rng, machine)?,
-        _ => {
-            let (case, insn) = if kind == MUTATED { mutated(rng, corpus)? } else { anything(rng)? };
-            machine.implements(&case).then_some((case, vec![insn]))?
+    fn group(&self, rng: &mut Rng, machine: &Machine, kind: usize) -> Option<Group> {
+        let (case, insns) = match kind {
+            SEQUENCE => sequence(rng, machine)?,
+            _ => {
+                let (case, insn) = self.one(rng, kind)?;
+                machine.implements(&case).then_some((case, vec![insn]))?
+            }
+        };
+        let mut cases = vec![Case { seed: rng.next(), ..case }; STATES];
+        for case in &mut cases {
+            prepare(rng, case, &insns[0]);
+            if kind != SEQUENCE && is_excused(&insns[0], case) {
+                return None;
+            }
         }
-    };
-    let mut cases = vec![case; STATES];
-    for case in &mut cases {
-        case.seed = rng.next();
-        prepare(rng, case, &insns[0]);
-        if kind != SEQUENCE && is_excused(&insns[0], case) {
-            return None;
+        Some(Group { kind, insns, cases })
+    }
+
+    fn one(&self, rng: &mut Rng, kind: usize) -> Option<(Case, Instruction)> {
+        match kind {
+            MUTATED => mutated(rng, &self.corpus),
+            _ if rng.one_in(2) => anything(rng),
+            _ => self.forms.generate(rng, |code| self.counts.get(FORMS + code as usize)),
         }
     }
-    Some(Group { kind, insns, cases })
 }
 
 fn anything(rng: &mut Rng) -> Option<(Case, Instruction)> {
@@ -169,7 +228,15 @@ fn sequence(rng: &mut Rng, machine: &Machine) -> Option<(Case, Vec<Instruction>)
             insns.push(decode_at(&code, len - 2));
         }
     }
-    let case = Case { code, len, insns: insns.len(), repeated: false, before: Registers::new(), seed: 0 };
+    let case = Case {
+        code,
+        len,
+        insns: insns.len(),
+        repeated: false,
+        straight: true,
+        before: Registers::new(),
+        seed: 0,
+    };
     Some((case, insns))
 }
 
@@ -197,8 +264,8 @@ fn may_stand_in_sequence(case: &Case, insn: &Instruction) -> bool {
             | M::Fldcw
             | M::Wait
     );
-    // In a sequence an instruction cannot take the host's form.
-    let lacking = host_form(case, insn).len != case.len;
+    // In a sequence an instruction cannot take the host's form, and is not excused for what it does itself.
+    let lacking = host_form(case, insn).len != case.len || is_hash_of_memory(insn);
     insn.flow_control() == FlowControl::Next && !lacking && !stack && !elsewhere && !spreads
 }
 
@@ -209,7 +276,7 @@ fn compare(machine: &mut Machine, groups: &[Group], counts: &Counts, reported: &
     let mut ours = Box::new(Outcome::new());
     for (group, host) in groups.iter().zip(host.chunks(STATES)) {
         machine.load(&group.cases[0]);
-        for tier in [Tier::Interpreter, Tier::Compiled] {
+        for tier in Tier::ALL {
             if !machine.can_run(tier) {
                 continue;
             }

@@ -6,7 +6,7 @@ use iced_x86::{
     Register,
 };
 
-const PREFIXES: &[&[u8]] = &[
+pub const PREFIXES: &[&[u8]] = &[
     &[],
     &[],
     &[],
@@ -111,8 +111,9 @@ pub fn complete(rng: &mut Rng, mut bytes: [u8; 16], at: u64) -> Option<(Case, In
         insn.is_vsib() || insn.is_string_instruction() && (insn.has_rep_prefix() || insn.has_repne_prefix());
     let mut code = [0x90; MAX_CODE];
     code[..insn.len()].copy_from_slice(&bytes[..insn.len()]);
-    let before = Registers::new();
-    Some((Case { code, len: insn.len(), insns: 1, repeated, before, seed: rng.next() }, insn))
+    let straight = insn.flow_control() == FlowControl::Next;
+    let (len, before, seed) = (insn.len(), Registers::new(), rng.next());
+    Some((Case { code, len, insns: 1, repeated, straight, before, seed }, insn))
 }
 
 /// Where the memory operand should be: mostly aligned, sometimes at a page's edge.
@@ -129,7 +130,8 @@ fn patch_displacement(rng: &mut Rng, code: &mut [u8; 16], offsets: ConstantOffse
     let base = insn.memory_base();
     let value = match size {
         4 if insn.is_ip_rel_memory_operand() => target(rng).wrapping_sub(insn.next_ip()),
-        4 if base == Register::None && insn.memory_index() == Register::None => target(rng),
+        // An index is small.
+        4 if base == Register::None => target(rng),
         4 => rng.below(64).wrapping_sub(32),
         8 => target(rng),
         _ => return,

@@ -1,22 +1,18 @@
-//! The engine's two tiers, run on one instruction or a sequence.
+//! The engine's tiers, run on one instruction or a sequence.
 
-use crate::case::{CODE, Case, DATA, DATA_LEN, FLAGS, Outcome, Registers, fill};
+use crate::case::{CODE, Case, DATA, DATA_LEN, FLAGS, Filled, Outcome, Registers};
 use crate::oracle;
+use crate::tiers::{Made, Tier, Tiers};
 use arch_x86_64::{X86_64, state as x86};
 use guest::arch::{CodeReader, GuestArch, LiftConfig, LiftLimits};
-use guest::ir::{Block, Effect, Terminator, passes, verify};
+use guest::ir::{Block, Terminator, passes, verify};
 use guest::state::{GuestState, vector_slot};
 use guest::{FaultKind, GuestAddr, Trap};
 use qemu_lua::exec::Env;
-use qemu_lua::exec::cache::{Cache, Translation};
-use qemu_lua::exec::interp::{BlockEnd, Cells, run_block};
-use qemu_lua::exec::jit::{Compiler, Follow, Limits};
-use qemu_lua::exec::tier::Compiled;
-use qemu_lua::host::signals::Port;
+use qemu_lua::exec::interp::BlockEnd;
 use qemu_lua::host::{fp, signals};
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// A case's code: a single instruction has more behind it, a sequence nothing.
 struct Code<'a>(&'a [u8]);
@@ -27,26 +23,13 @@ impl CodeReader for Code<'_> {
     }
 }
 
-/// What runs the instruction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tier {
-    Interpreter,
-    Compiled,
-}
-
-/// A region is the instruction alone, or the sequence up to its end.
-const LIMITS: Limits = Limits { blocks: 1, insns: 400, follow: Follow::Ran(0) };
-
-/// Both tiers with their environment.
+/// The tiers with their environment.
 pub struct Machine {
-    env: &'static Env,
-    cells: Cells,
-    compiler: Compiler,
-    compiled: Compiled,
-    port: Port,
-    /// The blocks of the case that was loaded last, by pc, and their compiled form.
-    blocks: HashMap<u64, (Block, Option<Arc<Translation>>)>,
+    tiers: Tiers,
+    /// The blocks of the case that was loaded last, by pc, and what each tier has made of them.
+    blocks: HashMap<u64, (Block, [Option<Made>; 3])>,
     compilable: bool,
+    filled: Option<Filled>,
 }
 
 fn env() -> &'static Env {
@@ -57,31 +40,16 @@ fn env() -> &'static Env {
 impl Machine {
     pub fn new() -> Self {
         signals::install_fault_handlers();
-        Self {
-            env: env(),
-            cells: Cells::default(),
-            compiler: Compiler::new().unwrap(),
-            compiled: Compiled::new(),
-            port: Port::default(),
-            blocks: HashMap::new(),
-            compilable: false,
-        }
+        Self { tiers: Tiers::new(env()), blocks: HashMap::new(), compilable: false, filled: None }
     }
 
     /// Takes the case's code; false where it is not implemented.
     pub fn load(&mut self, case: &Case) -> bool {
         self.blocks.clear();
-        Cache::get(self.env).clear();
+        self.tiers.forget();
         let Some(block) = self.lift(case, CODE) else { return false };
-        // Compiled, what leads to itself is not left until it is done: never, unless it does something.
-        let repeats = block.ops.iter().any(|op| op.effect() == Effect::Commits);
-        let again = match block.terminator {
-            Terminator::Jump { target, .. } => target == block.pc,
-            Terminator::Branch { taken, other, .. } => taken == block.pc || other == block.pc,
-            _ => false,
-        };
-        self.compilable = !again || repeats;
-        self.blocks.insert(CODE, (block, None));
+        self.compilable = Tiers::ends(&block);
+        self.blocks.insert(CODE, (block, [const { None }; 3]));
         true
     }
 
@@ -98,7 +66,7 @@ impl Machine {
     fn lift(&self, case: &Case, pc: u64) -> Option<Block> {
         let single = case.insns == 1;
         let code = &case.code[..if single { case.len + 64 } else { case.len }];
-        let config = LiftConfig { features: self.env.features, control: 0 };
+        let config = LiftConfig { features: self.tiers.env.features, control: 0 };
         let limits = LiftLimits { max_insns: if single { 1 } else { 64 } };
         let mut block = X86_64.lift(&config, limits, &mut Code(code), GuestAddr(pc));
         if matches!(block.terminator, Terminator::Trap { trap: Trap::Illegal, .. }) {
@@ -111,9 +79,9 @@ impl Machine {
 
     /// Runs the case that was loaded from its state; a repeated instruction until it is done.
     pub fn run(&mut self, case: &Case, tier: Tier, outcome: &mut Outcome) {
-        let mut data = [0; DATA_LEN];
-        fill(case.seed, &mut data);
-        self.run_with(case, &data, tier, outcome);
+        let mut filled = self.filled.take().unwrap_or_default();
+        self.run_with(case, filled.get(case.seed), tier, outcome);
+        self.filled = Some(filled);
     }
 
     /// The same with the data pages given.
@@ -140,24 +108,12 @@ impl Machine {
     fn once(&mut self, case: &Case, pc: u64, tier: Tier, state: &mut GuestState) -> BlockEnd {
         if !self.blocks.contains_key(&pc) {
             let block = self.lift(case, pc).unwrap_or_else(|| panic!("a sequence of what is implemented"));
-            self.blocks.insert(pc, (block, None));
+            self.blocks.insert(pc, (block, [const { None }; 3]));
         }
         let Some((block, made)) = self.blocks.get_mut(&pc) else { unreachable!("just put there") };
         fp::set_mxcsr(X86_64.fp_environment(state));
-        let end = match tier {
-            Tier::Interpreter => run_block(block, state, self.env, &mut self.cells),
-            Tier::Compiled => {
-                let cache = Cache::get(self.env);
-                let made = made.get_or_insert_with(|| {
-                    let made = cache.insert(block.clone());
-                    assert!(self.compiler.compile(cache, &made, LIMITS), "does not compile: {block}");
-                    made
-                });
-                let entry = made.entry.load(Ordering::Acquire);
-                self.compiled.interpreted();
-                self.compiled.run(entry, made, state, self.env, &self.port)
-            }
-        };
+        let made = made[tier as usize].get_or_insert_with(|| self.tiers.make(block, tier, state));
+        let end = self.tiers.run(made, block, state);
         let mxcsr = fp::mxcsr();
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
         X86_64.save_fp_environment(state, mxcsr);

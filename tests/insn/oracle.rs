@@ -1,12 +1,12 @@
-//! The host CPU as the reference: one instruction, its state loaded through a signal frame and
-//! single-stepped; or a sequence that runs into a breakpoint.
+//! The host CPU as the reference: what goes straight on runs into a breakpoint, anything else is single-stepped,
+//! which takes three times as long. The state is loaded through a signal frame.
 //!
 //! A child process does it, because a wrong guess may cost it its memory. A first signal's handler puts
 //! the case's registers into its frame, with the trap flag; the signal that follows, the trap or what
 //! the instruction raised, hands the registers back and restores the frame of the first.
 #![allow(unsafe_code)] // signal frames, fork, fixed mappings: the test's own oracle
 
-use crate::case::{CODE, Case, DATA, DATA_LEN, Outcome, Registers, fill};
+use crate::case::{CODE, Case, DATA, DATA_LEN, Filled, Outcome, Registers};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 const TRAP_FLAG: i64 = 0x100;
@@ -47,11 +47,11 @@ pub fn put_data(data: &[u8; DATA_LEN]) {
     unsafe { std::slice::from_raw_parts_mut(DATA as *mut u8, DATA_LEN) }.copy_from_slice(data);
 }
 
-/// Puts the instructions into the code page; behind a sequence stands a breakpoint.
+/// Puts the instructions into the code page; what is not stepped has a breakpoint behind it.
 pub fn put_code(case: &Case) {
     const BREAKPOINT: u8 = 0xcc;
     let mut code = case.code;
-    if case.insns > 1 {
+    if !case.is_stepped() {
         code[case.len] = BREAKPOINT;
     }
     // SAFETY: the code page is mapped writable and holds 4096 bytes.
@@ -65,7 +65,7 @@ pub fn get_data(out: &mut [u8; DATA_LEN]) {
 }
 
 /// Runs every case on the host CPU.
-pub fn run_all(cases: &[Case]) -> Vec<Outcome> {
+pub fn run_all(cases: &[Case]) -> Outcomes {
     run(cases, None)
 }
 
@@ -74,7 +74,37 @@ pub fn run_one(case: &Case, data: &[u8; DATA_LEN]) -> Outcome {
     run(std::slice::from_ref(case), Some(data))[0]
 }
 
-fn run(cases: &[Case], data: Option<&[u8; DATA_LEN]>) -> Vec<Outcome> {
+/// Outcomes that the child has written into memory shared with it.
+pub struct Outcomes {
+    at: *mut Outcome,
+    count: usize,
+    bytes: usize,
+}
+
+impl std::ops::Deref for Outcomes {
+    type Target = [Outcome];
+
+    fn deref(&self) -> &[Outcome] {
+        // SAFETY: zeroed memory that the child, now gone, has filled; every bit pattern is an `Outcome`.
+        unsafe { std::slice::from_raw_parts(self.at, self.count) }
+    }
+}
+
+impl std::ops::DerefMut for Outcomes {
+    fn deref_mut(&mut self) -> &mut [Outcome] {
+        // SAFETY: as above, and nobody else knows the mapping.
+        unsafe { std::slice::from_raw_parts_mut(self.at, self.count) }
+    }
+}
+
+impl Drop for Outcomes {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `run` has made; what was borrowed from it is gone.
+        unsafe { libc::munmap(self.at.cast(), self.bytes) };
+    }
+}
+
+fn run(cases: &[Case], data: Option<&[u8; DATA_LEN]>) -> Outcomes {
     let bytes = size_of::<Outcome>() * cases.len().max(1);
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
     // SAFETY: a fresh shared mapping, large enough for all outcomes.
@@ -92,21 +122,16 @@ fn run(cases: &[Case], data: Option<&[u8; DATA_LEN]>) -> Vec<Outcome> {
     // SAFETY: waits for our own child.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!(status, 0, "the oracle died: wait status {status:#x}");
-    // SAFETY: zeroed shared memory that the child has filled; every bit pattern is an `Outcome`.
-    let result = unsafe { std::slice::from_raw_parts(outcomes, cases.len()) }.to_vec();
-    // SAFETY: the mapping made above; nothing refers to it any more.
-    unsafe { libc::munmap(shared, bytes) };
-    result
+    Outcomes { at: outcomes, count: cases.len(), bytes }
 }
 
 fn run_child(cases: &[Case], data: Option<&[u8; DATA_LEN]>, outcomes: *mut Outcome) -> ! {
     install_handlers();
     let mut saved = Saved { gregs: [0; 23], fx: [0; STATE_LEN] };
     SAVED.store(&raw mut saved, Ordering::Relaxed);
+    let mut filled = Filled::default();
     for (index, case) in cases.iter().enumerate() {
-        let mut filled = [0; DATA_LEN];
-        fill(case.seed, &mut filled);
-        put_data(data.unwrap_or(&filled));
+        put_data(data.unwrap_or_else(|| filled.get(case.seed)));
         put_code(case);
         // SAFETY: the shared mapping has room for every case's outcome.
         let outcome = unsafe { &mut *outcomes.add(index) };
@@ -159,7 +184,7 @@ extern "C" fn on_start(_signal: i32, _info: *mut libc::siginfo_t, context: *mut 
         context.gregs[at] = before.gpr[n] as i64;
     }
     context.gregs[RIP] = CODE as i64;
-    context.gregs[EFL] = before.eflags as i64 | if case.insns > 1 { 0 } else { TRAP_FLAG };
+    context.gregs[EFL] = before.eflags as i64 | if case.is_stepped() { TRAP_FLAG } else { 0 };
     put_fx(fx, before);
 }
 
@@ -176,7 +201,7 @@ extern "C" fn on_end(signal: i32, _info: *mut libc::siginfo_t, context: *mut lib
         outcome.after.gpr[n] = context.gregs[at] as u64;
     }
     outcome.after.rip = context.gregs[RIP] as u64;
-    if signal == libc::SIGTRAP && is_sequence() {
+    if signal == libc::SIGTRAP && !is_stepped() {
         // The breakpoint behind it has run.
         outcome.after.rip -= 1;
     }
@@ -187,9 +212,9 @@ extern "C" fn on_end(signal: i32, _info: *mut libc::siginfo_t, context: *mut lib
     context.gregs = saved.gregs;
 }
 
-fn is_sequence() -> bool {
+fn is_stepped() -> bool {
     // SAFETY: set by `run_child`.
-    unsafe { (*CASE.load(Ordering::Relaxed)).insns > 1 }
+    unsafe { (*CASE.load(Ordering::Relaxed)).is_stepped() }
 }
 
 fn is_repeated() -> bool {

@@ -1,9 +1,10 @@
-//! Random instructions with random operands, on both tiers and on the host CPU: so many of every opcode.
+//! Random instructions with random operands, on all tiers and on the host CPU: so many of every opcode.
 
 use crate::case::{Case, Outcome, Rng};
 use crate::compare::{difference, host_form, is_excused};
 use crate::generate::{MAPS, encode};
-use crate::machine::{Machine, Tier};
+use crate::machine::Machine;
+use crate::tiers::Tier;
 use crate::values::prepare;
 use crate::{oracle, text};
 use iced_x86::Instruction;
@@ -42,7 +43,7 @@ pub fn compare(seed: u64, per_opcode: usize, only: Option<&str>) -> (usize, BTre
 }
 
 /// The host's outcomes, as if it had run the cases in our form.
-pub fn host_outcomes(cases: &[(Case, Instruction)]) -> Vec<Outcome> {
+pub fn host_outcomes(cases: &[(Case, Instruction)]) -> oracle::Outcomes {
     let forms: Vec<Case> = cases.iter().map(|(case, insn)| host_form(case, insn)).collect();
     let mut outcomes = oracle::run_all(&forms);
     for (outcome, ((case, _), form)) in outcomes.iter_mut().zip(cases.iter().zip(&forms)) {
@@ -60,9 +61,9 @@ fn run_batch(
 ) {
     let host = host_outcomes(batch);
     let mut ours = Box::new(Outcome::new());
-    for ((case, insn), host) in batch.drain(..).zip(&host) {
+    for ((case, insn), host) in batch.drain(..).zip(host.iter()) {
         machine.load(&case);
-        for tier in [Tier::Interpreter, Tier::Compiled] {
+        for tier in Tier::ALL {
             if !machine.can_run(tier) {
                 continue;
             }

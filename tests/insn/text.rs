@@ -15,12 +15,13 @@
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, FLAG_NAMES, GPR_NAMES, MAX_CODE, Outcome, Registers, fill};
 use crate::compare::{Different, host_has};
-use crate::machine::{Machine, Tier};
+use crate::machine::Machine;
 use crate::oracle;
+use crate::tiers::Tier;
 use arch_x86_64::X86_64;
 use guest::GuestAddr;
 use guest::arch::GuestArch;
-use iced_x86::{Decoder, DecoderOptions};
+use iced_x86::{Decoder, DecoderOptions, FlowControl};
 
 const NAMES: [&str; 16] =
     ["ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "8", "9", "10", "11", "12", "13", "14", "15"];
@@ -133,8 +134,9 @@ fn parse(line: &str) -> Option<Line> {
     let (_, bytes, states) = (fields.next()?, fields.next()?, fields.next()?);
     let (before, after) = states.split_once("->")?;
     let before_it = Registers::new();
+    let code = [0x90; MAX_CODE];
     let mut case =
-        Case { code: [0x90; MAX_CODE], len: 0, insns: 1, repeated: false, before: before_it, seed: 0 };
+        Case { code, len: 0, insns: 1, repeated: false, straight: false, before: before_it, seed: 0 };
     for byte in bytes.split_whitespace() {
         case.code[case.len] = u8::from_str_radix(byte, 16).ok()?;
         case.len += 1;
@@ -144,6 +146,7 @@ fn parse(line: &str) -> Option<Line> {
     let insns: Vec<_> = Decoder::new(64, code, DecoderOptions::NONE).iter().collect();
     let first = insns.first()?;
     case.insns = insns.len();
+    case.straight = insns.len() > 1 || first.flow_control() == FlowControl::Next;
     case.repeated = first.is_vsib()
         || first.is_string_instruction() && (first.has_rep_prefix() || first.has_repne_prefix());
     let mut memory = Vec::new();
@@ -249,11 +252,11 @@ fn check(machine: &mut Machine, line: &Line) -> Vec<String> {
         wrong.extend(differs("host", &oracle::run_one(&line.case, &data), &line.expected));
     }
     let expected = [&line.expected[..], &line.expected_of_us].concat();
-    for (who, tier) in [("interpreter", Tier::Interpreter), ("compiled", Tier::Compiled)] {
+    for tier in Tier::ALL {
         if machine.can_run(tier) {
             let mut ours = Outcome::new();
             machine.run_with(&line.case, &data, tier, &mut ours);
-            wrong.extend(differs(who, &ours, &expected));
+            wrong.extend(differs(&format!("{tier:?}"), &ours, &expected));
         }
     }
     wrong

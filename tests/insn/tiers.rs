@@ -27,6 +27,13 @@ impl Tier {
 /// A region is the block alone.
 const LIMITS: Limits = Limits { blocks: 1, insns: 400, follow: Follow::Ran(0) };
 
+/// A block made ready for a tier.
+pub enum Made {
+    /// The interpreter runs it as it is.
+    Block,
+    Code(Arc<Translation>),
+}
+
 pub struct Tiers {
     pub env: &'static Env,
     cells: Cells,
@@ -34,7 +41,6 @@ pub struct Tiers {
     emitter: Emitter,
     compiled: Compiled,
     port: Port,
-    made: Option<Arc<Translation>>,
 }
 
 impl Tiers {
@@ -46,45 +52,49 @@ impl Tiers {
             emitter: Emitter::default(),
             compiled: Compiled::new(),
             port: Port::default(),
-            made: None,
         }
     }
 
-    /// Makes code of the block for runs on that tier; not if it would never end.
-    pub fn prepare(&mut self, block: &Block, tier: Tier, state: &GuestState) -> bool {
-        self.made = None;
-        if tier == Tier::Interpreter {
-            return true;
-        }
+    /// Whether compiled code of the block comes to an end: what leads to itself is not left until it is done,
+    /// which is never, unless it does something.
+    pub fn ends(block: &Block) -> bool {
         let again = match block.terminator {
             Terminator::Jump { target, .. } => target == block.pc,
             Terminator::Branch { taken, other, .. } => taken == block.pc || other == block.pc,
             _ => false,
         };
-        if again && !block.ops.iter().any(|op| op.effect() == Effect::Commits) {
-            return false;
+        !again || block.ops.iter().any(|op| op.effect() == Effect::Commits)
+    }
+
+    /// Drops what was made.
+    pub fn forget(&self) {
+        Cache::get(self.env).clear();
+    }
+
+    /// Makes the block ready for runs on that tier; `state` is one that it may run from.
+    pub fn make(&mut self, block: &Block, tier: Tier, state: &GuestState) -> Made {
+        if tier == Tier::Interpreter {
+            return Made::Block;
         }
         let cache = Cache::get(self.env);
-        cache.clear();
         let made = cache.insert(block.clone());
         let done = match tier {
             Tier::Template => jit::compile_block(&mut self.emitter, cache, &made, state),
             _ => self.compiler.compile(cache, &made, LIMITS),
         };
         assert!(done, "no code for {block}");
-        self.made = Some(made);
-        true
+        Made::Code(made)
     }
 
-    /// Runs the block that was prepared.
-    pub fn run(&mut self, block: &Block, state: &mut GuestState) -> BlockEnd {
-        match &self.made {
-            Some(made) => {
+    /// Runs the block that was made ready.
+    pub fn run(&mut self, made: &Made, block: &Block, state: &mut GuestState) -> BlockEnd {
+        match made {
+            Made::Code(made) => {
                 let entry = made.entry.load(Ordering::Acquire);
                 self.compiled.interpreted();
                 self.compiled.run(entry, made, state, self.env, &self.port)
             }
-            None => run_block(block, state, self.env, &mut self.cells),
+            Made::Block => run_block(block, state, self.env, &mut self.cells),
         }
     }
 }

@@ -70,9 +70,22 @@ fn double(rng: &mut Rng) -> u64 {
     }
 }
 
-fn vector(rng: &mut Rng) -> u128 {
+/// A lane near where it wraps or saturates.
+fn small(rng: &mut Rng, bits: u32) -> u64 {
+    let edges = [0, u64::MAX, 1 << (bits - 1), (1 << (bits - 1)) - 1];
+    edges[rng.below(4) as usize].wrapping_add(rng.below(3)).wrapping_sub(1)
+}
+
+fn small_lanes(rng: &mut Rng, bits: u32) -> u128 {
+    let mask = (1u128 << bits) - 1;
+    (0..128 / bits).fold(0, |v, _| v << bits | u128::from(small(rng, bits)) & mask)
+}
+
+pub fn vector(rng: &mut Rng) -> u128 {
     let two = |a: u64, b: u64| u128::from(a) | u128::from(b) << 64;
-    match rng.below(4) {
+    match rng.below(6) {
+        4 => small_lanes(rng, 8),
+        5 => small_lanes(rng, 16),
         0 => two(rng.next(), rng.next()),
         1 => two(double(rng), double(rng)),
         2 => (0..4).fold(0, |v, _| v << 32 | u128::from(single(rng))),

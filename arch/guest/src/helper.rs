@@ -4,7 +4,7 @@
 //! the state, guest memory, time, random bytes and the host's x87.
 
 use crate::state::GuestState;
-use crate::{Fault, GuestMemory, Trap};
+use crate::{Fault, GuestAddr, GuestMemory, Trap};
 
 /// Why a helper did not return normally.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +29,8 @@ impl From<Trap> for HelperExit {
 pub trait HelperContext {
     fn state(&mut self) -> &mut GuestState;
     fn memory(&self) -> &dyn GuestMemory;
+    /// Faults as a write of `len` bytes at `addr` would.
+    fn probe_write(&self, addr: GuestAddr, len: u64) -> Result<(), Fault>;
     /// The time stamp counter.
     fn timestamp(&mut self) -> u64;
     /// A steady clock, in nanoseconds.

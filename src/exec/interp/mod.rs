@@ -13,7 +13,7 @@ mod visitor;
 use crate::exec::Env;
 use crate::host::fp;
 use guest::helper::HelperExit;
-use guest::ir::{Block, Effect, MAX_CELLS, NanRule, OP_COUNT, Op, Terminator, Val};
+use guest::ir::{Block, Effect, Hint, MAX_CELLS, NanRule, OP_COUNT, Op, Terminator, Val};
 use guest::state::GuestState;
 use guest::{Fault, GuestAddr, Trap};
 
@@ -201,6 +201,9 @@ pub fn run_block(block: &Block, state: &mut GuestState, env: &Env, cells: &mut C
         Terminator::Jump { target, .. } => BlockEnd::Next(target),
         Terminator::Branch { cond, taken, other } => {
             BlockEnd::Next(if interp.int(cond) != 0 { taken } else { other })
+        }
+        Terminator::Indirect { target, hint: Hint::Resync } => {
+            BlockEnd::Resync(GuestAddr(interp.int(target)))
         }
         Terminator::Indirect { target, .. } => BlockEnd::Next(GuestAddr(interp.int(target))),
         Terminator::Syscall { next } => BlockEnd::Syscall { next },

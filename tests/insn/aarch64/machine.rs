@@ -1,7 +1,7 @@
 //! The engine's tiers, run on one instruction.
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, Registers, hash, pattern};
-use crate::tiers::{Tier, Tiers};
+use crate::tiers::{Made, Tier, Tiers};
 use arch_aarch64::AARCH64;
 use guest::arch::{CodeReader, GuestArch, LiftConfig, LiftLimits};
 use guest::ir::{Block, passes, verify};
@@ -53,17 +53,19 @@ impl Machine {
         passes::optimize(&mut block);
         let mut results = Vec::new();
         for tier in Tier::ALL {
-            if self.tiers.prepare(&block, tier, &state) {
-                results.push((tier, self.run_on(&block, state.clone())));
+            if tier == Tier::Interpreter || Tiers::ends(&block) {
+                self.tiers.forget();
+                let made = self.tiers.make(&block, tier, &state);
+                results.push((tier, self.run_on(&made, &block, state.clone())));
             }
         }
         results
     }
 
-    fn run_on(&mut self, block: &Block, mut state: GuestState) -> Registers {
+    fn run_on(&mut self, made: &Made, block: &Block, mut state: GuestState) -> Registers {
         Memory.write(GuestAddr(DATA), &self.pattern).unwrap();
         fp::set_mxcsr(AARCH64.fp_environment(&state));
-        let end = self.tiers.run(block, &mut state);
+        let end = self.tiers.run(made, block, &mut state);
         let mxcsr = fp::mxcsr();
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
         AARCH64.save_fp_environment(&mut state, mxcsr);

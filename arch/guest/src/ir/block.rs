@@ -4,13 +4,15 @@ use super::{Op, Val};
 use crate::state::Slot;
 use crate::{GuestAddr, Trap};
 
-/// What a jump is for, as far as return prediction cares.
+/// What a jump is for, as far as return prediction cares, and whether anything else must look first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hint {
     None,
     /// A call; this is where it returns to.
     Call(GuestAddr),
     Return,
+    /// Goes on through the translator, as [`Terminator::Resync`] does. For indirect jumps.
+    Resync,
 }
 
 /// How a block ends.

@@ -52,6 +52,7 @@ impl fmt::Display for Hint {
             Self::None => f.write_str("plain"),
             Self::Call(back) => write!(f, "call:{back}"),
             Self::Return => f.write_str("return"),
+            Self::Resync => f.write_str("resync"),
         }
     }
 }
@@ -164,6 +165,7 @@ fn parse_hint(word: &str) -> Option<Hint> {
     match word {
         "plain" => Some(Hint::None),
         "return" => Some(Hint::Return),
+        "resync" => Some(Hint::Resync),
         other => Some(Hint::Call(parse_addr(other.strip_prefix("call:")?)?)),
     }
 }

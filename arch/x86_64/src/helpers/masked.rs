@@ -1,13 +1,11 @@
 //! Masked moves and gathers: lanes that are switched off must not be accessed.
 
+use guest::GuestAddr;
 use guest::helper::{HelperContext, HelperExit};
 use guest::ir::{Lane, VecLen};
 use guest::state::{Slot, vector_slot};
-use guest::{Fault, GuestAddr};
 
 type Outcome = Result<u64, HelperExit>;
-
-const PAGE: u64 = 4096;
 
 /// A masked move, as the lifter passes it.
 #[derive(Clone, Copy)]
@@ -31,7 +29,7 @@ impl Move {
     }
 
     /// The lanes in `mask`, with the offset of each.
-    fn lanes(self, mask: u64) -> impl DoubleEndedIterator<Item = usize> {
+    fn lanes(self, mask: u64) -> impl Iterator<Item = usize> {
         let (size, count) = (self.lane.bytes(), 16 * self.n.units() / self.lane.bytes());
         (0..count).filter(move |i| mask >> i & 1 != 0).map(move |i| i * size)
     }
@@ -56,24 +54,19 @@ pub(super) fn load(cx: &mut dyn HelperContext, addr: u64, mask: u64, how: u64) -
     Ok(0)
 }
 
-/// The same to memory. What lies in the second page goes first, so that a fault there leaves nothing half done.
+/// The same to memory: nothing is written if a lane faults.
 pub(super) fn store(cx: &mut dyn HelperContext, addr: u64, mask: u64, how: u64) -> Outcome {
     let how = Move::decode(how);
     let mut bytes = [0; 32];
     bytes.copy_from_slice(cx.state().bytes_at(how.slot(), 32));
-    for at in how.lanes(mask).rev() {
-        let (to, lane) = (addr.wrapping_add(at as u64), &bytes[at..at + how.lane.bytes()]);
-        write_lane(cx, to, lane)?;
+    let place = |at: usize| GuestAddr(addr).offset(at as i64);
+    for at in how.lanes(mask) {
+        cx.probe_write(place(at), how.lane.bytes() as u64)?;
+    }
+    for at in how.lanes(mask) {
+        cx.memory().write(place(at), &bytes[at..at + how.lane.bytes()])?;
     }
     Ok(0)
-}
-
-fn write_lane(cx: &mut dyn HelperContext, to: u64, lane: &[u8]) -> Result<(), Fault> {
-    let first = (PAGE - to % PAGE).min(lane.len() as u64) as usize;
-    if first < lane.len() {
-        cx.memory().write(GuestAddr(to).offset(first as i64), &lane[first..])?;
-    }
-    cx.memory().write(GuestAddr(to), &lane[..first])
 }
 
 /// A gather, as the lifter passes it.

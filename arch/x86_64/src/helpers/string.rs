@@ -3,7 +3,7 @@
 //! Each step works on elements that lie in one page on either side, so that an access that faults has
 //! done nothing, and the registers say how far the instruction has come.
 
-use crate::state::{DF, RAX, RCX, RDI, RSI};
+use crate::state::{DF, EFLAGS_REST, RAX, RCX, RDI, RSI, eflags};
 use guest::helper::{HelperContext, HelperExit};
 use guest::ir::flags::FlagRecord;
 use guest::ir::{FlagKind, Width};
@@ -142,15 +142,16 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Runs `step` until the count is 0, it says to stop, or enough is done. Gives 1 where the instruction
-/// is complete.
+/// Runs `step` until the count is 0, it says to stop, or enough is done: one element, if each is to be trapped (SDM
+/// vol. 3B, 17.3.1.4). Gives 1 where the instruction is complete.
 fn repeat(run: &mut Run<'_>, mut step: impl FnMut(&mut Run<'_>, u64) -> Result<Next, HelperExit>) -> Outcome {
-    for _ in 0..STEPS_PER_CALL {
+    let stepped = run.state().u64(EFLAGS_REST) & eflags::TF != 0;
+    for _ in 0..if stepped { 1 } else { STEPS_PER_CALL } {
         let left = run.count();
         if left == 0 {
             return Ok(1);
         }
-        if step(run, left)? == Next::Stop {
+        if step(run, if stepped { 1 } else { left })? == Next::Stop {
             return Ok(1);
         }
     }

@@ -48,10 +48,10 @@ impl Lifter {
         self.write_vec(r);
     }
 
-    /// A step of a hash; the third operand is xmm0, for the one that has it. AMD's processors take memory of any
-    /// alignment here, Intel's do not; nothing relies on a fault.
+    /// A step of a hash; the third operand is xmm0, for the one that has it. Memory must be aligned (SDM vol. 2,
+    /// exception type 4), although AMD's processors do not mind.
     fn sha(&mut self, op: Crypto) {
-        let b = self.read_vec_unaligned(1);
+        let b = self.read_vec(1);
         let (a, c) = (self.read_vec(0), self.read_xmm(Register::XMM0));
         let r = self.ir.vcrypto(X1, op, a, b, c);
         self.write_vec(r);

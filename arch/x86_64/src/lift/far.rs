@@ -89,7 +89,7 @@ impl Lifter {
         self.end = Some(Terminator::Indirect { target, hint: Hint::None });
     }
 
-    /// `IRETQ`: rip, cs, flags, rsp, ss.
+    /// `IRETQ`: rip, cs, flags, rsp, ss. May set the trap flag, so the run loop looks.
     fn iretq(&mut self) {
         let rsp = self.rsp();
         let [target, cs, flags, stack, ss] =
@@ -98,7 +98,7 @@ impl Lifter {
         self.demand_data_segment(ss);
         self.ir.write_slot(RSP, stack);
         self.write_eflags(flags, Width::W64);
-        self.end = Some(Terminator::Indirect { target, hint: Hint::None });
+        self.end = Some(Terminator::Indirect { target, hint: Hint::Resync });
     }
 
     /// Raises #GP unless the selector is that of user data.
@@ -141,6 +141,7 @@ impl Lifter {
             if self.is_mem(1) { self.load_operand(Width::W16) } else { self.read_reg(self.reg(1)) };
         self.load_segment(self.reg(0), selector);
         self.clear_base(self.reg(0));
+        self.shadows = self.reg(0) == Register::SS;
     }
 
     /// `POP FS`, `POP GS`

@@ -55,6 +55,8 @@ pub(crate) struct Lifter {
     vex: bool,
     /// The length of its vectors.
     n: VecLen,
+    /// Set by a load of the stack's selector: traps wait until the instruction behind it is done (SDM vol. 3A, 6.8.3).
+    shadows: bool,
 }
 
 /// What decoding at an address gave.
@@ -109,6 +111,7 @@ pub(crate) fn lift(
         mmx: false,
         vex: false,
         n: VecLen::X1,
+        shadows: false,
     };
     let terminator = lifter.run(config, limits, code, pc);
     lifter.ir.finish(terminator)
@@ -128,7 +131,7 @@ impl Lifter {
             let mut decoder = Decoder::with_ip(64, bytes, pc, DecoderOptions::NONE);
             loop {
                 let stop = self.ir.insn_count() >= limits.max_insns.max(1) || self.ir.is_full();
-                if stop && pc != start.0 {
+                if stop && pc != start.0 && !self.shadows {
                     return Terminator::Jump { target: GuestAddr(pc), hint: Hint::None };
                 }
                 match self.decode(&mut decoder, config.features) {
@@ -168,6 +171,7 @@ impl Lifter {
         self.mmx = mmx::touches_mmx(&self.insn);
         self.vex = self.insn.encoding() == EncodingKind::VEX;
         self.n = vex::length(&self.insn);
+        self.shadows = false;
         if self.mmx {
             self.enter_mmx();
         }

@@ -8,7 +8,7 @@ use crate::exec::jit::entry::{self, exit};
 use crate::exec::jit::region::{Edge, RegionBlock};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, InstBuilder, types};
-use guest::ir::{Block, Terminator};
+use guest::ir::{Block, Hint, Terminator};
 use guest::state::PC;
 use guest::{GuestAddr, Trap};
 
@@ -28,10 +28,14 @@ impl Lowering<'_, '_> {
                 self.b.switch_to_block(no);
                 self.edge(planned.other, other, plan.on_other);
             }
-            Terminator::Indirect { target, .. } => {
+            Terminator::Indirect { target, hint } => {
                 let target = self.int(target);
                 self.flush();
-                self.indirect(target);
+                if hint == Hint::Resync {
+                    self.exit_to(target, exit::RESYNC);
+                } else {
+                    self.indirect(target);
+                }
             }
             Terminator::Syscall { next } => self.leave_at(next, exit::SYSCALL),
             Terminator::Resync { next } => self.leave_at(next, exit::RESYNC),

@@ -130,7 +130,7 @@ impl Lowering<'_, '_> {
     pub(super) fn min_max(&mut self, dst: Val, op: MinMax, fs: FSize, a: Val, b: Val) {
         let Some(ty) = float_type(fs) else { return self.slow() };
         let (x, y) = (self.float(ty, a), self.float(ty, b));
-        if x == y {
+        if self.may_be_same(x, y) {
             // A choice between equals is none, for Cranelift; a NaN's flag would be lost.
             return self.slow();
         }

@@ -5,10 +5,12 @@
 //! or another float operation. An integer operation in between may turn out not to need it (a shift by more
 //! than the lane's bits, a mask of zeros, a shuffle that takes the other operand), so only those that cannot be
 //! simplified pass the need on.
+//!
+//! A choice between equals is none for Cranelift, either, and the comparison it depended on goes with it.
 
 use super::Lowering;
 use crate::exec::jit::entry;
-use cranelift_codegen::ir::{self, InstBuilder};
+use cranelift_codegen::ir::{self, InstBuilder, InstructionData, Opcode, ValueDef};
 use guest::ir::{Block, Effect, Kind, Op, Val};
 
 /// Values that certainly reach something that stays, by number.
@@ -88,6 +90,79 @@ impl Lowering<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Whether Cranelift might find that the values are the same: unless they come from different places, as
+    /// far as can be seen.
+    pub(super) fn may_be_same(&self, x: ir::Value, y: ir::Value) -> bool {
+        const DEPTH: usize = 6;
+        self.may_be_same_within(DEPTH, x, y)
+    }
+
+    fn may_be_same_within(&self, depth: usize, x: ir::Value, y: ir::Value) -> bool {
+        let (x, y) = (self.uncast(x), self.uncast(y));
+        if x == y || depth == 0 {
+            return true;
+        }
+        let dfg = &self.b.func.dfg;
+        let (ValueDef::Result(a, _), ValueDef::Result(b, _)) = (dfg.value_def(x), dfg.value_def(y)) else {
+            return [x, y].into_iter().any(|v| self.is_made_of_parts(v));
+        };
+        let (a, b) = (&dfg.insts[a], &dfg.insts[b]);
+        if a.opcode() != b.opcode() {
+            return [x, y].into_iter().any(|v| self.is_made_of_parts(v));
+        }
+        if matches!(a.opcode(), Opcode::Load | Opcode::Call | Opcode::CallIndirect) {
+            return false;
+        }
+        let (p, q) = (a.arguments(&dfg.value_lists), b.arguments(&dfg.value_lists));
+        let mut pairs = p.iter().zip(q);
+        match (a, b) {
+            (
+                InstructionData::BinaryImm8 { imm: i, arg: v, .. },
+                InstructionData::BinaryImm8 { imm: k, arg: w, .. },
+            ) => i == k && self.may_be_same_within(depth - 1, *v, *w),
+            _ => pairs.all(|(&v, &w)| self.may_be_same_within(depth - 1, v, w)),
+        }
+    }
+
+    /// The value before it was seen as another type.
+    fn uncast(&self, mut v: ir::Value) -> ir::Value {
+        let dfg = &self.b.func.dfg;
+        v = dfg.resolve_aliases(v);
+        while let ValueDef::Result(inst, _) = dfg.value_def(v)
+            && dfg.insts[inst].opcode() == Opcode::Bitcast
+        {
+            v = dfg.resolve_aliases(dfg.inst_args(inst)[0]);
+        }
+        v
+    }
+
+    /// Whether the value is another one's part, or put together of some, so that it may be the same as something
+    /// that was made in another way.
+    fn is_made_of_parts(&self, v: ir::Value) -> bool {
+        let dfg = &self.b.func.dfg;
+        let ValueDef::Result(inst, _) = dfg.value_def(v) else { return false };
+        let opcode = dfg.insts[inst].opcode();
+        let whole = matches!(opcode, Opcode::Load | Opcode::Call | Opcode::CallIndirect);
+        let arithmetic = matches!(
+            opcode,
+            Opcode::Fadd
+                | Opcode::Fsub
+                | Opcode::Fmul
+                | Opcode::Fdiv
+                | Opcode::Fma
+                | Opcode::Sqrt
+                | Opcode::Fpromote
+                | Opcode::Fdemote
+                | Opcode::FcvtFromSint
+                | Opcode::Fvdemote
+                | Opcode::FvpromoteLow
+        );
+        // A lane of something whole is not the same as another whole thing.
+        let lane_of_whole =
+            opcode == Opcode::Extractlane && !self.is_made_of_parts(self.uncast(dfg.inst_args(inst)[0]));
+        !(whole || arithmetic || lane_of_whole)
     }
 
     /// Stores a value where it does not matter.

@@ -84,7 +84,10 @@ impl Lowering<'_, '_> {
 
     pub(super) fn vector_min_max(&mut self, dst: Val, n: VecLen, op: MinMax, fs: FSize, ab: (Val, Val)) {
         // A choice between equals is none, for Cranelift; a NaN's flag would be lost.
-        let same = (0..n.units()).any(|unit| self.unit(ab.0, unit) == self.unit(ab.1, unit));
+        let same = (0..n.units()).any(|unit| {
+            let (x, y) = (self.unit(ab.0, unit), self.unit(ab.1, unit));
+            self.may_be_same(x, y)
+        });
         let native = matches!(op, MinMax::X86Min | MinMax::X86Max) && !same;
         let Some(ty) = float_vector_type(fs).filter(|_| native) else { return self.slow() };
         self.each2(dst, n, ty, ab, |this, x, y| {

@@ -6,7 +6,7 @@ use super::{Emitter, Stub};
 use crate::exec::jit::code_memory::{SLOT_BYTES, SlotReference};
 use crate::exec::jit::entry::{self, exit};
 use guest::GuestAddr;
-use guest::ir::{Terminator, Val, Width};
+use guest::ir::{Hint, Terminator, Val, Width};
 use guest::state::PC;
 
 impl Emitter {
@@ -24,6 +24,7 @@ impl Emitter {
         match *terminator {
             Terminator::Jump { target, .. } => self.chain(target),
             Terminator::Branch { cond, taken, other } => self.branch(cond, taken, other),
+            Terminator::Indirect { target, hint: Hint::Resync } => self.leave_to(target, exit::RESYNC),
             Terminator::Indirect { target, .. } => self.indirect(target),
             Terminator::Syscall { next } => self.leave(next, exit::SYSCALL),
             Terminator::Resync { next } => self.leave(next, exit::RESYNC),
@@ -77,6 +78,14 @@ impl Emitter {
         self.land(from);
         self.asm.store(Width::W64, to, state(PC.0));
         self.asm.mov_ri(RAX, exit::NEXT);
+        self.asm.ret();
+    }
+
+    /// Returns with the pc at a computed address.
+    fn leave_to(&mut self, target: Val, code: u64) {
+        let to = self.int(target);
+        self.asm.store(Width::W64, to, state(PC.0));
+        self.asm.mov_ri(RAX, code);
         self.asm.ret();
     }
 

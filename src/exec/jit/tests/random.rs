@@ -298,7 +298,7 @@ fn make_block(rng: &mut Rng, pc: u64, memory: &Memory, which: Option<usize>) -> 
     maker.block.terminator = match maker.rng.below(4) {
         0 => Terminator::Jump { target: GuestAddr(0x55), hint: Hint::None },
         1 => Terminator::Branch { cond: target, taken: GuestAddr(1), other: GuestAddr(2) },
-        2 => Terminator::Indirect { target, hint: Hint::None },
+        2 => Terminator::Indirect { target, hint: maker.rng.pick(&[Hint::None, Hint::Resync]) },
         _ => maker.block.terminator,
     };
     maker.block

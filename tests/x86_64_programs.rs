@@ -1,0 +1,24 @@
+//! Programs that use what only x86-64 has, on every tier: they must print what they print natively.
+#![cfg(target_arch = "x86_64")]
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)] // shared with the other suites
+#[path = "guests/harness.rs"]
+mod harness;
+
+use harness::{Arch, compiled_from, guest_command, run};
+use std::process::Command;
+
+fn same_as_native(name: &str) {
+    let program = compiled_from(Arch::X86_64, "tests/x86_64", name);
+    let expected = run(Command::new(&program), "");
+    for tier in ["interp", "template", "jit", "auto"] {
+        let got = run(guest_command(Arch::X86_64, &["-tier", tier], &program, &[]), "");
+        assert_eq!((got.status, &got.stdout), (expected.status, &expected.stdout), "{tier}: {}", got.stderr);
+    }
+}
+
+#[test]
+fn the_trap_flag_steps_through_single_instructions() {
+    same_as_native("trapflag");
+}
