@@ -285,7 +285,9 @@ fn stopped(context: &mut Context, pc: GuestAddr) -> BlockEnd {
 /// A fault of compiled code.
 fn faulted(context: &Context, state: &GuestState) -> BlockEnd {
     match jit::after_fault(context.fault_pc, state.u32(entry::POINT_SLOT)) {
-        Some(AfterFault::Raise { pc, access }) => BlockEnd::Fault { fault: classify(context.fault, access), pc },
+        Some(AfterFault::Raise { pc, access }) => {
+            BlockEnd::Fault { fault: classify(context.fault, access), pc }
+        }
         Some(AfterFault::Replay(pc)) => BlockEnd::Replay { pc },
         None => panic!("compiled code faulted outside of any guest access: {:?}", context.fault),
     }

@@ -172,6 +172,28 @@ fn share_of(tier: &str, stderr: &str) -> f64 {
 }
 
 #[test]
+fn faults_show_the_same_registers_on_every_tier() {
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        let program = compiled(arch, "injected");
+        let seen = |tier| run(guest_command(arch, &["-tier", tier], &program, &["registers"]), "");
+        let interpreted = seen("interp");
+        let native = run(std::process::Command::new(compiled(Arch::X86_64, "injected")), "");
+        assert!(
+            interpreted.stdout.starts_with(&native.stdout) && native.status == 0,
+            "{interpreted:?}\n{native:?}"
+        );
+        for tier in ["template", "jit", "auto"] {
+            let compiled = seen(tier);
+            assert_eq!(
+                (compiled.status, compiled.stdout),
+                (0, interpreted.stdout.clone()),
+                "{arch:?} {tier}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_loop_ends_up_in_regions_on_both_guests() {
     for arch in [Arch::X86_64, Arch::Aarch64] {
         let ended = run(guest_command(arch, &["-d", "stats"], &compiled(arch, "sieve"), &[]), "");

@@ -198,7 +198,10 @@ impl Cells {
     /// flag record that is replaced the old operands do not matter, even if the new record has none there.
     pub fn touched(&self, op: Op, mut f: impl FnMut(usize, bool)) {
         if matches!(op, Op::SetFlags { .. }) {
-            FLAG_CELLS.iter().filter_map(|slot| self.offsets.binary_search(&slot.0).ok()).for_each(|cell| f(cell, true));
+            FLAG_CELLS
+                .iter()
+                .filter_map(|slot| self.offsets.binary_search(&slot.0).ok())
+                .for_each(|cell| f(cell, true));
             return;
         }
         offsets_of(op, |offset, writes| f(self.index(offset), writes && replaces(op)));

@@ -188,8 +188,7 @@ impl Plan {
             if done[start] || !reach[start][start] {
                 continue;
             }
-            let inside: Vec<bool> =
-                (0..blocks.len()).map(|b| reach[start][b] && reach[b][start]).collect();
+            let inside: Vec<bool> = (0..blocks.len()).map(|b| reach[start][b] && reach[b][start]).collect();
             let members = || (0..blocks.len()).filter(|&b| inside[b]);
             members().for_each(|b| done[b] = true);
             let touches = members().any(|b| touches_memory(&blocks[b]));
@@ -204,7 +203,13 @@ impl Plan {
     }
 
     /// A point in a block that closes a loop.
-    fn commit_before_repeating(&mut self, blocks: &[RegionBlock], index: usize, inside: &[bool], cells: &Cells) {
+    fn commit_before_repeating(
+        &mut self,
+        blocks: &[RegionBlock],
+        index: usize,
+        inside: &[bool],
+        cells: &Cells,
+    ) {
         let planned = &blocks[index];
         let closes = |edge| matches!(edge, Edge::Inside { block, back: true } if inside[block]);
         if !closes(planned.taken) && !closes(planned.other) {
@@ -501,7 +506,8 @@ impl<'a> Planner<'a> {
                     if !replaced || fate.dead.contains(cell) || fate.read.contains(cell) {
                         return;
                     }
-                    let set = if reads.meets(self.cells.reads(cell)) { &mut fate.read } else { &mut fate.dead };
+                    let set =
+                        if reads.meets(self.cells.reads(cell)) { &mut fate.read } else { &mut fate.dead };
                     set.insert(cell);
                 });
             }
@@ -575,7 +581,10 @@ impl Loops {
     fn written_around(&self, block: usize) -> CellSet {
         let mut all = CellSet::default();
         for (_, body) in self.natural.iter().filter(|(_, body)| body[block]) {
-            body.iter().zip(&self.written).filter(|(inside, _)| **inside).for_each(|(_, set)| all.insert_all(set));
+            body.iter()
+                .zip(&self.written)
+                .filter(|(inside, _)| **inside)
+                .for_each(|(_, set)| all.insert_all(set));
         }
         all
     }

@@ -17,8 +17,8 @@
 //! set again.
 
 mod cells;
-mod commit;
 pub mod code_memory;
+mod commit;
 pub mod compile_thread;
 pub mod entry;
 mod lower;
@@ -212,8 +212,10 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
         engine.report_full();
         return false;
     };
-    let faults =
-        Faults { ranges: fault_ranges(code, &lowered.sites), points: lowered.points.clone().into_boxed_slice() };
+    let faults = Faults {
+        ranges: fault_ranges(code, &lowered.sites),
+        points: lowered.points.clone().into_boxed_slice(),
+    };
     engine.faults.insert(installed.entry as usize, faults);
     debug::trace_code("region", installed.entry, code.code_buffer().len(), blocks[0].block.pc);
     let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry: installed.entry });
@@ -258,7 +260,9 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
         end: point.offset + 1,
         site: Site { pc: point.pc, access: point.access, back: Back::Exact },
     });
-    engine.faults.insert(installed.entry as usize, Faults { ranges: ranges.collect(), points: Box::default() });
+    engine
+        .faults
+        .insert(installed.entry as usize, Faults { ranges: ranges.collect(), points: Box::default() });
     debug::trace_code("template", installed.entry, emitted.code.len(), block.block.pc);
     block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
     block.entry.store(installed.entry, Ordering::Release);

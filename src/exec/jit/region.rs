@@ -164,7 +164,8 @@ impl Region {
     /// Whether a block's end stores what is dirty: on a way out, a poll or a commit point.
     fn stores_at_end(&self, block: usize) -> bool {
         let (b, plan) = (&self.blocks[block], &self.plan.blocks[block]);
-        let passes = |edge, point: Option<_>| matches!(edge, Edge::Inside { back: false, .. }) && point.is_none();
+        let passes =
+            |edge, point: Option<_>| matches!(edge, Edge::Inside { back: false, .. }) && point.is_none();
         match b.translation.block.terminator {
             Terminator::Jump { .. } => !passes(b.taken, plan.on_taken),
             Terminator::Branch { .. } => !passes(b.taken, plan.on_taken) || !passes(b.other, plan.on_other),

@@ -5,8 +5,8 @@
 //! the ops are made costs less than a pass over them.
 
 use super::{
-    Block, Cond, FSize, FlagKind, FloatCc, InsnMark, IntCc, Kind, MAX_CELLS, NanRule, Nans, Op, Terminator,
-    Reads, Val, VecLen, Width, Writes, flag,
+    Block, Cond, FSize, FlagKind, FloatCc, InsnMark, IntCc, Kind, MAX_CELLS, NanRule, Nans, Op, Reads,
+    Terminator, Val, VecLen, Width, Writes, flag,
 };
 use crate::{GuestAddr, Trap, state::Slot};
 use std::cell::Cell;

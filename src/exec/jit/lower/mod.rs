@@ -367,7 +367,10 @@ impl Lowering<'_, '_> {
     /// Runs the op at hand in the interpreter's own code.
     fn slow(&mut self) {
         let op = self.op;
-        debug_assert!(op.effect() != Effect::ReadsState || self.dirty == CellSet::default(), "{op:?} was not planned");
+        debug_assert!(
+            op.effect() != Effect::ReadsState || self.dirty == CellSet::default(),
+            "{op:?} was not planned"
+        );
         let call = slow::register(op, self.nan_rule, |v| self.vals.kind(v));
         let Some(call) = call else {
             self.out.complete = false;

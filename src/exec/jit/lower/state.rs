@@ -1,7 +1,7 @@
 //! State slots: reads and writes of cells, and when cells go to memory.
 
-use super::{Back, Lowering};
 use super::values::{int_type, vector_type};
+use super::{Back, Lowering};
 use crate::exec::jit::cells::{CellSet, Place, place};
 use crate::exec::jit::commit::Point;
 use crate::exec::jit::entry::POINT_SLOT;
