@@ -160,8 +160,12 @@ fn case(rng: &mut Rng, name: &str, word: u32, few: bool) -> Case {
         *v = vector(rng, style);
     }
     before.nzcv = rng.below(16) << 28;
-    before.fpcr = rng.below(4) << 22 | if rng.below(4) == 0 { 1 << 25 } else { 0 };
-    before.fpsr = if rng.below(4) == 0 { rng.next() & 0x0800_001f } else { 0 };
+    // The rounding mode, and often one or more of DN, FZ, AHP, FZ16.
+    before.fpcr = rng.below(4) << 22;
+    if rng.below(2) == 0 {
+        before.fpcr |= rng.next() & rng.next() & 0x0708_0000;
+    }
+    before.fpsr = if rng.below(4) == 0 { rng.next() & 0x0800_009f } else { 0 };
     let [t, n, _, m] = registers_of(word);
     if name.starts_with("MSR") {
         // Not the bits of extensions and of AArch32, which the oracle keeps.
