@@ -1,4 +1,4 @@
-//! One block, run by each way that the engine has of running it.
+//! Blocks, run by each way that the engine has of running them.
 
 use guest::ir::{Block, Effect, Terminator};
 use guest::state::GuestState;
@@ -24,8 +24,8 @@ impl Tier {
     pub const ALL: [Self; 3] = [Self::Interpreter, Self::Template, Self::Region];
 }
 
-/// A region is the block alone.
-const LIMITS: Limits = Limits { blocks: 1, insns: 400, follow: Follow::Ran(0) };
+/// A region takes in what the block leads to, as far as that is in the cache.
+const LIMITS: Limits = Limits { blocks: 16, insns: 400, follow: Follow::Ran(0) };
 
 pub struct Tiers {
     pub env: &'static Env,
@@ -34,7 +34,6 @@ pub struct Tiers {
     emitter: Emitter,
     compiled: Compiled,
     port: Port,
-    made: Option<Arc<Translation>>,
 }
 
 impl Tiers {
@@ -46,45 +45,52 @@ impl Tiers {
             emitter: Emitter::default(),
             compiled: Compiled::new(),
             port: Port::default(),
-            made: None,
         }
     }
 
-    /// Makes code of the block for runs on that tier; not if it would never end.
-    pub fn prepare(&mut self, block: &Block, tier: Tier, state: &GuestState) -> bool {
-        self.made = None;
-        if tier == Tier::Interpreter {
-            return true;
-        }
-        let again = match block.terminator {
-            Terminator::Jump { target, .. } => target == block.pc,
-            Terminator::Branch { taken, other, .. } => taken == block.pc || other == block.pc,
-            _ => false,
-        };
-        if again && !block.ops.iter().any(|op| op.effect() == Effect::Commits) {
-            return false;
-        }
+    /// Drops all translations.
+    pub fn forget(&mut self) {
+        Cache::get(self.env).clear();
+        self.compiled.forget();
+    }
+
+    /// Puts the block into the cache.
+    pub fn insert(&self, block: &Block, control: u64) -> Arc<Translation> {
+        Cache::get(self.env).insert_for(block.clone(), control)
+    }
+
+    /// Makes code of the block for runs on that tier.
+    pub fn compile(&mut self, made: &Arc<Translation>, tier: Tier, state: &GuestState) {
         let cache = Cache::get(self.env);
-        cache.clear();
-        let made = cache.insert(block.clone());
         let done = match tier {
-            Tier::Template => jit::compile_block(&mut self.emitter, cache, &made, state),
-            _ => self.compiler.compile(cache, &made, LIMITS),
+            Tier::Interpreter => true,
+            Tier::Template => jit::compile_block(&mut self.emitter, cache, made, state),
+            Tier::Region => self.compiler.compile(cache, made, LIMITS),
         };
-        assert!(done, "no code for {block}");
-        self.made = Some(made);
-        true
+        assert!(done, "no code for {}", made.block);
     }
 
-    /// Runs the block that was prepared.
-    pub fn run(&mut self, block: &Block, state: &mut GuestState) -> BlockEnd {
-        match &self.made {
-            Some(made) => {
-                let entry = made.entry.load(Ordering::Acquire);
-                self.compiled.interpreted();
-                self.compiled.run(entry, made, state, self.env, &self.port)
-            }
-            None => run_block(block, state, self.env, &mut self.cells),
-        }
+    pub fn interpret(&mut self, block: &Block, state: &mut GuestState) -> BlockEnd {
+        run_block(block, state, self.env, &mut self.cells)
     }
+
+    /// Runs the block, by the code made for that tier.
+    pub fn run(&mut self, made: &Arc<Translation>, tier: Tier, state: &mut GuestState) -> BlockEnd {
+        if tier == Tier::Interpreter {
+            return self.interpret(&made.block, state);
+        }
+        let entry = made.entry.load(Ordering::Acquire);
+        self.compiled.interpreted();
+        self.compiled.run(entry, made, state, self.env, &self.port)
+    }
+}
+
+/// Whether the block, once compiled, would run for ever.
+pub fn is_endless(block: &Block) -> bool {
+    let again = match block.terminator {
+        Terminator::Jump { target, .. } => target == block.pc,
+        Terminator::Branch { taken, other, .. } => taken == block.pc || other == block.pc,
+        _ => false,
+    };
+    again && !block.ops.iter().any(|op| op.effect() == Effect::Commits)
 }
