@@ -5,6 +5,8 @@
 //! `qemu-aarch64` and a cross compiler, which scripts/test installs.
 #![allow(clippy::unwrap_used)]
 
+#[path = "insn/aarch64/bugs.rs"]
+mod bugs;
 #[path = "insn/aarch64/case.rs"]
 mod case;
 #[path = "insn/aarch64/fuzz.rs"]
@@ -23,7 +25,7 @@ use machine::Machine;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FILES: [&str; 5] = ["base", "loadstore", "fp", "simd", "crypto"];
 
@@ -128,7 +130,7 @@ fn plan() -> fuzz::Plan {
     let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
     fuzz::Plan {
         seed: number("FUZZ_SEED", 1),
-        time: Duration::from_secs(number("FUZZ_SECONDS", 20)),
+        time: Duration::from_secs(number("FUZZ_SECONDS", 10)),
         enough: number("FUZZ_ENOUGH", u64::MAX),
         only: std::env::var("FUZZ_ONLY").unwrap_or_default(),
         bug: None,
@@ -142,4 +144,22 @@ fn random_code_agrees_with_qemu() {
     let report = fuzz::run(&plan());
     report.print();
     assert_eq!(report.mismatches, 0, "mismatches, printed above");
+}
+
+/// What `scripts/fuzz-insn aarch64 --bugs` runs.
+#[test]
+#[ignore = "takes a minute for each bug that it does not find"]
+fn planted_bugs_are_found_within_a_minute() {
+    let _alone = alone();
+    let mut missed = Vec::new();
+    for (what, bug) in bugs::BUGS {
+        let begin = Instant::now();
+        let plan = fuzz::Plan { time: Duration::from_secs(60), bug: Some(bug), stop: true, ..plan() };
+        let report = fuzz::run(&plan);
+        println!("{what}: {} after {:.1} s", report.mismatches, begin.elapsed().as_secs_f32());
+        if report.mismatches == 0 {
+            missed.push(what);
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
 }

@@ -2,6 +2,7 @@
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, MIDDLE, Registers, Rng, is_access};
 use crate::oracle::{self, Group};
+use arch_aarch64::features::CSSC;
 use arch_aarch64::{Encoding, encoding_name, encodings};
 
 const INTEGERS: [u64; 14] = [
@@ -77,7 +78,7 @@ const DOUBLES: [u64; 22] = [
 ];
 
 /// States that a group is run from.
-pub const STATES: usize = 16;
+pub const STATES: usize = 64;
 /// Registers that hold addresses, an offset and a control word in sequences, where nothing else may change them.
 const RESERVED: std::ops::RangeInclusive<u32> = 22..=28;
 const CONTROL: u32 = 22;
@@ -131,6 +132,12 @@ fn allocated(rng: &mut Rng, e: &Encoding) -> Option<u32> {
 
 fn word(rng: &mut Rng, name: &str, mask: u32, value: u32) -> u32 {
     let word = value | rng.next() as u32 & !mask;
+    // Fields that should be ones: newer implementations may refuse anything else.
+    let word = match word {
+        _ if word & 0x3fa0_0000 == 0x0880_0000 => word | 0x001f_7c00,
+        _ if word & 0xff60_0000 == 0x9b40_0000 => word | 0x7c00,
+        _ => word,
+    };
     match name {
         // NZCV, FPCR, FPSR.
         "MRS" | "MSR (register)" => word & !0xfffe0 | rng.pick(&[0xb4200, 0xb4400, 0xb4420]),
@@ -147,16 +154,11 @@ fn word(rng: &mut Rng, name: &str, mask: u32, value: u32) -> u32 {
 /// Whether the manual says what the word does with these register numbers.
 fn predictable(word: u32) -> bool {
     let [t, n, t2, s] = registers_of(word);
+    let ordered = word & 0x3fa0_0000 == 0x0880_0000;
     let (vector, pair, exclusive) = (word >> 26 & 1 == 1, word >> 27 & 7 == 5, word >> 24 & 0x3f == 8);
     let loads_twice = pair && word >> 22 & 1 == 1 && t == t2;
     let base_is_data = !vector && n != 31 && (n == t || pair && n == t2);
-    let status_is_data = exclusive && (s == t || s == n || s == t2 || t == t2);
-    // Fields that should be ones: newer implementations may refuse anything else.
-    let ordered = word & 0x3f80_0000 == 0x0880_0000 && word & 0x0020_0000 == 0;
-    let (ordered, high) = (ordered && (t2 != 31 || s != 31), word & 0xff60_0000 == 0x9b40_0000 && t2 != 31);
-    if ordered || high {
-        return false;
-    }
+    let status_is_data = exclusive && !ordered && (s == t || s == n || s == t2 || t == t2);
     let keyed_hint =
         word & 0xffff_f01f == 0xd503_201f && matches!(word >> 5 & 0x7f, 8 | 10 | 12 | 14 | 24..=31);
     // Addresses of zero.
@@ -268,7 +270,7 @@ impl Generator {
     pub fn single(&mut self) -> Option<Group> {
         let encoding = self.encodings[self.next % self.encodings.len()];
         self.next += 1;
-        let (rng, control) = (&mut self.rng, fpcr(&mut Rng(self.next as u64 * 77 | 1)));
+        let (rng, control) = (&mut self.rng, fpcr(&mut Rng((self.next as u64 * 77) | 1)));
         let word = allocated(rng, &encoding)?;
         let control = control ^ fpcr(rng);
         let one = |_| Registers { fpcr: control, ..before(rng, encoding.name, word) };
@@ -354,6 +356,20 @@ impl Generator {
         Group { instead, ..group(words, states) }
     }
 
+    /// An instruction that the oracle does not have, and the states after it by the manual's pseudocode.
+    pub fn modelled(&mut self) -> Option<(Group, Vec<Registers>)> {
+        let mut lacking = encodings().filter(|e| e.needs & CSSC != 0).collect::<Vec<_>>();
+        let encoding = lacking.swap_remove(self.rng.below(lacking.len() as u64) as usize);
+        let word = allocated(&mut self.rng, &encoding)?;
+        let states = (0..STATES).map(|_| before(&mut self.rng, encoding.name, word)).map(|mut state| {
+            state.fpcr = 0;
+            state
+        });
+        let states: Vec<Registers> = states.collect();
+        let after = states.iter().map(|state| Registers { memory: 0, ..cssc(word, state) }).collect();
+        Some((group(vec![word], states), after))
+    }
+
     /// A word that is no instruction.
     pub fn unallocated(&mut self) -> Group {
         let rng = &mut self.rng;
@@ -378,6 +394,40 @@ fn group(words: Vec<u32>, states: Vec<Registers>) -> Group {
     Group { words, states, touches_memory, instead: None }
 }
 
+/// FEAT_CSSC's instructions by their pseudocode.
+fn cssc(word: u32, state: &Registers) -> Registers {
+    let [d, n, _, m] = registers_of(word);
+    let read = |r: usize| if r == 31 { 0 } else { state.x[r] };
+    let bits = if word >> 31 == 1 { 64 } else { 32 };
+    let cut = |value: i128| value as u64 & (u64::MAX >> (64 - bits));
+    let signed = |value: u64| i128::from((value << (64 - bits)) as i64 >> (64 - bits));
+    let unsigned = |value: u64| i128::from(cut(i128::from(value)));
+    let immediate = word & 0x1fe0_0000 == 0x11c0_0000 || word & 0x1ff0_0000 == 0x11c0_0000;
+    let a = read(n);
+    let result = if immediate || word >> 21 & 0x3ff == 0x0d6 {
+        let op = if immediate { word >> 18 & 3 } else { word >> 10 & 3 };
+        let imm = word >> 10 & 0xff;
+        let of = |value: u64| if op & 1 == 0 { signed(value) } else { unsigned(value) };
+        let b = match (immediate, op & 1) {
+            (true, 0) => i128::from(imm as u8 as i8),
+            (true, _) => i128::from(imm),
+            _ => of(read(m)),
+        };
+        if op < 2 { of(a).max(b) } else { of(a).min(b) }
+    } else {
+        match word >> 10 & 0x3f {
+            8 => signed(a).abs(),
+            7 => i128::from(cut(i128::from(a)).count_ones()),
+            _ => i128::from(cut(i128::from(a)).trailing_zeros().min(bits)),
+        }
+    };
+    let mut after = state.clone();
+    if d != 31 {
+        after.x[d] = cut(result);
+    }
+    after
+}
+
 const NOP: u32 = 0xd503_201f;
 
 /// Instructions that belong together. x1 is an address, x2 another, x3 a length, x4 the address of word 16.
@@ -395,7 +445,7 @@ fn together(rng: &mut Rng) -> Together {
     let ab = key & 1;
     let plain = |words| Together { words, aligned: false, instead: None };
     let aligned = |words| Together { words, aligned: true, instead: None };
-    match rng.below(12) {
+    match rng.below(13) {
         // mov x5, x1; PACIA x5, x6; AUTIA x5, x6 and the other keys; the same with zero as modifier; stripped.
         0 => plain(vec![0xaa01_03e5, 0xdac1_00c5 | key << 10, 0xdac1_10c5 | key << 10]),
         1 => plain(vec![0xaa01_03e5, 0xdac1_23e5 | key << 10, 0xdac1_33e5 | key << 10]),
@@ -424,6 +474,12 @@ fn together(rng: &mut Rng) -> Together {
         10 => {
             let size = rng.below(2) as u32;
             aligned(vec![0x887f_1c25 | size << 30, 0x9100_04a5, 0x8826_1c25 | size << 30])
+        }
+        // MSR DIT, #imm; MRS x5, DIT; MSR DIT, x6; MRS x7, DIT; or SSBS.
+        11 => {
+            let imm = ab << 8;
+            let (immediate, moves) = rng.pick(&[(0xd503_415f, 0x42a0), (0xd503_413f, 0x42c0)]);
+            plain(vec![immediate | imm, 0xd53b_0005 | moves, 0xd51b_0006 | moves, 0xd53b_0007 | moves])
         }
         // SETP, SETM, SETE or CPYP, CPYM, CPYE; which flags they leave is the implementation's choice.
         _ => {
