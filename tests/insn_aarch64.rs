@@ -5,8 +5,12 @@
 //! `qemu-aarch64` and a cross compiler, which scripts/test installs.
 #![allow(clippy::unwrap_used)]
 
+#[path = "insn/aarch64/bugs.rs"]
+mod bugs;
 #[path = "insn/aarch64/case.rs"]
 mod case;
+#[path = "insn/aarch64/fuzz.rs"]
+mod fuzz;
 #[path = "insn/aarch64/machine.rs"]
 mod machine;
 #[path = "insn/aarch64/oracle.rs"]
@@ -20,6 +24,8 @@ use case::Case;
 use machine::Machine;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 const FILES: [&str; 5] = ["base", "loadstore", "fp", "simd", "crypto"];
 
@@ -42,6 +48,12 @@ fn file_of(name: &str, word: u32) -> &'static str {
     }
 }
 
+/// The tests share the data's pages and the cache.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Compares on every case; the failures by name.
 fn compare(
     lacking: u64,
@@ -49,9 +61,14 @@ fn compare(
 ) -> (usize, BTreeMap<String, Vec<String>>) {
     let mut machine = Machine::new(lacking);
     let (mut count, mut failures) = (0, BTreeMap::<String, Vec<String>>::new());
-    for (name, case) in cases {
+    for (name, mut case) in cases {
         count += 1;
-        for (tier, ours) in machine.run(&case) {
+        let group = case.group();
+        if !group.touches_memory {
+            case.after.memory = 0;
+        }
+        for (tier, mut ours) in machine.run(&group) {
+            let ours = ours.remove(0);
             if ours != case.after {
                 let got = Case { after: ours, ..case.clone() };
                 let line = format!("{case}\n     {tier:?} gave {}", got.changes());
@@ -73,6 +90,7 @@ fn report(count: usize, failures: &BTreeMap<String, Vec<String>>) {
 
 #[test]
 fn every_case_gives_the_expected_state() {
+    let _alone = alone();
     if std::env::var_os("INSN_UPDATE").is_some() {
         update();
     }
@@ -92,8 +110,11 @@ fn every_case_gives_the_expected_state() {
 /// Writes the case files: some instructions of every encoding, as the oracle runs them.
 fn update() {
     let mut texts: BTreeMap<&str, String> = BTreeMap::new();
-    for (name, case) in oracle::run(&random::words(20_26, 3, "", true)) {
-        let text = texts.entry(file_of(&name, case.word)).or_insert_with(|| {
+    for (name, mut case) in oracle::run(&random::words(20_26, 3, "", true)) {
+        if !case.group().touches_memory {
+            case.after.memory = case.before.memory;
+        }
+        let text = texts.entry(file_of(&name, case.words[0])).or_insert_with(|| {
             "# encoding ; word ; registers before (others 0, sp mid-data) -> what has changed\n".to_owned()
         });
         *text += &format!("{name} ; {case}\n");
@@ -103,13 +124,42 @@ fn update() {
     }
 }
 
-/// `INSN_SEED`, `INSN_PER_ENCODING` and `INSN_ONLY` (a part of the name) widen or narrow it.
+/// What `scripts/fuzz-insn` runs: `FUZZ_SEED`, `FUZZ_SECONDS`, `FUZZ_ENOUGH` (runs), `FUZZ_ONLY` (a part of the
+/// encodings' names), `FUZZ_COUNTS` (print them for every encoding).
+fn plan() -> fuzz::Plan {
+    let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+    fuzz::Plan {
+        seed: number("FUZZ_SEED", 1),
+        time: Duration::from_secs(number("FUZZ_SECONDS", 10)),
+        enough: number("FUZZ_ENOUGH", u64::MAX),
+        only: std::env::var("FUZZ_ONLY").unwrap_or_default(),
+        bug: None,
+        stop: false,
+    }
+}
+
 #[test]
-fn random_instructions_agree_with_qemu() {
-    let number =
-        |name: &str, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
-    let only = std::env::var("INSN_ONLY").unwrap_or_default();
-    let words = random::words(number("INSN_SEED", 1), number("INSN_PER_ENCODING", 30) as usize, &only, false);
-    let (count, failures) = compare(oracle::lacking(), oracle::run(&words).into_iter());
-    report(count, &failures);
+fn random_code_agrees_with_qemu() {
+    let _alone = alone();
+    let report = fuzz::run(&plan());
+    report.print();
+    assert_eq!(report.mismatches, 0, "mismatches, printed above");
+}
+
+/// What `scripts/fuzz-insn aarch64 --bugs` runs.
+#[test]
+#[ignore = "takes a minute for each bug that it does not find"]
+fn planted_bugs_are_found_within_a_minute() {
+    let _alone = alone();
+    let mut missed = Vec::new();
+    for (what, bug) in bugs::BUGS {
+        let begin = Instant::now();
+        let plan = fuzz::Plan { time: Duration::from_secs(60), bug: Some(bug), stop: true, ..plan() };
+        let report = fuzz::run(&plan);
+        println!("{what}: {} after {:.1} s", report.mismatches, begin.elapsed().as_secs_f32());
+        if report.mismatches == 0 {
+            missed.push(what);
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
 }

@@ -249,8 +249,13 @@ impl Cache {
     /// Puts a block that was not lifted from guest memory into the cache: for those who compile single
     /// instructions to compare tiers.
     pub fn insert(&self, block: Block) -> Arc<Translation> {
-        let made = Arc::new(Translation::new(block, 0));
-        self.keep(&mut lock(&self.inner), Key { pc: made.block.pc.raw(), control: 0 }, &made);
+        self.insert_for(block, 0)
+    }
+
+    /// The same for a control state.
+    pub fn insert_for(&self, block: Block, control: u64) -> Arc<Translation> {
+        let made = Arc::new(Translation::new(block, control));
+        self.keep(&mut lock(&self.inner), Key { pc: made.block.pc.raw(), control }, &made);
         made
     }
 

@@ -76,9 +76,10 @@ pub fn classify(host: HostFault, access: Access) -> Fault {
     const SEGV_ACCERR: i32 = 2;
     let kind = match (host.signal, host.code) {
         (libc::SIGBUS, libc::BUS_ADRALN) => FaultKind::Misaligned,
+        // #GP, or #SS where the host's instruction has rbp or rsp as its base: that is a SIGBUS.
+        (_, libc::SI_KERNEL) => FaultKind::NonCanonical,
         (libc::SIGBUS, _) => FaultKind::BeyondEnd,
         (_, SEGV_ACCERR) => FaultKind::Protected,
-        (_, libc::SI_KERNEL) => FaultKind::NonCanonical,
         _ => FaultKind::Unmapped,
     };
     let addr = if kind == FaultKind::NonCanonical { 0 } else { host.addr };

@@ -17,9 +17,12 @@ const MASKS: u32 = 0x1f80;
 /// MXCSR's sticky flags.
 pub const STICKY: u32 = 0x3f;
 
+/// A sticky flag that MXCSR does not have: AArch64's flushed operand (FPSR.IDC).
+pub const INPUT_DENORMAL: u32 = 1 << 16;
+
 thread_local! {
-    /// The guest's mask bits. The host's own are always set: an exception that the guest has unmasked
-    /// must not arrive as a signal in the middle of the emulator.
+    /// The guest's mask bits, and [`INPUT_DENORMAL`]. The host's own masks are always set: an exception that the
+    /// guest has unmasked must not arrive as a signal in the middle of the emulator.
     static GUEST_MASKS: Cell<u32> = const { Cell::new(MASKS) };
 }
 
@@ -35,7 +38,7 @@ pub fn mxcsr() -> u32 {
 /// Sets the guest's MXCSR. Bits that the host does not have are dropped.
 #[inline]
 pub fn set_mxcsr(value: u32) {
-    GUEST_MASKS.set(value & MASKS);
+    GUEST_MASKS.set(value & (MASKS | INPUT_DENORMAL));
     let host = value & 0xffff | MASKS;
     // SAFETY: loads four bytes from the local; reserved bits are clear, so it cannot raise #GP.
     unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const host, options(nostack)) };

@@ -1,8 +1,8 @@
 //! Outcomes compared, less what the manual leaves undefined and what processors disagree about.
 
-use crate::case::{CODE, Case, FLAG_NAMES, FLAGS, GPR_NAMES, MAX_CODE, Outcome};
+use crate::case::{CODE, Case, DATA, FLAG_NAMES, FLAGS, GPR_NAMES, MAX_CODE, Outcome};
 use arch_x86_64::cpu;
-use iced_x86::{CpuidFeature, FlowControl, Instruction, Mnemonic as M, OpKind};
+use iced_x86::{CpuidFeature, FlowControl, Instruction, Mnemonic as M, OpKind, Register};
 use std::sync::OnceLock;
 
 /// A register, flag or byte that came out differently: its name in test lines, our value, the host's.
@@ -53,7 +53,9 @@ pub fn difference(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> Opti
     // An instruction of several stores may have done some of them before its fault.
     let partial = ours.signal != 0 && insns.iter().any(|insn| insn.mnemonic() == M::Enter);
     let same = partial || ours.data == host.data;
-    for at in (0..ours.data.len()).filter(|&i| !same && ours.data[i] != host.data[i]).take(4) {
+    let own = processors_own(insns, ours);
+    let differs = |&i: &usize| ours.data[i] != host.data[i] && !own.contains(&i);
+    for at in (0..ours.data.len()).filter(|_| !same).filter(differs).take(4) {
         note(&|| format!("[{at}:1]"), ours.data[at].into(), host.data[at].into());
     }
     (!found.is_empty()).then_some(found)
@@ -77,6 +79,21 @@ fn settled_lanes(insns: &[Instruction], ours: &Outcome, n: usize) -> (u128, u128
         (None, Some(at)) => (u128::MAX, below(at)),
         (None, None) => all,
     }
+}
+
+/// Bytes of the data pages where FXSAVE puts what is the processor's own: pointers that some save only with an
+/// exception pending, and the mask of MXCSR.
+fn processors_own(insns: &[Instruction], ours: &Outcome) -> Vec<usize> {
+    let [insn] = insns else { return Vec::new() };
+    if !matches!(insn.mnemonic(), M::Fxsave | M::Fxsave64) {
+        return Vec::new();
+    }
+    let address = insn.virtual_address(0, 0, |reg, _, _| match reg {
+        reg if reg.is_segment_register() => Some(if reg == Register::GS { DATA } else { 0 }),
+        reg => Some(ours.after.gpr[reg.full_register().number()]),
+    });
+    let start = address.map_or(0, |address| address.wrapping_sub(DATA) as usize);
+    (6..24).chain(28..32).map(|i| start.wrapping_add(i)).collect()
 }
 
 /// Makes all NaNs one where a dot product's result is vector `n`: which of several it gives depends on the lane, in

@@ -262,6 +262,15 @@ fn may_stand_in_sequence(case: &Case, insn: &Instruction) -> bool {
             | M::Enter
             | M::Lahf
             | M::Fldcw
+            | M::Ldmxcsr
+            | M::Fldenv
+            | M::Frstor
+            | M::Fxrstor
+            | M::Fxrstor64
+            | M::Fnstenv
+            | M::Fnsave
+            | M::Fxsave
+            | M::Fxsave64
             | M::Wait
     );
     // In a sequence an instruction cannot take the host's form, and is not excused for what it does itself.

@@ -180,28 +180,8 @@ pub fn is_skipped(insn: &Instruction) -> bool {
             | M::Rdtsc
             | M::Rdtscp
             | M::Rdpmc
-            | M::In
-            | M::Out
-            | M::Insb
-            | M::Insw
-            | M::Insd
-            | M::Outsb
-            | M::Outsw
-            | M::Outsd
             | M::Popf
             | M::Popfq
-            | M::Pushf
-            | M::Pushfq
-            | M::Fxsave
-            | M::Fxsave64
-            | M::Fxrstor
-            | M::Fxrstor64
-            | M::Fnsave
-            | M::Frstor
-            | M::Fnstenv
-            | M::Fldenv
-            | M::Ldmxcsr
-            | M::Xlatb
             | M::Sgdt
             | M::Sidt
             | M::Sldt
@@ -211,9 +191,7 @@ pub fn is_skipped(insn: &Instruction) -> bool {
             | M::Lsl
             | M::Verr
             | M::Verw
-            | M::Hlt
-    ) || insn
-        .op_kinds()
-        .enumerate()
-        .any(|(i, k)| k == OpKind::Register && insn.op_register(i as u32).is_segment_register())
+    ) || insn.op_count() > 0
+        && insn.op0_kind() == OpKind::Register
+        && insn.op0_register().is_segment_register()
 }

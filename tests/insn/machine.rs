@@ -2,16 +2,18 @@
 
 use crate::case::{CODE, Case, DATA, DATA_LEN, FLAGS, Filled, Outcome, Registers};
 use crate::oracle;
-use crate::tiers::{Made, Tier, Tiers};
+use crate::tiers::{Tier, Tiers, is_endless};
 use arch_x86_64::{X86_64, state as x86};
 use guest::arch::{CodeReader, GuestArch, LiftConfig, LiftLimits};
 use guest::ir::{Block, Terminator, passes, verify};
 use guest::state::{GuestState, vector_slot};
 use guest::{FaultKind, GuestAddr, Trap};
 use qemu_lua::exec::Env;
+use qemu_lua::exec::cache::Translation;
 use qemu_lua::exec::interp::BlockEnd;
 use qemu_lua::host::{fp, signals};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::OnceLock;
 
 /// A case's code: a single instruction has more behind it, a sequence nothing.
@@ -23,11 +25,14 @@ impl CodeReader for Code<'_> {
     }
 }
 
+/// What each tier has made of a block.
+type Made = [Option<Arc<Translation>>; 3];
+
 /// The tiers with their environment.
 pub struct Machine {
     tiers: Tiers,
     /// The blocks of the case that was loaded last, by pc, and what each tier has made of them.
-    blocks: HashMap<u64, (Block, [Option<Made>; 3])>,
+    blocks: HashMap<u64, (Block, Made)>,
     compilable: bool,
     filled: Option<Filled>,
 }
@@ -48,7 +53,7 @@ impl Machine {
         self.blocks.clear();
         self.tiers.forget();
         let Some(block) = self.lift(case, CODE) else { return false };
-        self.compilable = Tiers::ends(&block);
+        self.compilable = !is_endless(&block);
         self.blocks.insert(CODE, (block, [const { None }; 3]));
         true
     }
@@ -116,8 +121,12 @@ impl Machine {
         }
         let Some((block, made)) = self.blocks.get_mut(&pc) else { unreachable!("just put there") };
         fp::set_mxcsr(X86_64.fp_environment(state));
-        let made = made[tier as usize].get_or_insert_with(|| self.tiers.make(block, tier, state));
-        let end = self.tiers.run(made, block, state);
+        let made = made[tier as usize].get_or_insert_with(|| {
+            let made = self.tiers.insert(block, 0);
+            self.tiers.compile(&made, tier, state);
+            made
+        });
+        let end = self.tiers.run(made, tier, state);
         let mxcsr = fp::mxcsr();
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
         X86_64.save_fp_environment(state, mxcsr);

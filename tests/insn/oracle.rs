@@ -232,6 +232,8 @@ fn put_fx(fx: &mut [u8], from: &Registers) {
     fx[..2].copy_from_slice(&from.fcw.to_le_bytes());
     fx[2..4].copy_from_slice(&from.fsw.to_le_bytes());
     fx[4] = from.ftw;
+    // The last x87 instruction and its operand: none.
+    fx[6..24].fill(0);
     fx[24..28].copy_from_slice(&from.mxcsr.to_le_bytes());
     for n in 0..8 {
         fx[32 + 16 * n..][..16].copy_from_slice(&from.st[n].to_le_bytes());

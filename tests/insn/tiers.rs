@@ -1,4 +1,4 @@
-//! One block, run by each way that the engine has of running it.
+//! Blocks, run by each way that the engine has of running them.
 
 use guest::ir::{Block, Effect, Terminator};
 use guest::state::GuestState;
@@ -24,15 +24,8 @@ impl Tier {
     pub const ALL: [Self; 3] = [Self::Interpreter, Self::Template, Self::Region];
 }
 
-/// A region is the block alone.
-const LIMITS: Limits = Limits { blocks: 1, insns: 400, follow: Follow::Ran(0) };
-
-/// A block made ready for a tier.
-pub enum Made {
-    /// The interpreter runs it as it is.
-    Block,
-    Code(Arc<Translation>),
-}
+/// A region takes in what the block leads to, as far as that is in the cache.
+const LIMITS: Limits = Limits { blocks: 16, insns: 400, follow: Follow::Ran(0) };
 
 pub struct Tiers {
     pub env: &'static Env,
@@ -55,46 +48,49 @@ impl Tiers {
         }
     }
 
-    /// Whether compiled code of the block comes to an end: what leads to itself is not left until it is done,
-    /// which is never, unless it does something.
-    pub fn ends(block: &Block) -> bool {
-        let again = match block.terminator {
-            Terminator::Jump { target, .. } => target == block.pc,
-            Terminator::Branch { taken, other, .. } => taken == block.pc || other == block.pc,
-            _ => false,
-        };
-        !again || block.ops.iter().any(|op| op.effect() == Effect::Commits)
-    }
-
-    /// Drops what was made.
-    pub fn forget(&self) {
+    /// Drops all translations.
+    pub fn forget(&mut self) {
         Cache::get(self.env).clear();
+        self.compiled.forget();
     }
 
-    /// Makes the block ready for runs on that tier; `state` is one that it may run from.
-    pub fn make(&mut self, block: &Block, tier: Tier, state: &GuestState) -> Made {
-        if tier == Tier::Interpreter {
-            return Made::Block;
-        }
+    /// Puts the block into the cache.
+    pub fn insert(&self, block: &Block, control: u64) -> Arc<Translation> {
+        Cache::get(self.env).insert_for(block.clone(), control)
+    }
+
+    /// Makes code of the block for runs on that tier.
+    pub fn compile(&mut self, made: &Arc<Translation>, tier: Tier, state: &GuestState) {
         let cache = Cache::get(self.env);
-        let made = cache.insert(block.clone());
         let done = match tier {
-            Tier::Template => jit::compile_block(&mut self.emitter, cache, &made, state),
-            _ => self.compiler.compile(cache, &made, LIMITS),
+            Tier::Interpreter => true,
+            Tier::Template => jit::compile_block(&mut self.emitter, cache, made, state),
+            Tier::Region => self.compiler.compile(cache, made, LIMITS),
         };
-        assert!(done, "no code for {block}");
-        Made::Code(made)
+        assert!(done, "no code for {}", made.block);
     }
 
-    /// Runs the block that was made ready.
-    pub fn run(&mut self, made: &Made, block: &Block, state: &mut GuestState) -> BlockEnd {
-        match made {
-            Made::Code(made) => {
-                let entry = made.entry.load(Ordering::Acquire);
-                self.compiled.interpreted();
-                self.compiled.run(entry, made, state, self.env, &self.port)
-            }
-            Made::Block => run_block(block, state, self.env, &mut self.cells),
-        }
+    pub fn interpret(&mut self, block: &Block, state: &mut GuestState) -> BlockEnd {
+        run_block(block, state, self.env, &mut self.cells)
     }
+
+    /// Runs the block, by the code made for that tier.
+    pub fn run(&mut self, made: &Arc<Translation>, tier: Tier, state: &mut GuestState) -> BlockEnd {
+        if tier == Tier::Interpreter {
+            return self.interpret(&made.block, state);
+        }
+        let entry = made.entry.load(Ordering::Acquire);
+        self.compiled.interpreted();
+        self.compiled.run(entry, made, state, self.env, &self.port)
+    }
+}
+
+/// Whether the block, once compiled, would run for ever.
+pub fn is_endless(block: &Block) -> bool {
+    let again = match block.terminator {
+        Terminator::Jump { target, .. } => target == block.pc,
+        Terminator::Branch { taken, other, .. } => taken == block.pc || other == block.pc,
+        _ => false,
+    };
+    again && !block.ops.iter().any(|op| op.effect() == Effect::Commits)
 }

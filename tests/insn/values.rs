@@ -123,6 +123,9 @@ pub fn prepare(rng: &mut Rng, case: &mut Case, insn: &Instruction) {
     if base.is_gpr() && index_of(base) != 4 {
         before.gpr[index_of(base)] = target(rng);
     }
+    if insn.mnemonic() == M::Xlatb {
+        before.gpr[3] = target(rng);
+    }
     if insn.is_string_instruction() {
         before.gpr[1] = rng.below(70);
         before.gpr[6] = target(rng);

@@ -94,8 +94,7 @@ impl GuestArch for AArch64 {
     }
 
     fn save_fp_environment(&self, state: &mut GuestState, mxcsr: u32) {
-        let fpsr = fpenv::merge_fpsr(state.u64(FPSR), mxcsr);
-        state.set_u64(FPSR, fpsr);
+        state.set_u64(FPSR, fpenv::sticky(mxcsr));
     }
 
     fn linux(&self) -> &'static dyn GuestLinux {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+pub mod arm_float;
 pub mod helper;
 pub mod ir;
 pub mod linux;

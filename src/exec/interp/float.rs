@@ -3,10 +3,15 @@
 //! Arithmetic is the host's own instruction; what the host has no instruction for (conversions to
 //! integers in every mode and with either overflow rule, half precision, AArch64's minimum and maximum)
 //! is integer code that raises the flags itself. The compiler calls the same functions for its slow paths.
+//!
+//! AArch64's results are the host's, but for NaNs and for the smallest normal number: Arm detects tininess before
+//! rounding, so a product that is rounded up to that number has underflowed. Those come from
+//! [`guest::arm_float`], and so does everything where FPCR asks for more than a rounding mode and the default NaN.
 
 use crate::host::fp;
+use guest::arm_float::{Extreme, Rounding, Unit};
 use guest::ir::{
-    FSize, FloatCc, Inexact, MinMax, NanRule, Nans, Overflow, Round, Sign, Width, flags::ordering,
+    ArmFloat, FSize, FloatCc, Inexact, MinMax, NanRule, Nans, Overflow, Round, Sign, Width, flags::ordering,
 };
 
 /// MXCSR bits.
@@ -38,10 +43,6 @@ fn exponent_mask(fs: FSize) -> u64 {
     fs.width().mask() >> 1 & !(fs.width().mask() >> (fs.width().bits() - mantissa_bits(fs)))
 }
 
-fn quiet_bit(fs: FSize) -> u64 {
-    1 << (mantissa_bits(fs) - 1)
-}
-
 fn sign_bit(fs: FSize) -> u64 {
     fs.width().sign_bit()
 }
@@ -49,10 +50,6 @@ fn sign_bit(fs: FSize) -> u64 {
 /// Whether the bits are a NaN.
 pub fn is_nan(fs: FSize, a: u64) -> bool {
     a & (fs.width().mask() >> 1) > exponent_mask(fs)
-}
-
-fn is_signalling(fs: FSize, a: u64) -> bool {
-    is_nan(fs, a) && a & quiet_bit(fs) == 0
 }
 
 fn is_zero(fs: FSize, a: u64) -> bool {
@@ -63,19 +60,42 @@ fn is_infinite(fs: FSize, a: u64) -> bool {
     a & (fs.width().mask() >> 1) == exponent_mask(fs)
 }
 
-/// AArch64's default NaN.
-fn default_nan(fs: FSize) -> u64 {
-    exponent_mask(fs) | quiet_bit(fs)
+/// The bits of the smallest normal number.
+fn lowest_normal(fs: FSize) -> u64 {
+    1 << mantissa_bits(fs)
 }
 
-/// The NaN that AArch64 gives for these operands, in its order of precedence.
-pub fn arm_nan(rule: NanRule, fs: FSize, operands: &[u64]) -> u64 {
-    if rule == NanRule::ArmDefault {
-        return default_nan(fs);
+/// Whether AArch64's result may be another than the host's, or its flags.
+fn unsettled(rule: NanRule, fs: FSize, result: u64) -> bool {
+    rule != NanRule::X86 && (is_nan(fs, result) || result & (fs.width().mask() >> 1) == lowest_normal(fs))
+}
+
+/// A result of AArch64's unit, in the environment's rounding mode; its flags are raised.
+fn soft(rule: NanRule, operation: impl FnOnce(&mut Unit) -> u64) -> u64 {
+    let mut unit = Unit::new(arm_rounding(effective(Round::Current)), rule.control());
+    let result = operation(&mut unit);
+    let raised = unit.raised;
+    // MXCSR has a flag for denormals between the first and the second of FPSR's.
+    let common = raised & 1 | (raised & 0x1e) << 1;
+    let own = if raised & guest::arm_float::flag::INPUT_DENORMAL != 0 { fp::INPUT_DENORMAL } else { 0 };
+    raise(common | own);
+    result
+}
+
+/// AArch64's name of a rounding mode that is not [`Round::Current`].
+fn arm_rounding(mode: Round) -> Rounding {
+    match mode {
+        Round::Nearest | Round::Current => Rounding::Nearest,
+        Round::Down => Rounding::Down,
+        Round::Up => Rounding::Up,
+        Round::Zero => Rounding::Zero,
+        Round::Away => Rounding::Away,
     }
-    let signalling = operands.iter().find(|&&o| is_signalling(fs, o));
-    let chosen = signalling.or_else(|| operands.iter().find(|&&o| is_nan(fs, o)));
-    chosen.map_or(default_nan(fs), |&o| (o & fs.width().mask()) | quiet_bit(fs))
+}
+
+/// An operation that only AArch64 has.
+pub fn arm(rule: NanRule, op: ArmFloat, fs: FSize, imm: u32, a: u64, b: u64) -> u64 {
+    soft(rule, |unit| unit.other(op, fs, imm, a, b))
 }
 
 /// Raises sticky exception flags.
@@ -102,12 +122,20 @@ fn down(fs: FSize, r: u128) -> u64 {
     }
 }
 
-/// Replaces a NaN result by the one the rule demands.
-fn settle(rule: NanRule, fs: FSize, result: u64, operands: &[u64]) -> u64 {
-    if rule != NanRule::X86 && is_nan(fs, result) { arm_nan(rule, fs, operands) } else { result }
+/// The operation on AArch64's unit.
+fn soft_arith(rule: NanRule, op: Arith, fs: FSize, a: u64, b: u64) -> u64 {
+    soft(rule, |unit| match op {
+        Arith::Add => unit.add(fs, a, b),
+        Arith::Sub => unit.sub(fs, a, b),
+        Arith::Mul => unit.mul(fs, a, b),
+        Arith::Div => unit.div(fs, a, b),
+    })
 }
 
 pub fn arith(rule: NanRule, op: Arith, fs: FSize, a: u64, b: u64) -> u64 {
+    if rule.is_soft() {
+        return soft_arith(rule, op, fs, a, b);
+    }
     let (x, y) = (up(fs, a), up(fs, b));
     let r = match (op, fs == FSize::F64) {
         (Arith::Add, false) => fp::addss(x, y),
@@ -119,13 +147,16 @@ pub fn arith(rule: NanRule, op: Arith, fs: FSize, a: u64, b: u64) -> u64 {
         (Arith::Div, false) => fp::divss(x, y),
         (Arith::Div, true) => fp::divsd(x, y),
     };
-    settle(rule, fs, down(fs, r), &[a, b])
+    let result = down(fs, r);
+    if unsettled(rule, fs, result) { soft_arith(rule, op, fs, a, b) } else { result }
 }
 
 /// The same on all lanes of a unit (f32 or f64 in one instruction).
 pub fn arith_unit(rule: NanRule, op: Arith, fs: FSize, a: u128, b: u128) -> u128 {
+    let each = || super::lanes::map2(fs.lane(), a, b, |x, y| arith(rule, op, fs, x, y));
     let r = match (op, fs) {
-        (_, FSize::F16) => return super::lanes::map2(fs.lane(), a, b, |x, y| arith(rule, op, fs, x, y)),
+        _ if rule.is_soft() => return each(),
+        (_, FSize::F16) => return each(),
         (Arith::Add, FSize::F32) => fp::addps(a, b),
         (Arith::Add, FSize::F64) => fp::addpd(a, b),
         (Arith::Sub, FSize::F32) => fp::subps(a, b),
@@ -135,81 +166,67 @@ pub fn arith_unit(rule: NanRule, op: Arith, fs: FSize, a: u128, b: u128) -> u128
         (Arith::Div, FSize::F32) => fp::divps(a, b),
         (Arith::Div, FSize::F64) => fp::divpd(a, b),
     };
-    settle_unit(rule, fs, r, &[a, b])
+    if any_unsettled(rule, fs, r) { each() } else { r }
 }
 
-/// [`settle`] on every lane.
-fn settle_unit(rule: NanRule, fs: FSize, r: u128, operands: &[u128]) -> u128 {
+/// [`unsettled`] for any lane.
+fn any_unsettled(rule: NanRule, fs: FSize, r: u128) -> bool {
     let lane = fs.lane();
-    if rule == NanRule::X86 || (0..16 / lane.bytes()).all(|i| !is_nan(fs, super::lanes::lane_of(lane, r, i)))
-    {
-        return r;
-    }
-    super::lanes::build(lane, |i| {
-        let mut own = [0; 3];
-        for (slot, operand) in own.iter_mut().zip(operands) {
-            *slot = super::lanes::lane_of(lane, *operand, i);
-        }
-        settle(rule, fs, super::lanes::lane_of(lane, r, i), &own[..operands.len()])
-    })
+    rule != NanRule::X86
+        && (0..16 / lane.bytes()).any(|i| unsettled(rule, fs, super::lanes::lane_of(lane, r, i)))
 }
 
 pub fn sqrt(rule: NanRule, fs: FSize, a: u64) -> u64 {
+    if rule.is_soft() {
+        return soft(rule, |unit| unit.sqrt(fs, a));
+    }
     let r = if fs == FSize::F64 { fp::sqrtsd(up(fs, a)) } else { fp::sqrtss(up(fs, a)) };
-    settle(rule, fs, down(fs, r), &[a])
+    let result = down(fs, r);
+    if unsettled(rule, fs, result) { soft(rule, |unit| unit.sqrt(fs, a)) } else { result }
 }
 
 pub fn sqrt_unit(rule: NanRule, fs: FSize, a: u128) -> u128 {
-    match fs {
-        FSize::F16 => super::lanes::map1(fs.lane(), a, |x| sqrt(rule, fs, x)),
-        FSize::F32 => settle_unit(rule, fs, fp::sqrtps(a), &[a]),
-        FSize::F64 => settle_unit(rule, fs, fp::sqrtpd(a), &[a]),
-    }
+    let each = || super::lanes::map1(fs.lane(), a, |x| sqrt(rule, fs, x));
+    let r = match fs {
+        _ if rule.is_soft() => return each(),
+        FSize::F16 => return each(),
+        FSize::F32 => fp::sqrtps(a),
+        FSize::F64 => fp::sqrtpd(a),
+    };
+    if any_unsettled(rule, fs, r) { each() } else { r }
 }
 
 /// a * b + c, rounded once. AArch64 ranks the addend's NaN first, and calls infinity times zero plus a
 /// quiet NaN invalid.
 pub fn fma(rule: NanRule, fs: FSize, a: u64, b: u64, c: u64) -> u64 {
     let result = match fs {
+        _ if rule.is_soft() => return soft(rule, |unit| unit.fma(fs, a, b, c)),
         FSize::F64 => fp::fmasd(u128::from(a), u128::from(b), u128::from(c)) as u64,
         FSize::F32 => fp::fmass(u128::from(a), u128::from(b), u128::from(c)) as u64 & 0xffff_ffff,
-        FSize::F16 => fma_half(a, b, c),
+        FSize::F16 => return soft(rule, |unit| unit.fma(fs, a, b, c)),
     };
-    let made_up = (is_infinite(fs, a) && is_zero(fs, b)) || (is_zero(fs, a) && is_infinite(fs, b));
-    if rule != NanRule::X86 && made_up && is_nan(fs, c) && !is_signalling(fs, c) {
-        raise(bit::INVALID);
-        return default_nan(fs);
-    }
-    settle(rule, fs, result, &[c, a, b])
-}
-
-/// Half-precision products are exact in f64; a sum that is not is rounded to odd, so that one rounding is left.
-fn fma_half(a: u64, b: u64, c: u64) -> u64 {
-    let wide = |v| convert(NanRule::X86, FSize::F16, FSize::F64, v);
-    let (x, y, z) = (wide(a), wide(b), wide(c));
-    let product = fp::mulsd(u128::from(x), u128::from(y));
-    let sum = under_odd_rounding(|| fp::addsd(product, u128::from(z)) as u64);
-    convert(NanRule::X86, FSize::F64, FSize::F16, sum)
+    if unsettled(rule, fs, result) { soft(rule, |unit| unit.fma(fs, a, b, c)) } else { result }
 }
 
 pub fn fma_unit(rule: NanRule, fs: FSize, a: u128, b: u128, c: u128) -> u128 {
-    let any_nan =
-        |v: u128| (0..16 / fs.lane().bytes()).any(|i| is_nan(fs, super::lanes::lane_of(fs.lane(), v, i)));
-    let r = match fs {
-        FSize::F32 => fp::fmaps(a, b, c),
-        FSize::F64 => fp::fmapd(a, b, c),
-        FSize::F16 => 0,
-    };
-    if fs != FSize::F16 && (rule == NanRule::X86 || !any_nan(r)) {
-        return r;
-    }
     let lane = fs.lane();
     let of = super::lanes::lane_of;
-    super::lanes::build(lane, |i| fma(rule, fs, of(lane, a, i), of(lane, b, i), of(lane, c, i)))
+    let each =
+        || super::lanes::build(lane, |i| fma(rule, fs, of(lane, a, i), of(lane, b, i), of(lane, c, i)));
+    let r = match fs {
+        _ if rule.is_soft() => return each(),
+        FSize::F32 => fp::fmaps(a, b, c),
+        FSize::F64 => fp::fmapd(a, b, c),
+        FSize::F16 => return each(),
+    };
+    if any_unsettled(rule, fs, r) { each() } else { r }
 }
 
 /// How a compares with b (see [`ordering`]).
-pub fn compare(nans: Nans, fs: FSize, a: u64, b: u64) -> u64 {
+pub fn compare(rule: NanRule, nans: Nans, fs: FSize, a: u64, b: u64) -> u64 {
+    if rule.is_soft() {
+        return soft(rule, |unit| unit.compare(fs, nans == Nans::Signal, a, b));
+    }
     let (x, y) = (up(fs, a), up(fs, b));
     match (nans, fs == FSize::F64) {
         (Nans::Quiet, true) => fp::ucomisd(x, y),
@@ -251,24 +268,19 @@ pub fn minmax(rule: NanRule, op: MinMax, fs: FSize, a: u64, b: u64) -> u64 {
         (false, true) => fp::maxsd(x, y),
         (false, false) => fp::maxss(x, y),
     };
-    let (is_min, numeric) = match op {
+    let (which, numbers) = match op {
         MinMax::X86Min => return down(fs, host(true)),
         MinMax::X86Max => return down(fs, host(false)),
-        MinMax::ArmMin => (true, false),
-        MinMax::ArmMax => (false, false),
-        MinMax::ArmMinNum => (true, true),
-        MinMax::ArmMaxNum => (false, true),
+        MinMax::ArmMin => (Extreme::Min, false),
+        MinMax::ArmMax => (Extreme::Max, false),
+        MinMax::ArmMinNum => (Extreme::Min, true),
+        MinMax::ArmMaxNum => (Extreme::Max, true),
     };
-    if numeric && is_nan(fs, a) != is_nan(fs, b) && !is_signalling(fs, a) && !is_signalling(fs, b) {
-        return (if is_nan(fs, a) { b } else { a }) & fs.width().mask();
+    let special = is_nan(fs, a) || is_nan(fs, b) || is_zero(fs, a) && is_zero(fs, b);
+    if special || rule.is_soft() {
+        return soft(rule, |unit| unit.extreme(fs, which, numbers, a, b));
     }
-    if is_nan(fs, a) || is_nan(fs, b) {
-        return arith(rule, Arith::Add, fs, a, b);
-    }
-    if is_zero(fs, a) && is_zero(fs, b) {
-        return if is_min { a | b } else { a & b } & fs.width().mask();
-    }
-    down(fs, host(is_min))
+    down(fs, host(which == Extreme::Min))
 }
 
 /// The rounding mode that `mode` means now.
@@ -286,8 +298,12 @@ fn effective(mode: Round) -> Round {
 
 /// Rounds to an integral value.
 pub fn round(rule: NanRule, fs: FSize, mode: Round, inexact: Inexact, a: u64) -> u64 {
+    if rule != NanRule::X86 && (rule.is_soft() || is_nan(fs, a)) {
+        let mode = arm_rounding(effective(mode));
+        return soft(rule, |unit| unit.round_to_integral(fs, mode, inexact == Inexact::Raise, a));
+    }
     if is_nan(fs, a) {
-        return settle(rule, fs, down(fs, quieted(fs, a)), &[a]);
+        return down(fs, quieted(fs, a));
     }
     let exact = match mode {
         Round::Away => round_away(fs, a),
@@ -341,16 +357,19 @@ fn round_away(fs: FSize, a: u64) -> u64 {
 
 /// Converts between float sizes.
 pub fn convert(rule: NanRule, from: FSize, to: FSize, a: u64) -> u64 {
+    if rule.is_soft() {
+        return soft(rule, |unit| unit.convert(from, to, a));
+    }
     let result = match (from, to) {
         (FSize::F32, FSize::F64) => fp::cvtss2sd(u128::from(a)) as u64,
         (FSize::F64, FSize::F32) => fp::cvtsd2ss(u128::from(a)) as u64 & 0xffff_ffff,
         (FSize::F16, FSize::F32) => up(from, a) as u64,
         (FSize::F16, FSize::F64) => fp::cvtss2sd(up(from, a)) as u64,
         (FSize::F32, FSize::F16) => down(to, u128::from(a)),
-        (FSize::F64, FSize::F16) => down(to, u128::from(to_odd(a))),
+        (FSize::F64, FSize::F16) => return soft(rule, |unit| unit.convert(from, to, a)),
         _ => a & from.width().mask(),
     };
-    if rule == NanRule::ArmDefault && is_nan(to, result) { default_nan(to) } else { result }
+    if unsettled(rule, to, result) { soft(rule, |unit| unit.convert(from, to, a)) } else { result }
 }
 
 /// f32 lanes to f16 in the lower half of a unit.
@@ -367,30 +386,17 @@ pub fn to_half_unit(mode: Round, a: u128) -> u128 {
     )
 }
 
-/// f64 to f32 rounded to odd, so that a second rounding to f16 is right.
-fn to_odd(a: u64) -> u64 {
-    under_odd_rounding(|| fp::cvtsd2ss(u128::from(a)) as u64 & 0xffff_ffff)
-}
-
-/// The operation's result where it is exact, else the one towards zero with its lowest bit set. Only Invalid
-/// is raised: the second rounding raises the rest.
-fn under_odd_rounding(operation: impl Fn() -> u64) -> u64 {
-    let before = fp::mxcsr();
-    fp::set_mxcsr(before & !0x3f);
-    let exact = operation();
-    let flags = fp::mxcsr();
-    let result = if flags & bit::INEXACT == 0 {
-        exact
-    } else {
-        fp::set_mxcsr(before | bit::ROUNDING);
-        operation() | 1
-    };
-    fp::set_mxcsr(before | flags & bit::INVALID);
-    result
-}
-
 /// Float to a `w`-bit integer, zero-extended.
-pub fn to_int(fs: FSize, w: Width, signed: Sign, mode: Round, over: Overflow, a: u64) -> u64 {
+pub fn to_int(rule: NanRule, fs: FSize, w: Width, signed: Sign, mode: Round, over: Overflow, a: u64) -> u64 {
+    if rule.is_soft() {
+        let (mode, mut invalid) = (arm_rounding(effective(mode)), false);
+        let result = soft(rule, |unit| {
+            let result = unit.to_fixed(fs, w, signed, mode, 0, a);
+            invalid = unit.raised & guest::arm_float::flag::INVALID != 0;
+            result
+        });
+        return if invalid && over == Overflow::Indefinite { w.sign_bit() } else { result };
+    }
     let a = a & fs.width().mask();
     let negative = a & sign_bit(fs) != 0;
     if is_nan(fs, a) || is_infinite(fs, a) {
@@ -458,7 +464,10 @@ fn out_of_range(w: Width, signed: Sign, over: Overflow, negative: bool, nan: boo
 }
 
 /// Integer to float.
-pub fn from_int(fs: FSize, w: Width, signed: Sign, a: u64) -> u64 {
+pub fn from_int(rule: NanRule, fs: FSize, w: Width, signed: Sign, a: u64) -> u64 {
+    if fs == FSize::F16 && rule != NanRule::X86 {
+        return soft(rule, |unit| unit.from_fixed(fs, w, signed, 0, a));
+    }
     let (value, unsigned_top) = match signed {
         Sign::Signed => (w.sign_extend(a), false),
         Sign::Unsigned => (a & w.mask(), a & w.mask() & 1 << 63 != 0),

@@ -13,8 +13,8 @@ use guest::Trap;
 use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{
-    Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans,
-    Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
+    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use guest::state::{MONITOR_SIZE, Slot};
 
@@ -505,12 +505,12 @@ impl OpVisitor for Interp<'_> {
         Ok(())
     }
     fn fcmp(&mut self, dst: Val, cc: FloatCc, nans: Nans, fs: FSize, a: Val, b: Val) -> Done {
-        let order = float::compare(nans, fs, self.int(a), self.int(b));
+        let order = float::compare(self.nan_rule, nans, fs, self.int(a), self.int(b));
         self.set(dst, u64::from(float::holds(cc, order)));
         Ok(())
     }
     fn fcompare(&mut self, dst: Val, nans: Nans, fs: FSize, a: Val, b: Val) -> Done {
-        let order = float::compare(nans, fs, self.int(a), self.int(b));
+        let order = float::compare(self.nan_rule, nans, fs, self.int(a), self.int(b));
         self.set(dst, order);
         Ok(())
     }
@@ -534,12 +534,17 @@ impl OpVisitor for Interp<'_> {
         over: Overflow,
         a: Val,
     ) -> Done {
-        let value = float::to_int(fs, w, signed, mode, over, self.int(a));
+        let value = float::to_int(self.nan_rule, fs, w, signed, mode, over, self.int(a));
+        self.set(dst, value);
+        Ok(())
+    }
+    fn farm(&mut self, dst: Val, op: ArmFloat, fs: FSize, imm: u32, a: Val, b: Val) -> Done {
+        let value = float::arm(self.nan_rule, op, fs, imm, self.int(a), self.int(b));
         self.set(dst, value);
         Ok(())
     }
     fn itof(&mut self, dst: Val, fs: FSize, w: Width, signed: Sign, a: Val) -> Done {
-        let value = float::from_int(fs, w, signed, self.int(a));
+        let value = float::from_int(self.nan_rule, fs, w, signed, self.int(a));
         self.set(dst, value);
         Ok(())
     }
@@ -560,7 +565,8 @@ impl OpVisitor for Interp<'_> {
         self.units2(dst, n, a, b, |x, y| map2(fs.lane(), x, y, |p, q| float::minmax(rule, op, fs, p, q)))
     }
     fn vfcmp(&mut self, dst: Val, n: VecLen, cc: FloatCc, nans: Nans, fs: FSize, a: Val, b: Val) -> Done {
-        let test = |p, q| if float::holds(cc, float::compare(nans, fs, p, q)) { u64::MAX } else { 0 };
+        let rule = self.nan_rule;
+        let test = |p, q| if float::holds(cc, float::compare(rule, nans, fs, p, q)) { u64::MAX } else { 0 };
         self.units2(dst, n, a, b, |x, y| map2(fs.lane(), x, y, test))
     }
     fn vfround(&mut self, dst: Val, n: VecLen, fs: FSize, mode: Round, inexact: Inexact, a: Val) -> Done {
@@ -597,12 +603,12 @@ impl OpVisitor for Interp<'_> {
         over: Overflow,
         a: Val,
     ) -> Done {
-        let w = fs.width();
-        self.units1(dst, n, a, |x| map1(fs.lane(), x, |p| float::to_int(fs, w, signed, mode, over, p)))
+        let (rule, w) = (self.nan_rule, fs.width());
+        self.units1(dst, n, a, |x| map1(fs.lane(), x, |p| float::to_int(rule, fs, w, signed, mode, over, p)))
     }
     fn vitof(&mut self, dst: Val, n: VecLen, fs: FSize, signed: Sign, a: Val) -> Done {
-        let w = fs.width();
-        self.units1(dst, n, a, |x| map1(fs.lane(), x, |p| float::from_int(fs, w, signed, p)))
+        let (rule, w) = (self.nan_rule, fs.width());
+        self.units1(dst, n, a, |x| map1(fs.lane(), x, |p| float::from_int(rule, fs, w, signed, p)))
     }
     fn vestimate(&mut self, dst: Val, n: VecLen, op: Estimate, a: Val) -> Done {
         self.units1(

@@ -1,5 +1,6 @@
-//! One instruction with the state before and after it, and its text form.
+//! An instruction or several, with the state before and after, and the text form.
 
+use crate::oracle::Group;
 use std::fmt::{self, Write as _};
 
 /// Where the instruction lies.
@@ -18,7 +19,8 @@ pub struct Registers {
     pub fpcr: u64,
     pub fpsr: u64,
     pub v: [u128; 32],
-    /// 0 where it goes on at the next instruction, 1 at the one after (a branch taken), 100 + the signal.
+    /// 0 where it goes on behind the code, 1 one word further (a branch taken); or 100 + the signal, with the place
+    /// of the instruction (in words from the start) above bit 8.
     pub status: u64,
     /// A hash of the data.
     pub memory: u64,
@@ -93,22 +95,29 @@ impl Registers {
 
 #[derive(Clone, Debug)]
 pub struct Case {
-    pub word: u32,
+    pub words: Vec<u32>,
     pub before: Registers,
     pub after: Registers,
 }
 
 impl Case {
-    /// Reads `name ; word ; before -> after`.
+    /// Reads `name ; word word... ; before -> after`.
     pub fn parse(line: &str) -> Option<Self> {
         let mut parts = line.splitn(3, " ; ").skip(1);
-        let word = u32::from_str_radix(parts.next()?.trim(), 16).ok()?;
+        let hex = |word| u32::from_str_radix(word, 16).ok();
+        let words = parts.next()?.split_whitespace().map(hex).collect::<Option<Vec<u32>>>()?;
         let (inputs, changes) = parts.next()?.split_once("->")?;
         let mut before = Registers::new();
         before.apply(inputs)?;
         let mut after = before.clone();
         after.apply(changes)?;
-        Some(Self { word, before, after })
+        Some(Self { words, before, after })
+    }
+
+    /// For the oracle.
+    pub fn group(&self) -> Group {
+        let touches_memory = self.words.iter().any(|&word| is_access(word));
+        Group { words: self.words.clone(), states: vec![self.before.clone()], touches_memory, instead: None }
     }
 
     pub fn changes(&self) -> String {
@@ -119,8 +128,14 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inputs = self.before.differences(&Registers::new());
-        write!(f, "{:08x} ;{inputs} ->{}", self.word, self.changes())
+        let words: Vec<String> = self.words.iter().map(|word| format!("{word:08x}")).collect();
+        write!(f, "{} ;{inputs} ->{}", words.join(" "), self.changes())
     }
+}
+
+/// Whether the word may be a load or store, or touches memory otherwise (`DC`, `SYS`).
+pub const fn is_access(word: u32) -> bool {
+    word >> 25 & 5 == 4 || word & 0xffc0_0000 == 0xd500_0000
 }
 
 /// xorshift64*

@@ -107,37 +107,6 @@ fn round(sign: u32, value: u128, exponent: i32) -> u32 {
     }
 }
 
-/// Flags of [`from_single`]'s result.
-pub const INEXACT: u64 = 1 << 32;
-pub const OVERFLOW: u64 = 1 << 33;
-pub const UNDERFLOW: u64 = 1 << 34;
-
-/// Single precision to a brain float (`FPConvertBF`) of what is no NaN, and flags above. `mode`: FPCR's rounding
-/// mode in bits 1:0, flush to zero in bit 2.
-pub fn from_single(value: u64, mode: u64, _: u64) -> u64 {
-    let (value, sign) = (value as u32 & !SIGN, value as u32 & SIGN);
-    let negative = sign != 0;
-    if value & INFINITY == 0 && mode & 4 != 0 {
-        return u64::from(sign >> 16);
-    }
-    let (kept, lost) = (value >> 16, value & 0xffff);
-    let up = match mode & 3 {
-        0 => lost > 0x8000 || (lost == 0x8000 && kept & 1 == 1),
-        1 => lost != 0 && !negative,
-        2 => lost != 0 && negative,
-        _ => false,
-    };
-    let rounded = kept + u32::from(up);
-    let mut flags = if lost != 0 { INEXACT } else { 0 };
-    if value < INFINITY && rounded == INFINITY >> 16 {
-        flags |= OVERFLOW;
-    }
-    if value & INFINITY == 0 && lost != 0 {
-        flags |= UNDERFLOW;
-    }
-    u64::from(sign >> 16 | rounded) | flags
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,13 +123,5 @@ mod tests {
         assert_eq!(multiply(bits(3.0), bits(-0.5)), bits(-1.5));
         assert_eq!(multiply(bits(1e38), bits(1e38)), INFINITY);
         assert_eq!(multiply(bits(1e-38), bits(1e-20)), 0);
-    }
-
-    #[test]
-    fn narrowing_rounds_as_asked() {
-        assert_eq!(from_single(0x3f80_8000, 0, 0), 0x3f80 | INEXACT);
-        assert_eq!(from_single(0x3f80_8000, 1, 0), 0x3f81 | INEXACT);
-        assert_eq!(from_single(0x7f7f_ffff, 0, 0), 0x7f80 | INEXACT | OVERFLOW);
-        assert_eq!(from_single(0xff80_0000, 0, 0), 0xff80);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! One function computes result and saturation of all lanes; two helpers give one of the two each.
 
-use super::scalar::{reciprocal_estimate, sqrt_estimate};
+use guest::arm_float::{recip_estimate, rsqrt_estimate};
 use guest::ir::{Lane, Sign};
 
 /// The operation, in bits 7:0 of the helper's immediate.
@@ -202,12 +202,12 @@ fn polynomial_mul_long(a: u128, b: u128) -> u128 {
 
 /// `UnsignedRecipEstimate`.
 fn unsigned_reciprocal(a: u64) -> u64 {
-    if a >> 31 == 0 { 0xffff_ffff } else { reciprocal_estimate(a >> 23 & 0x1ff) << 23 }
+    if a >> 31 == 0 { 0xffff_ffff } else { recip_estimate(a >> 23 & 0x1ff) << 23 }
 }
 
 /// `UnsignedRSqrtEstimate`.
 fn unsigned_reciprocal_sqrt(a: u64) -> u64 {
-    if a >> 30 == 0 { 0xffff_ffff } else { sqrt_estimate(a >> 23 & 0x1ff) << 23 }
+    if a >> 30 == 0 { 0xffff_ffff } else { rsqrt_estimate(a >> 23 & 0x1ff) << 23 }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::simd::is_scalar;
 use super::{Lifter, X1};
 use crate::decode::Insn;
 use crate::helpers;
-use guest::ir::{FSize, FloatCc, Inexact, IntCc, Lane, Nans, Overflow, Round, Sign, Val, Width, flag};
+use guest::ir::{ArmFloat, FSize, Inexact, IntCc, Lane, Overflow, Round, Sign, Val, Width, flag};
 
 /// The rounding mode that `rmode` (bits 20:19) names.
 const fn rmode(insn: Insn) -> Round {
@@ -32,7 +32,8 @@ pub fn power_of_two(fs: FSize, exponent: i64) -> u64 {
 
 impl Lifter {
     pub fn fp_to_int(&mut self, insn: Insn) {
-        let (fs, a) = self.wide_operand(insn);
+        let fs = insn.ftype();
+        let a = self.f(fs, insn.rn());
         let mode = if insn.bit(18) { Round::Away } else { rmode(insn) };
         let r = self.ir.ftoi(fs, insn.sf(), sign(insn), mode, Overflow::Saturate, a);
         self.set_x(insn.rd(), r);
@@ -41,61 +42,38 @@ impl Lifter {
     pub fn int_to_fp(&mut self, insn: Insn) {
         let a = self.x(insn.rn());
         let fs = insn.ftype();
-        let r = match fs {
-            FSize::F16 => self.fixed_to_half(insn.sf(), sign(insn), a, 0),
-            _ => self.ir.itof(fs, insn.sf(), sign(insn), a),
-        };
+        let r = self.ir.itof(fs, insn.sf(), sign(insn), a);
         self.set_v_scalar(insn.rd(), fs.width(), r);
     }
 
-    /// The operand of a conversion to an integer; half precision as a double, which changes nothing.
-    fn wide_operand(&mut self, insn: Insn) -> (FSize, Val) {
-        let fs = insn.ftype();
-        let a = self.f(fs, insn.rn());
-        match fs {
-            FSize::F16 => (FSize::F64, self.ir.fconvert(fs, FSize::F64, a)),
-            _ => (fs, a),
-        }
+    /// The immediate of the fixed-point ops on halves.
+    fn fixed_form(w: Width, sign: Sign, fraction: i64) -> u32 {
+        fraction as u32 | u32::from(sign == Sign::Signed) << 8 | (w as u32) << 10
     }
 
-    /// An integer times 2^-fraction in half precision, rounded once: through a double that is exact or
-    /// rounded to odd.
+    /// An integer times 2^-fraction in half precision.
     pub fn fixed_to_half(&mut self, w: Width, sign: Sign, a: Val, fraction: i64) -> Val {
-        let a = match (w, sign) {
-            (Width::W64, _) => {
-                let (signed, zero) = (self.imm(u64::from(sign == Sign::Signed)), self.imm(0));
-                self.ir.call(helpers::INTEGER_TO_ODD, a, signed, zero)
-            }
-            (_, Sign::Signed) => self.ir.sext(w, a),
-            (_, Sign::Unsigned) => self.ir.zext(w, a),
-        };
-        let wide = self.ir.itof(FSize::F64, Width::W64, sign, a);
-        let scale = self.imm(power_of_two(FSize::F64, -fraction));
-        let scaled = self.ir.fmul(FSize::F64, wide, scale);
-        self.ir.fconvert(FSize::F64, FSize::F16, scaled)
+        let zero = self.imm(0);
+        let form = Self::fixed_form(w, sign, fraction);
+        self.ir.farm(ArmFloat::FixedToHalf, FSize::F16, form, a, zero)
     }
 
     /// A half-precision number times 2^fraction as an integer.
     pub fn half_to_fixed(&mut self, w: Width, sign: Sign, a: Val, fraction: i64) -> Val {
-        let wide = self.ir.fconvert(FSize::F16, FSize::F64, a);
-        let scale = self.imm(power_of_two(FSize::F64, fraction));
-        let scaled = self.ir.fmul(FSize::F64, wide, scale);
-        self.ir.ftoi(FSize::F64, w, sign, Round::Zero, Overflow::Saturate, scaled)
+        let zero = self.imm(0);
+        let form = Self::fixed_form(w, sign, fraction);
+        self.ir.farm(ArmFloat::HalfToFixed, FSize::F16, form, a, zero)
     }
 
-    /// Vd = f of each half-precision lane of Vn.
-    pub fn each_half(&mut self, insn: Insn, mut f: impl FnMut(&mut Self, Val) -> Val) {
-        let count = match (is_scalar(insn), insn.q()) {
-            (true, _) => 1,
-            (_, false) => 4,
-            (_, true) => 8,
-        };
+    /// Vd = f of each lane of Vn.
+    pub fn each_lane(&mut self, insn: Insn, lane: Lane, mut f: impl FnMut(&mut Self, Val) -> Val) {
+        let count = lane_count(insn, lane);
         let whole = self.v(insn.rn());
         let mut result = self.zeros();
         for i in 0..count {
-            let a = self.ir.vextract(X1, Lane::H, i, whole);
+            let a = self.ir.vextract(X1, lane, i, whole);
             let r = f(self, a);
-            result = self.ir.vinsert(X1, Lane::H, i, result, r);
+            result = self.ir.vinsert(X1, lane, i, result, r);
         }
         self.set_v(insn.rd(), result);
     }
@@ -180,15 +158,7 @@ impl Lifter {
     pub fn vector_frint_to_size(&mut self, insn: Insn) {
         let fs = self.fsize(insn);
         let w = if insn.bit(12) { Width::W64 } else { Width::W32 };
-        let count = (if insn.q() { 16 } else { 8 }) / fs.lane().bytes() as u8;
-        let whole = self.v(insn.rn());
-        let mut result = self.zeros();
-        for i in 0..count {
-            let a = self.ir.vextract(X1, fs.lane(), i, whole);
-            let r = self.round_to_size(fs, w, insn.u(), a);
-            result = self.ir.vinsert(X1, fs.lane(), i, result, r);
-        }
-        self.set_v(insn.rd(), result);
+        self.each_lane(insn, fs.lane(), |l, a| l.round_to_size(fs, w, insn.u(), a));
     }
 
     /// `FPRoundIntN`: what does not fit a signed integer of `w` bits, and a NaN, gives the most negative one
@@ -210,15 +180,12 @@ impl Lifter {
     pub fn lanes_to_int(&mut self, fs: FSize, sign: Sign, mode: Round, a: Val) -> Val {
         self.ir.vftoi(X1, fs, sign, mode, Overflow::Saturate, a)
     }
+}
 
-    /// `a` where `c` holds, else a value for which the op that follows raises nothing.
-    pub fn only_where(&mut self, c: Val, a: Val, neutral: u64) -> Val {
-        let neutral = self.imm(neutral);
-        self.ir.select(c, a, neutral)
-    }
-
-    /// 1 where the float is a NaN; raises Invalid for a signalling one.
-    pub fn is_nan(&mut self, fs: FSize, a: Val) -> Val {
-        self.ir.fcmp(FloatCc::Uno, Nans::Quiet, fs, a, a)
+/// Lanes that the instruction has.
+pub fn lane_count(insn: Insn, lane: Lane) -> u8 {
+    match (is_scalar(insn), insn.q()) {
+        (true, _) => 1,
+        (_, q) => (if q { 16 } else { 8 }) / lane.bytes() as u8,
     }
 }

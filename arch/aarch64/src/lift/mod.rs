@@ -69,7 +69,7 @@ pub fn lift_block(
     code: &mut dyn CodeReader,
     pc: GuestAddr,
 ) -> Block {
-    let rule = if config.control & fpenv::DN != 0 { NanRule::ArmDefault } else { NanRule::Arm };
+    let rule = NanRule::arm(fpenv::arithmetic(config.control));
     let mut lifter = Lifter {
         ir: Builder::new(pc, rule),
         pc: pc.raw(),

@@ -1,12 +1,11 @@
 //! Sums of products: dot products, small matrices, complex numbers, products that widen.
 
-use super::fp_convert::power_of_two;
 use super::simd::{each, sign, visible};
 use super::{Lifter, X1};
 use crate::decode::Insn;
 use crate::fpenv;
 use crate::helpers::{self, BfOp, LaneOp, lane_imm};
-use guest::ir::{FSize, Half, Lane, Sign, Val, Width};
+use guest::ir::{ArmFloat, FSize, Half, IntCc, Lane, Sign, Val, Width};
 
 impl Lifter {
     // ---- bytes ----
@@ -92,29 +91,10 @@ impl Lifter {
         self.finish(insn, Lane::S, r);
     }
 
-    /// Single precision to a brain float. What the exceptions come from are operations that raise them.
+    /// Single precision to a brain float.
     fn bfloat_from(&mut self, a: Val) -> Val {
-        let fs = FSize::F32;
-        let nan = self.is_nan(fs, a);
         let zero = self.imm(0);
-        let flush = u64::from(self.flushes(fs)) << 2;
-        let how = self.imm(self.fpcr >> 22 & 3 | flush);
-        let narrowed = self.ir.call(helpers::BFLOAT_FROM_SINGLE, a, how, zero);
-        let narrowed = self.ir.select(nan, zero, narrowed);
-        let top = self.ir.extract(16, 16, a);
-        let quiet = self.imm(0x40);
-        let quieted = self.ir.or(Width::W16, top, quiet);
-        let quieted = if self.fpcr & fpenv::DN != 0 { self.imm(0x7fc0) } else { quieted };
-        for (bit, factor) in
-            [(33, power_of_two(fs, 127)), (34, power_of_two(fs, -126)), (32, power_of_two(fs, 0) | 1)]
-        {
-            let raised = self.ir.extract(bit, 1, narrowed);
-            let factor = self.imm(factor);
-            let factor = self.only_where(raised, factor, 0);
-            self.ir.fmul(fs, factor, factor);
-        }
-        let r = self.ir.extract(0, 16, narrowed);
-        self.ir.select(nan, quieted, r)
+        self.ir.farm(ArmFloat::ToBrain, FSize::F32, 0, a, zero)
     }
 
     pub fn bfcvt(&mut self, insn: Insn) {
@@ -198,11 +178,22 @@ impl Lifter {
         let a = self.v(insn.rn());
         let [a, b] = [a, b].map(|x| {
             let part = self.part_of_halves(insn, x);
+            let part = if self.fpcr & fpenv::FZ16 != 0 { self.halves_flushed(part) } else { part };
             self.half_bits_widened(part)
         });
         let a = if subtract { self.lanes_negate(FSize::F32, a) } else { a };
         let r = self.ir.vfma(X1, FSize::F32, a, b, c);
         self.finish(insn, Lane::S, r);
+    }
+
+    /// Denormal halves as zeros, which raises nothing.
+    fn halves_flushed(&mut self, a: Val) -> Val {
+        let (exponents, signs) =
+            (self.vector_constant(each(Lane::H, 0x7c00)), self.vector_constant(each(Lane::H, 0x8000)));
+        let (exponent, zero) = (self.ir.vand(X1, a, exponents), self.zeros());
+        let small = self.ir.vicmp(X1, Lane::H, IntCc::Eq, exponent, zero);
+        let sign = self.ir.vand(X1, a, signs);
+        self.ir.vbitsel(X1, small, sign, a)
     }
 
     /// The half-precision lanes that the instruction takes, as the low ones, those that it lacks repeated.

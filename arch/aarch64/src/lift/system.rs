@@ -205,19 +205,18 @@ impl Lifter {
 
     fn read_fpsr(&mut self) -> Val {
         let environment = self.ir.fpenv_get();
-        let kept = self.ir.read_slot(FPSR);
         let (low, high) = (self.ir.read_slot(QC), self.ir.read_slot(QC.plus(8)));
         let qc = self.ir.or(Width::W64, low, high);
-        self.ir.call(helpers::FPSR_READ, kept, environment, qc)
+        let zero = self.imm(0);
+        self.ir.call(helpers::FPSR_READ, environment, qc, zero)
     }
 
     /// The environment op comes last: it leaves the state's registers as written here.
     fn write_fpsr(&mut self, value: Val) {
-        let environment = self.ir.fpenv_get();
         let fpcr = self.ir.read_slot(FPCR);
         let zero = self.imm(0);
-        let environment = self.ir.call(helpers::FPSR_TO_ENVIRONMENT, value, fpcr, environment);
-        let mask = self.imm(0x9f);
+        let environment = self.ir.call(helpers::FPSR_TO_ENVIRONMENT, value, fpcr, zero);
+        let mask = self.imm(fpenv::FPSR_STICKY);
         let sticky = self.ir.and(Width::W64, value, mask);
         let qc = self.ir.extract(27, 1, value);
         self.ir.write_slot(FPSR, sticky);
@@ -228,12 +227,11 @@ impl Lifter {
     }
 
     fn write_fpcr(&mut self, value: Val) {
-        let environment = self.ir.fpenv_get();
-        let kept = self.ir.read_slot(FPSR);
-        let mask = self.imm(fpenv::FPCR_MASK);
+        let old = self.ir.fpenv_get();
+        let (mask, zero) = (self.imm(fpenv::FPCR_MASK), self.imm(0));
         let fpcr = self.ir.and(Width::W64, value, mask);
-        let sticky = self.ir.call(helpers::FPSR_MERGE, kept, environment, fpcr);
-        let environment = self.ir.call(helpers::FPCR_TO_ENVIRONMENT, environment, fpcr, kept);
+        let sticky = self.ir.call(helpers::FPSR_READ, old, zero, zero);
+        let environment = self.ir.call(helpers::FPCR_TO_ENVIRONMENT, old, fpcr, zero);
         self.ir.write_slot(FPSR, sticky);
         self.ir.write_slot(FPCR, fpcr);
         self.ir.fpenv_set(environment);

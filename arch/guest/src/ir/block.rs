@@ -111,6 +111,36 @@ pub enum NanRule {
     Arm,
     /// Always the positive default NaN (AArch64 with FPCR.DN).
     ArmDefault,
+    /// AArch64 with other bits of [`crate::arm_float::control`]: everything by the manual's pseudocode.
+    ArmControl(u8),
+}
+
+impl NanRule {
+    /// AArch64's rule for these bits of [`crate::arm_float::control`].
+    #[must_use]
+    pub const fn arm(control: u8) -> Self {
+        match control {
+            0 => Self::Arm,
+            crate::arm_float::control::DEFAULT_NAN => Self::ArmDefault,
+            other => Self::ArmControl(other),
+        }
+    }
+
+    /// The bits that [`Self::arm`] takes.
+    #[must_use]
+    pub const fn control(self) -> u8 {
+        match self {
+            Self::X86 | Self::Arm => 0,
+            Self::ArmDefault => crate::arm_float::control::DEFAULT_NAN,
+            Self::ArmControl(control) => control,
+        }
+    }
+
+    /// Whether no host instruction does what the rule says.
+    #[must_use]
+    pub const fn is_soft(self) -> bool {
+        matches!(self, Self::ArmControl(_))
+    }
 }
 
 /// A lifted block.

@@ -19,8 +19,8 @@ pub use builder::Builder;
 pub use op::{Effect, OP_COUNT, Op, OpVisitor};
 pub use text::{ParseError, parse_block};
 pub use types::{
-    Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind, Lane,
-    MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width, flag,
+    ArmFloat, Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind,
+    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width, flag,
 };
 pub use verify::{VerifyError, verify};
 

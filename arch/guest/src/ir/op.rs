@@ -1,8 +1,8 @@
 //! The op enum and what is derived from the op table for it.
 
 use super::types::{
-    Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind, Lane,
-    MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    ArmFloat, Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind,
+    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use crate::state::Slot;
 use std::fmt;

@@ -225,6 +225,8 @@ macro_rules! for_each_op {
                 fconvert = Fconvert { from: FSize, to: FSize, a: Val } -> Int, Float;
                 /// Float to a `w`-bit integer.
                 ftoi = Ftoi { fs: FSize, w: Width, signed: Sign, mode: Round, over: Overflow, a: Val } -> Int, Float;
+                /// An operation that only AArch64 has.
+                farm = Farm { op: ArmFloat, fs: FSize, imm: u32, a: Val, b: Val } -> Int, Float;
                 /// Integer (w32 or w64) to float.
                 itof = Itof { fs: FSize, w: Width, signed: Sign, a: Val } -> Int, Float;
 

@@ -57,11 +57,10 @@ impl fmt::Display for Hint {
     }
 }
 
-const fn nan_word(rule: NanRule) -> &'static str {
+fn nan_word(rule: NanRule) -> String {
     match rule {
-        NanRule::X86 => "x86",
-        NanRule::Arm => "arm",
-        NanRule::ArmDefault => "armdn",
+        NanRule::X86 => "x86".to_owned(),
+        _ => format!("arm{}", rule.control()),
     }
 }
 
@@ -92,9 +91,7 @@ pub fn parse_block(text: &str) -> Result<Block, ParseError> {
 fn parse_header(pc: &str, rule: &str) -> Option<Block> {
     let nan_rule = match rule {
         "x86" => NanRule::X86,
-        "arm" => NanRule::Arm,
-        "armdn" => NanRule::ArmDefault,
-        _ => return None,
+        arm => NanRule::arm(arm.strip_prefix("arm")?.parse().ok()?),
     };
     let pc = parse_addr(pc)?;
     let terminator = Terminator::Jump { target: pc, hint: Hint::None };

@@ -173,6 +173,18 @@ word_enums! {
         ArmMinNum = "armminnm", ArmMaxNum = "armmaxnm",
     }
 
+    /// AArch64 operations that no other op says ([`crate::arm_float`]).
+    ArmFloat {
+        Mulx = "mulx", RecipStep = "recps", RsqrtStep = "rsqrts", RecipEstimate = "recpe",
+        RsqrtEstimate = "rsqrte", RecipExponent = "recpx",
+        /// f64 to f32, rounded to odd.
+        ToSingleOdd = "xn",
+        /// f32 to a brain float.
+        ToBrain = "bf",
+        /// With fraction bits (bits 7:0), signedness (bit 8) and the integer's width (bits 11:10) as immediate.
+        FixedToHalf = "fixtoh", HalfToFixed = "htofix",
+    }
+
     /// Whether a floating comparison raises Invalid for quiet NaNs too.
     Nans { Quiet = "quiet", Signal = "signal" }
 

@@ -1,5 +1,7 @@
 //! The FXSAVE image, which is also the start of an XSAVE area (SDM vol. 1, section 10.5).
 
+use super::write_whole;
+use super::x87_unit::{control_word, status_word};
 use crate::state::{MXCSR_MASK, X87_CONTROL, X87_FDP, X87_FIP, X87_FOP, X87_STATUS, X87_TAGS, st};
 use guest::helper::{HelperContext, HelperExit};
 use guest::state::{GuestState, Slot, vector_slot};
@@ -54,8 +56,9 @@ pub(super) fn load_x87(state: &mut GuestState, wide: bool, image: &[u8]) {
     let u16_at = |at: usize| u16::from_le_bytes([image[at], image[at + 1]]);
     let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| image[at + i]));
     let pointer_mask = if wide { u64::MAX } else { u32::MAX.into() };
-    state.set_u16(X87_CONTROL, u16_at(0));
-    state.set_u16(X87_STATUS, u16_at(2));
+    let control = control_word(u16_at(0));
+    state.set_u16(X87_CONTROL, control);
+    state.set_u16(X87_STATUS, status_word(u16_at(2), control));
     state.set_u8(X87_TAGS, image[4]);
     state.set_u16(X87_FOP, u16_at(6) & 0x7ff);
     state.set_u64(X87_FIP, u64_at(8) & pointer_mask);
@@ -113,7 +116,7 @@ pub(super) fn fxsave(
     save_x87(cx.state(), wide != 0, &mut image);
     save_sse(cx.state(), &mut image);
     save_mxcsr(mxcsr as u32, &mut image);
-    cx.memory().write(GuestAddr(addr), &image[..DEFINED])?;
+    write_whole(cx, addr, &image[..DEFINED])?;
     Ok(0)
 }
 

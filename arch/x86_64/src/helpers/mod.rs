@@ -16,7 +16,18 @@ mod xstate;
 pub(crate) use fxstate::full_tags;
 pub(crate) use xstate::{AREA_SIZE, Area, HEADER_AT, area_size, how, load_area, save_area};
 
-use guest::helper::{HelperDef, HelperFn};
+use guest::helper::{HelperContext, HelperDef, HelperFn};
+use guest::{Fault, GuestAddr};
+
+/// Writes everything, or nothing where part of it faults. `data` is shorter than a page.
+fn write_whole(cx: &dyn HelperContext, addr: u64, data: &[u8]) -> Result<(), Fault> {
+    const PAGE: u64 = 4096;
+    let addr = GuestAddr(addr);
+    if addr.0 % PAGE + data.len() as u64 > PAGE {
+        cx.probe_write(addr, data.len() as u64)?;
+    }
+    cx.memory().write(addr, data)
+}
 
 macro_rules! helpers {
     ($($name:ident = $kind:ident($f:path);)*) => {

@@ -4,6 +4,7 @@
 //! Packed arguments: the low byte is a register index, the next what the function says. `pc` is the
 //! instruction's address, which the unit remembers.
 
+use super::write_whole;
 use super::x87_unit::{FLAG_INVALID, INDEFINITE, Unit, exception, status};
 use guest::helper::{F80, HelperContext, HelperExit, X87Op};
 use guest::ir::flag;
@@ -170,7 +171,7 @@ pub(super) fn store(cx: Cx<'_>, a: u64, addr: u64, pc: u64) -> Outcome {
         None => (unit.indefinite(code), exception::STACK),
     };
     if !unit.stops_at(raised) {
-        unit.cx.memory().write(GuestAddr(addr), &bytes[..format.len])?;
+        write_whole(unit.cx, addr, &bytes[..format.len])?;
     }
     if unit.raise(raised) && how & 1 != 0 {
         unit.pop();
@@ -486,7 +487,7 @@ pub(super) fn save(cx: Cx<'_>, a: u64, addr: u64, _pc: u64) -> Outcome {
     let mut unit = Unit::quiet(cx);
     let image = unit.environment();
     if a == 0 {
-        unit.cx.memory().write(GuestAddr(addr), &image)?;
+        write_whole(unit.cx, addr, &image)?;
         unit.mask_all();
         return Ok(0);
     }
@@ -495,7 +496,7 @@ pub(super) fn save(cx: Cx<'_>, a: u64, addr: u64, _pc: u64) -> Outcome {
     for n in 0..8 {
         whole[ENV_LEN + 10 * n..][..10].copy_from_slice(&unit.value(n as u16));
     }
-    unit.cx.memory().write(GuestAddr(addr), &whole)?;
+    write_whole(unit.cx, addr, &whole)?;
     unit.reset();
     Ok(0)
 }

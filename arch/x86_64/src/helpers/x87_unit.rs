@@ -42,6 +42,17 @@ pub(super) struct Unit<'a> {
     pub cx: &'a mut dyn HelperContext,
 }
 
+/// The control word as the unit keeps it: reserved bits are 0, but for one that is 1.
+pub(super) const fn control_word(value: u16) -> u16 {
+    value & 0x1f3f | 0x40
+}
+
+/// The status word with the summary that follows from its flags and the control word's masks.
+pub(super) const fn status_word(flags: u16, control: u16) -> u16 {
+    let summary = status::SUMMARY | status::BUSY;
+    if flags & !control & 0x3f != 0 { flags | summary } else { flags & !summary }
+}
+
 impl<'a> Unit<'a> {
     /// For instructions that do not look at pending exceptions.
     pub fn quiet(cx: &'a mut dyn HelperContext) -> Self {
@@ -77,16 +88,14 @@ impl<'a> Unit<'a> {
     }
 
     pub fn set_control(&mut self, value: u16) {
-        self.cx.state().set_u16(X87_CONTROL, value & 0x1f3f | 0x40);
+        self.cx.state().set_u16(X87_CONTROL, control_word(value));
         self.summarize();
     }
 
     /// The summary bit follows from flags and masks.
     fn summarize(&mut self) {
         let (flags, control) = (self.status(), self.control());
-        let rest = flags & !(status::SUMMARY | status::BUSY);
-        let pending = flags & !control & 0x3f != 0;
-        self.set_status(if pending { rest | status::SUMMARY | status::BUSY } else { rest });
+        self.set_status(status_word(flags, control));
     }
 
     /// Whether these exceptions keep the instruction from its result.

@@ -1,6 +1,6 @@
 //! Single bits, bit scans, counts, CRC32.
 
-use super::operand::{Mem, Place};
+use super::operand::{Mem, Place, address_width};
 use super::{Handler, Lifter};
 use crate::cpu::feature;
 use crate::helpers::id;
@@ -71,6 +71,11 @@ impl Lifter {
         let log_bytes = self.ir.imm(u64::from(w.bytes().trailing_zeros()));
         let unit = self.ir.sar(Width::W64, signed, log_bits);
         let offset = self.ir.shl(Width::W64, unit, log_bytes);
+        if address_width(&self.insn) == Width::W32 {
+            let (start, segment) = (self.effective_address(Width::W32), self.segment_base());
+            let addr = self.ir.add(Width::W32, start, offset);
+            return Place::Mem(Mem { addr: self.plus_segment(addr, segment), off: 0 });
+        }
         let addr = self.ir.add(Width::W64, mem.addr, offset);
         Place::Mem(Mem { addr, off: mem.off })
     }

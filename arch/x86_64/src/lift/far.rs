@@ -29,9 +29,9 @@ pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
 }
 
 impl Lifter {
-    /// Raises #GP unless the selector is that of 64-bit user code.
-    fn demand_code_segment(&mut self, selector: Val) {
-        let (ours, mask) = (self.ir.imm(USER_CS), self.ir.imm(0xffff));
+    /// Raises #GP unless the selector is that of 64-bit user code, as far as the bits in `mask` go.
+    fn demand_code_segment(&mut self, selector: Val, mask: u64) {
+        let (ours, mask) = (self.ir.imm(USER_CS & mask), self.ir.imm(mask));
         let low = self.ir.and(Width::W64, selector, mask);
         let other = self.ir.icmp(IntCc::Ne, Width::W64, low, ours);
         self.ir.trap_when(Trap::GeneralProtection, other);
@@ -53,7 +53,7 @@ impl Lifter {
         let (rsp, size) = (self.rsp(), w.bytes() as i32);
         let target = self.ir.load(w, Order::Tso, rsp, 0);
         let selector = self.ir.load(w, Order::Tso, rsp, size);
-        self.demand_code_segment(selector);
+        self.demand_code_segment(selector, 0xffff);
         let extra = if self.insn.op_count() == 1 { self.insn.immediate(0) & 0xffff } else { 0 };
         let rsp = self.ir.add_imm(rsp, i64::from(2 * size) + extra as i64);
         self.ir.write_slot(RSP, rsp);
@@ -65,7 +65,8 @@ impl Lifter {
         let (w, mem) = (self.far_width(), self.address());
         let target = self.load(w, mem);
         let selector = self.ir.load(Width::W16, Order::Tso, mem.addr, mem.off.wrapping_add(w.bytes() as i32));
-        self.demand_code_segment(selector);
+        // The requested privilege level may be a higher one than the program's.
+        self.demand_code_segment(selector, 0xfffc);
         target
     }
 
@@ -94,7 +95,7 @@ impl Lifter {
         let rsp = self.rsp();
         let [target, cs, flags, stack, ss] =
             [0, 8, 16, 24, 32].map(|at| self.ir.load(Width::W64, Order::Tso, rsp, at));
-        self.demand_code_segment(cs);
+        self.demand_code_segment(cs, 0xffff);
         self.demand_data_segment(ss);
         self.ir.write_slot(RSP, stack);
         self.write_eflags(flags, Width::W64);

@@ -258,7 +258,7 @@ impl Lifter {
         }
     }
 
-    fn plus_segment(&mut self, offset: Val, segment: Option<Val>) -> Val {
+    pub(super) fn plus_segment(&mut self, offset: Val, segment: Option<Val>) -> Val {
         segment.map_or(offset, |segment| self.ir.add(Width::W64, segment, offset))
     }
 

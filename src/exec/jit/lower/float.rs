@@ -9,6 +9,14 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 use guest::ir::{FSize, FloatCc, Inexact, Kind, MinMax, NanRule, Nans, Overflow, Round, Sign, Val, Width};
 
+/// Whether an operation may round an inexact result up to the smallest normal number: Arm then tells of an
+/// underflow, the host does not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tiny {
+    Never,
+    Possible,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Arith {
     Add,
@@ -46,6 +54,15 @@ pub fn infinity(fs: FSize) -> u64 {
     }
 }
 
+/// The bits of the smallest normal number.
+pub fn lowest_normal(fs: FSize) -> u64 {
+    match fs {
+        FSize::F16 => 1 << 10,
+        FSize::F32 => 1 << 23,
+        FSize::F64 => 1 << 52,
+    }
+}
+
 /// The bits of 2^k.
 fn power_of_two(fs: FSize, k: u64) -> u64 {
     if fs == FSize::F64 { (1023 + k) << 52 } else { (127 + k) << 23 }
@@ -67,7 +84,9 @@ impl Lowering<'_, '_> {
         let Some(ty) = float_type(fs) else { return self.slow() };
         let (x, y) = (self.float(ty, a), self.float(ty, b));
         let value = self.arith(op, x, y);
-        self.settle(dst, fs, value);
+        // A sum that is too small for a normal number is exact.
+        let tiny = if matches!(op, Arith::Mul | Arith::Div) { Tiny::Possible } else { Tiny::Never };
+        self.settle(dst, fs, value, tiny);
     }
 
     /// With two NaNs the first counts: a load must not be folded into the first place, which would swap.
@@ -84,19 +103,19 @@ impl Lowering<'_, '_> {
         let Some(ty) = float_type(fs) else { return self.slow() };
         let x = self.float(ty, a);
         let value = self.b.ins().sqrt(x);
-        self.settle(dst, fs, value);
+        self.settle(dst, fs, value, Tiny::Never);
     }
 
     /// The host's NaNs are x86's; other rules ask the interpreter.
-    fn settle(&mut self, dst: Val, fs: FSize, value: ir::Value) {
+    fn settle(&mut self, dst: Val, fs: FSize, value: ir::Value, tiny: Tiny) {
         if self.nan_rule == NanRule::X86 {
             return self.set_float(dst, value);
         }
-        self.settle_nan(dst, fs, value);
+        self.settle_nan(dst, fs, value, tiny);
     }
 
-    /// The value, or the interpreter's where it is a NaN.
-    fn settle_nan(&mut self, dst: Val, fs: FSize, value: ir::Value) {
+    /// The value, or the interpreter's where it is a NaN, or where it may have underflowed before it was rounded.
+    fn settle_nan(&mut self, dst: Val, fs: FSize, value: ir::Value, tiny: Tiny) {
         self.prepare_operands();
         let ty = self.b.func.dfg.value_type(value);
         let int = if ty == types::F64 { types::I64 } else { types::I32 };
@@ -106,7 +125,12 @@ impl Lowering<'_, '_> {
             .b
             .ins()
             .iconst(int, (infinity(fs) << 1) as i64 & if int == types::I32 { 0xffff_ffff } else { -1 });
-        let nan = self.b.ins().icmp(IntCC::UnsignedGreaterThan, magnitude, limit);
+        let mut nan = self.b.ins().icmp(IntCC::UnsignedGreaterThan, magnitude, limit);
+        if tiny == Tiny::Possible {
+            let lowest = self.b.ins().iconst(int, (lowest_normal(fs) << 1) as i64);
+            let lowest = self.b.ins().icmp(IntCC::Equal, magnitude, lowest);
+            nan = self.b.ins().bor(nan, lowest);
+        }
         let (cold, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         let joined = self.b.append_block_param(join, ty);
@@ -124,7 +148,8 @@ impl Lowering<'_, '_> {
         let Some(ty) = float_type(fs).filter(|_| has_fma()) else { return self.slow() };
         let [x, y, z] = abc.map(|v| self.float(ty, v));
         let value = self.b.ins().fma(x, y, z);
-        self.settle_nan(dst, fs, value);
+        let tiny = if self.nan_rule == NanRule::X86 { Tiny::Never } else { Tiny::Possible };
+        self.settle_nan(dst, fs, value, tiny);
     }
 
     pub(super) fn min_max(&mut self, dst: Val, op: MinMax, fs: FSize, a: Val, b: Val) {
@@ -208,7 +233,8 @@ impl Lowering<'_, '_> {
             }
             (FSize::F64, FSize::F32) => {
                 let x = self.float(types::F64, a);
-                self.b.ins().fdemote(types::F32, x)
+                let value = self.b.ins().fdemote(types::F32, x);
+                return self.settle(dst, to, value, Tiny::Possible);
             }
             _ => return self.slow(),
         };

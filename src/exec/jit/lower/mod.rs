@@ -294,7 +294,11 @@ impl Lowering<'_, '_> {
         if let Some((dst, Kind::Vector(n))) = op.result() {
             self.vals.set_len(dst, n);
         }
-        op.visit(self);
+        if float && self.nan_rule.is_soft() {
+            self.slow()
+        } else {
+            op.visit(self)
+        }
         if let Some((dst, _)) = op.result() {
             self.vals.set_varying(dst, varying || float || self.reads_varying(op));
             let mut tainted = float && !self.is_repeated(op, block_ops);

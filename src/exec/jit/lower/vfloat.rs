@@ -1,7 +1,7 @@
 //! Float ops on lanes.
 
 use super::Lowering;
-use super::float::{Arith, float_condition, has_fma, infinity};
+use super::float::{Arith, Tiny, float_condition, has_fma, infinity, lowest_normal};
 use super::values::{float_vector_type, vector_type};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, types};
@@ -16,13 +16,14 @@ impl Lowering<'_, '_> {
     pub(super) fn vector_arith(&mut self, op: Arith, dst: Val, n: VecLen, fs: FSize, ab: (Val, Val)) {
         let Some(ty) = float_vector_type(fs).filter(|_| !self.unsettled(n)) else { return self.slow() };
         self.each2(dst, n, ty, ab, |this, x, y| this.arith(op, x, y));
-        self.settle_vector(dst, fs);
+        let tiny = if matches!(op, Arith::Mul | Arith::Div) { Tiny::Possible } else { Tiny::Never };
+        self.settle_vector(dst, n, fs, tiny);
     }
 
     pub(super) fn vector_sqrt(&mut self, dst: Val, n: VecLen, fs: FSize, a: Val) {
         let Some(ty) = float_vector_type(fs).filter(|_| !self.unsettled(n)) else { return self.slow() };
         self.each1(dst, n, ty, a, |this, x| this.b.ins().sqrt(x));
-        self.settle_vector(dst, fs);
+        self.settle_vector(dst, n, fs, Tiny::Never);
     }
 
     pub(super) fn vector_fused(&mut self, dst: Val, n: VecLen, fs: FSize, abc: [Val; 3]) {
@@ -32,17 +33,19 @@ impl Lowering<'_, '_> {
             let value = self.b.ins().fma(x, y, z);
             self.set_unit(dst, unit, value);
         }
-        self.settle_lanes(dst, n, fs);
+        let tiny = if self.nan_rule == NanRule::X86 { Tiny::Never } else { Tiny::Possible };
+        self.settle_lanes(dst, n, fs, tiny);
     }
 
-    fn settle_vector(&mut self, dst: Val, fs: FSize) {
+    fn settle_vector(&mut self, dst: Val, n: VecLen, fs: FSize, tiny: Tiny) {
         if self.nan_rule != NanRule::X86 {
-            self.settle_lanes(dst, VecLen::X1, fs);
+            self.settle_lanes(dst, n, fs, tiny);
         }
     }
 
-    /// Keeps `dst`, or takes the interpreter's where a lane of it is a NaN.
-    fn settle_lanes(&mut self, dst: Val, n: VecLen, fs: FSize) {
+    /// Keeps `dst`, or takes the interpreter's where a lane of it is a NaN or may have underflowed before it was
+    /// rounded.
+    fn settle_lanes(&mut self, dst: Val, n: VecLen, fs: FSize, tiny: Tiny) {
         self.prepare_operands();
         let lane = fs.lane();
         let (absolute, most) = (self.lanes(fs, fs.width().mask() >> 1), self.lanes(fs, infinity(fs)));
@@ -51,7 +54,12 @@ impl Lowering<'_, '_> {
         for &unit in &units {
             let bits = self.cast(vector_type(lane), unit);
             let magnitude = self.b.ins().band(bits, absolute);
-            let nans = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, most);
+            let mut nans = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, most);
+            if tiny == Tiny::Possible {
+                let lowest = self.lanes(fs, lowest_normal(fs));
+                let lowest = self.b.ins().icmp(IntCC::Equal, magnitude, lowest);
+                nans = self.b.ins().bor(nans, lowest);
+            }
             any = Some(any.map_or(nans, |others| self.b.ins().bor(others, nans)));
         }
         let Some(any) = any else { return };
@@ -193,6 +201,7 @@ impl Lowering<'_, '_> {
             return self.slow();
         }
         self.each1(dst, n, types::F64X2, a, |this, x| this.b.ins().fvdemote(x));
+        self.settle_vector(dst, n, FSize::F32, Tiny::Possible);
     }
 
     pub(super) fn vector_to_int(

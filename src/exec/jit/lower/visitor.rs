@@ -8,8 +8,8 @@ use super::vector::Shift;
 use cranelift_codegen::ir::{InstBuilder, types};
 use guest::Trap;
 use guest::ir::{
-    Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans,
-    Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
+    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use guest::state::Slot;
 
@@ -391,6 +391,7 @@ impl OpVisitor for Lowering<'_, '_> {
 
     interpreted! {
         call(HelperId, Val, Val, Val);
+        farm(ArmFloat, FSize, u32, Val, Val);
         cas128(VecLen, Order, Val, Val, Val);
         load128(VecLen, Order, Val);
         load_ex(Width, Order, Val);

@@ -26,7 +26,7 @@ use super::entry;
 use super::lower::Counting;
 use super::slow;
 use asm::{Asm, Label, Reg};
-use guest::ir::{Block, FlagKind, NanRule, Op, Terminator, VecLen, Width};
+use guest::ir::{Block, Effect, FlagKind, NanRule, Op, Terminator, VecLen, Width};
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 use regs::{Loc, Registers};
@@ -227,7 +227,11 @@ impl Emitter {
                 compared = Some([a, b]);
             }
         });
-        op.visit(self);
+        if op.effect() == Effect::Float && self.nan_rule.is_soft() {
+            self.slow()
+        } else {
+            op.visit(self)
+        }
         for v in compared.into_iter().flatten() {
             if self.regs.last(v) <= at {
                 self.regs.release(v);

@@ -6,8 +6,8 @@ use super::divide::Part;
 use super::regs::Loc;
 use super::vector::{ADD, LaneShift, MUL, SUB};
 use guest::ir::{
-    Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax, Nans,
-    Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
+    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
 };
 use guest::state::Slot;
 
@@ -360,6 +360,7 @@ impl OpVisitor for Emitter {
         vpopcnt(Val, VecLen, Lane, Val);
         vclz(Val, VecLen, Lane, Val);
         vreduce(Val, VecLen, Lane, Reduce, Val);
+        farm(Val, ArmFloat, FSize, u32, Val, Val);
         fma(Val, FSize, Val, Val, Val);
         fround(Val, FSize, Round, Inexact, Val);
         vfsqrt(Val, VecLen, FSize, Val);

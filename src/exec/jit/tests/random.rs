@@ -107,8 +107,27 @@ macro_rules! from_all {
     )*};
 }
 from_all!(
-    Width, Lane, FSize, Sign, Half, Order, IntCc, FloatCc, RmwOp, Round, Inexact, Overflow, MinMax, Nans,
-    Narrow, Estimate, Reduce, Crypto, FlagKind, Cond
+    Width,
+    Lane,
+    FSize,
+    Sign,
+    Half,
+    Order,
+    IntCc,
+    FloatCc,
+    RmwOp,
+    Round,
+    Inexact,
+    Overflow,
+    MinMax,
+    Nans,
+    Narrow,
+    Estimate,
+    Reduce,
+    Crypto,
+    FlagKind,
+    Cond,
+    guest::ir::ArmFloat
 );
 
 impl Arbitrary for Val {
@@ -260,7 +279,8 @@ impl Maker<'_> {
 }
 
 fn make_block(rng: &mut Rng, pc: u64, memory: &Memory, which: Option<usize>) -> Block {
-    let nan_rule = rng.pick(&[NanRule::X86, NanRule::X86, NanRule::Arm, NanRule::ArmDefault]);
+    let nan_rule =
+        rng.pick(&[NanRule::X86, NanRule::X86, NanRule::Arm, NanRule::ArmDefault, NanRule::ArmControl(14)]);
     let mut block =
         Builder::new(GuestAddr(pc), nan_rule).finish(Terminator::Resync { next: GuestAddr(0x77) });
     block.pool = (0..4).map(|_| u128::from(rng.word()) | u128::from(rng.word()) << 64).collect();

@@ -1,13 +1,20 @@
-// Runs single instructions for tests/insn_aarch64.rs: reads records from one file, writes what came of
-// them to another. A signal ends an instruction with status 100 + its number.
+// Runs instructions for tests/insn_aarch64.rs: reads groups from stdin, each a piece of code and states to run it
+// from, and writes the states after to stdout. A signal ends a run: status 100 + its number, with the place of the
+// instruction (in words from the start) above bit 8.
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
+#define LONGEST 64
+
+struct group {
+    uint32_t words, states, touches_memory, unused, code[LONGEST];
+};
 struct record {
     uint64_t x[31], sp, nzcv, fpcr, fpsr, word, status, memory;
     uint8_t v[32][16];
@@ -15,7 +22,7 @@ struct record {
 _Static_assert(sizeof(struct record) == 816, "the layout that the test writes");
 
 extern void run_one(struct record *);
-extern uint32_t patch[];
+extern uint32_t patch[], exits[];
 extern char faulted[];
 extern struct record outrec;
 
@@ -27,7 +34,8 @@ static char signal_stack[65536];
 
 static void on_signal(int number, siginfo_t *info, void *context) {
     ucontext_t *uc = context;
-    outrec.status = 100 + number;
+    uint64_t place = (uc->uc_mcontext.pc - (uint64_t)patch) / 4 & 0xff;
+    outrec.status = 100 + number + (place << 8);
     uc->uc_mcontext.pc = (uint64_t)faulted;
 }
 
@@ -47,21 +55,67 @@ static void set_up(void) {
         sigaction(numbers[i], &action, NULL);
 }
 
-int main(int argc, char **argv) {
-    FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
+static char in_buffer[1 << 18], out_buffer[1 << 18];
+static size_t in_at, in_end, out_at;
+
+static void flush(void) {
+    for (size_t done = 0; done < out_at;) {
+        ssize_t n = write(1, out_buffer + done, out_at - done);
+        if (n <= 0)
+            _exit(1);
+        done += n;
+    }
+    out_at = 0;
+}
+
+static void take(void *to, size_t size) {
+    while (size) {
+        if (in_at == in_end) {
+            flush();
+            ssize_t n = read(0, in_buffer, sizeof in_buffer);
+            if (n <= 0)
+                _exit(n < 0);
+            in_at = 0, in_end = n;
+        }
+        size_t part = in_end - in_at < size ? in_end - in_at : size;
+        memcpy(to, in_buffer + in_at, part);
+        in_at += part, to = (char *)to + part, size -= part;
+    }
+}
+
+static void give(const void *from, size_t size) {
+    if (sizeof out_buffer - out_at < size)
+        flush();
+    memcpy(out_buffer + out_at, from, size);
+    out_at += size;
+}
+
+// A branch at code[n] to exit number `number`.
+static void put_exit(uint32_t n, int number) {
+    patch[n] = 0x14000000 | ((uint32_t)(&exits[number] - &patch[n]) & 0x3ffffff);
+}
+
+int main(void) {
+    struct group group;
     struct record record;
     set_up();
-    while (fread(&record, sizeof record, 1, in) == 1) {
-        memcpy((void *)DATA, pattern, sizeof pattern);
-        *(volatile uint32_t *)patch = (uint32_t)record.word;
-        __builtin___clear_cache((char *)patch, (char *)patch + 4);
-        run_one(&record);
-        uint64_t hash = 0, *memory = (void *)DATA;
-        for (int i = 0; i < WORDS; i++)
-            hash = hash * 0x100000001b3ull + memory[i];
-        outrec.word = record.word;
-        outrec.memory = hash;
-        fwrite(&outrec, sizeof outrec, 1, out);
+    for (;;) {
+        take(&group, sizeof group);
+        memcpy(patch, group.code, sizeof group.code);
+        put_exit(group.words, 0);
+        put_exit(group.words + 1, 1);
+        __builtin___clear_cache((char *)patch, (char *)&patch[group.words + 2]);
+        for (uint32_t i = 0; i < group.states; i++) {
+            take(&record, sizeof record);
+            if (group.touches_memory)
+                memcpy((void *)DATA, pattern, sizeof pattern);
+            run_one(&record);
+            uint64_t hash = 0, *memory = (void *)DATA;
+            if (group.touches_memory)
+                for (int k = 0; k < WORDS; k++)
+                    hash = hash * 0x100000001b3ull + memory[k];
+            outrec.memory = hash;
+            give(&outrec, sizeof outrec);
+        }
     }
-    return fclose(out);
 }

@@ -1,4 +1,4 @@
-// Loads a record's registers, runs the instruction at `patch`, stores the registers in outrec. The
+// Loads a record's registers, runs the code at `patch`, stores the registers in outrec. The
 // section is linked at a fixed address, so that pc-relative results are known; TPIDR_EL0 is the one
 // register free to hold x30 when everything else belongs to the instruction.
 #define SP_ 248
@@ -8,7 +8,7 @@
 #define STATUS 288
 #define V 304
     .section stub,"awx",%progbits
-    .global run_one, patch, faulted, inrec, outrec
+    .global run_one, patch, exits, faulted, inrec, outrec
     .balign 4096
 run_one:
     stp x29,x30,[sp,#-16]!
@@ -49,7 +49,8 @@ run_one:
     b patch
     .org 0x1000
 patch:
-    nop
+    .skip 4*80
+exits:
     b 1f
     b 2f
 1:  msr tpidr_el0,x30
