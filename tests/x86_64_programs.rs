@@ -22,3 +22,8 @@ fn same_as_native(name: &str) {
 fn the_trap_flag_steps_through_single_instructions() {
     same_as_native("trapflag");
 }
+
+#[test]
+fn selectors_are_those_of_a_64_bit_program() {
+    same_as_native("segments");
+}
