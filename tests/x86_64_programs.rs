@@ -22,3 +22,15 @@ fn same_as_native(name: &str) {
 fn the_trap_flag_steps_through_single_instructions() {
     same_as_native("trapflag");
 }
+
+#[test]
+fn selectors_are_those_of_a_64_bit_program() {
+    same_as_native("segments");
+}
+/// What still differs: INT n and INT1, instructions of more than 15 bytes, error codes of faults, #SS, jumps to what is
+/// not canonical, ENTER's address, masked stores of nothing, and which exception a SIGFPE names.
+#[test]
+#[ignore = "signals differ in their details, see above"]
+fn faults_become_the_signals_that_the_kernel_makes_of_them() {
+    same_as_native("faults");
+}

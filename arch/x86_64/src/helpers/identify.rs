@@ -28,3 +28,25 @@ pub(super) fn cpu_number(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) 
 pub(super) fn random(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -> Result<u64, HelperExit> {
     Ok(cx.random())
 }
+
+/// `LAR` (0) or `LSL` (1) of the selector: access rights or limit, and above that whether there is such a segment. It is
+/// the descriptor table that Linux gives a 64-bit program.
+pub(super) fn describe_segment(
+    cx: &mut dyn HelperContext,
+    selector: u64,
+    what: u64,
+    _c: u64,
+) -> Result<u64, HelperExit> {
+    const FOUND: u64 = 1 << 32;
+    const ALL: u64 = 0xffff_ffff;
+    let (rights, limit) = match selector >> 2 & 0x3fff {
+        // 32-bit code, data, 64-bit code.
+        8 => (0x00cf_fb00, ALL),
+        10 => (0x00cf_f300, ALL),
+        12 => (0x00af_fb00, ALL),
+        // Its limit is the processor's number.
+        30 => (0x0040_f500, u64::from(cx.cpu_number())),
+        _ => return Ok(0),
+    };
+    Ok(FOUND | if what == 0 { rights } else { limit })
+}

@@ -79,6 +79,7 @@ helpers! {
     GATHER = State(masked::gather);
     CPUID = State(identify::cpuid);
     TIMESTAMP = State(identify::timestamp);
+    DESCRIBE_SEGMENT = State(identify::describe_segment);
     CPU_NUMBER = State(identify::cpu_number);
     RANDOM = State(identify::random);
     XGETBV = State(xstate::xgetbv);

@@ -3,6 +3,7 @@
 //! Each step works on elements that lie in one page on either side, so that an access that faults has
 //! done nothing, and the registers say how far the instruction has come.
 
+use super::write_whole;
 use crate::state::{DF, EFLAGS_REST, RAX, RCX, RDI, RSI, eflags};
 use guest::helper::{HelperContext, HelperExit};
 use guest::ir::flags::FlagRecord;
@@ -122,17 +123,9 @@ impl<'a> Run<'a> {
         self.cx.memory().read(addr, out)
     }
 
-    /// Writes what lies in one page, or an element across two: then the page ahead is tried first, so
-    /// that a fault there leaves nothing half done.
+    /// Writes what lies in one page, or an element across two: all of it or nothing.
     fn write(&mut self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
-        let first = (PAGE - addr.0 % PAGE).min(data.len() as u64) as usize;
-        let (low, high) = data.split_at(first);
-        let parts = [(addr, low), (addr.offset(first as i64), high)];
-        let order = if self.backwards() { [0, 1] } else { [1, 0] };
-        for (at, part) in order.map(|i| parts[i]).into_iter().filter(|(_, part)| !part.is_empty()) {
-            self.cx.memory().write(at, part)?;
-        }
-        Ok(())
+        write_whole(self.cx, addr.0, data)
     }
 
     fn element(bytes: &[u8]) -> u64 {

@@ -3,15 +3,26 @@
 //! A program may name the code segment that it runs in, and the selectors that Linux gives it or none for the
 //! others. Everything else (32-bit code above all) is refused as a selector that does not exist is: with #GP.
 
+use super::operand::gpr_slot;
 use super::{Handler, Lifter};
+use crate::helpers::id;
 use crate::state::{FS_BASE, GS_BASE, RSP};
 use guest::Trap;
-use guest::ir::{Hint, IntCc, Order, Terminator, Val, Width};
+use guest::ir::{Hint, IntCc, Order, Terminator, Val, Width, flag};
 use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
 
 /// The 64-bit code segment and the data segment of user programs.
 const USER_CS: u64 = 0x33;
 const USER_DS: u64 = 0x2b;
+/// The selectors, without their two bits of privilege, of segments that can be read: none, 32-bit code, data, 64-bit
+/// code, and the one that tells the processor's number.
+const READABLE: u64 = 1 | 1 << 8 | 1 << 10 | 1 << 12 | 1 << 30;
+/// What Linux says of the descriptor tables, the task and CR0 where UMIP keeps programs from asking the processor
+/// (`arch/x86/kernel/umip.c`).
+const GDT_BASE: u64 = 0xffff_ffff_fffe_0000;
+const IDT_BASE: u64 = 0xffff_ffff_ffff_0000;
+const TASK: u64 = 0x40;
+const CR0: u64 = 0x8005_0033;
 
 pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
     let segment = insn.op_count() > 0
@@ -21,7 +32,19 @@ pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
         M::Retf => Lifter::return_far,
         M::Jmp if insn.op0_kind() == OpKind::Memory => Lifter::jump_far,
         M::Call if insn.op0_kind() == OpKind::Memory => Lifter::call_far,
-        M::Iretq => Lifter::iretq,
+        M::Iret => |l| l.interrupt_return(Width::W16),
+        M::Iretd => |l| l.interrupt_return(Width::W32),
+        M::Iretq => |l| l.interrupt_return(Width::W64),
+        M::Lss => |l| l.load_far_pointer(Register::SS),
+        M::Lfs => |l| l.load_far_pointer(Register::FS),
+        M::Lgs => |l| l.load_far_pointer(Register::GS),
+        M::Lar | M::Lsl => Lifter::describe_segment,
+        M::Verr | M::Verw => Lifter::verify_segment,
+        M::Sgdt => |l| l.store_table(GDT_BASE),
+        M::Sidt => |l| l.store_table(IDT_BASE),
+        M::Sldt => |l| l.store_system_word(0),
+        M::Str => |l| l.store_system_word(TASK),
+        M::Smsw => |l| l.store_system_word(CR0),
         M::Mov if segment => Lifter::mov_to_segment,
         M::Pop if segment => Lifter::pop_segment,
         _ => return None,
@@ -90,15 +113,16 @@ impl Lifter {
         self.end = Some(Terminator::Indirect { target, hint: Hint::None });
     }
 
-    /// `IRETQ`: rip, cs, flags, rsp, ss. May set the trap flag, so the run loop looks.
-    fn iretq(&mut self) {
+    /// `IRET`, `IRETD`, `IRETQ`: rip, cs, flags, rsp, ss. May set the trap flag, so the run loop looks.
+    fn interrupt_return(&mut self, w: Width) {
         let rsp = self.rsp();
+        let size = w.bytes() as i32;
         let [target, cs, flags, stack, ss] =
-            [0, 8, 16, 24, 32].map(|at| self.ir.load(Width::W64, Order::Tso, rsp, at));
+            [0, 1, 2, 3, 4].map(|i| self.ir.load(w, Order::Tso, rsp, i * size));
         self.demand_code_segment(cs, 0xffff);
         self.demand_data_segment(ss);
         self.ir.write_slot(RSP, stack);
-        self.write_eflags(flags, Width::W64);
+        self.write_eflags(flags, w);
         self.end = Some(Terminator::Indirect { target, hint: Hint::Resync });
     }
 
@@ -110,16 +134,16 @@ impl Lifter {
         self.ir.trap_when(Trap::GeneralProtection, other);
     }
 
-    /// Loads a selector: none, or (as the stack's must be) that of user data.
+    /// Loads a selector: none, or that of a segment that can be read; the stack's is that of user data.
     fn load_segment(&mut self, reg: Register, selector: Val) {
         if reg == Register::SS {
             return self.demand_data_segment(selector);
         }
-        let (mask, none, data) = (self.ir.imm(0xfffc), self.ir.imm(0), self.ir.imm(USER_DS & !3));
-        let index = self.ir.and(Width::W64, selector, mask);
-        let some = self.ir.icmp(IntCc::Ne, Width::W64, index, none);
-        let other = self.ir.icmp(IntCc::Ne, Width::W64, index, data);
-        let bad = self.ir.and(Width::W64, some, other);
+        let (number, far) = (self.ir.extract(2, 6, selector), self.ir.extract(8, 8, selector));
+        let missing = self.ir.imm(!READABLE);
+        let missing = self.ir.shr(Width::W64, missing, number);
+        let missing = self.ir.extract(0, 1, missing);
+        let bad = self.ir.or(Width::W64, missing, far);
         self.ir.trap_when(Trap::GeneralProtection, bad);
     }
 
@@ -143,6 +167,72 @@ impl Lifter {
         self.load_segment(self.reg(0), selector);
         self.clear_base(self.reg(0));
         self.shadows = self.reg(0) == Register::SS;
+    }
+
+    /// `LSS`, `LFS`, `LGS`
+    fn load_far_pointer(&mut self, segment: Register) {
+        let (w, mem) = (self.width(0), self.address());
+        let offset = self.load(w, mem);
+        let selector = self.ir.load(Width::W16, Order::Tso, mem.addr, mem.off.wrapping_add(w.bytes() as i32));
+        self.load_segment(segment, selector);
+        self.write(0, offset);
+        self.clear_base(segment);
+        self.shadows = segment == Register::SS;
+    }
+
+    /// `LAR`, `LSL`: ZF says whether there is such a segment; if not, the destination stays.
+    fn describe_segment(&mut self) {
+        let selector =
+            if self.is_mem(1) { self.load_operand(Width::W16) } else { self.read_reg(self.reg(1)) };
+        let (what, zero) = (self.ir.imm(u64::from(self.insn.mnemonic() == M::Lsl)), self.ir.imm(0));
+        let described = self.call_state(id::DESCRIBE_SEGMENT, selector, what, zero);
+        let found = self.ir.extract(32, 1, described);
+        let (w, slot) = (self.width(0), gpr_slot(self.reg(0)));
+        let old = self.ir.read_slot(slot);
+        let value = self.ir.zext(Width::W32, described);
+        let new = if w == Width::W16 { self.ir.deposit(0, 16, old, value) } else { value };
+        let chosen = self.ir.select(found, new, old);
+        self.ir.write_slot(slot, chosen);
+        self.set_zero_flag(found);
+    }
+
+    /// `VERR`, `VERW`
+    fn verify_segment(&mut self) {
+        let selector =
+            if self.is_mem(0) { self.load_operand(Width::W16) } else { self.read_reg(self.reg(0)) };
+        let (what, zero) = (self.ir.imm(0), self.ir.imm(0));
+        let described = self.call_state(id::DESCRIBE_SEGMENT, selector, what, zero);
+        // Code that is there can be read, too; data can be written (bits 11 and 9 of its rights).
+        let (exists, writable) = (self.ir.extract(32, 1, described), self.ir.extract(9, 1, described));
+        let code = self.ir.extract(11, 1, described);
+        let data = self.ir.andnot(Width::W64, exists, code);
+        let may_write = self.ir.and(Width::W64, data, writable);
+        self.set_zero_flag(if self.insn.mnemonic() == M::Verr { exists } else { may_write });
+    }
+
+    fn set_zero_flag(&mut self, zero: Val) {
+        let old = self.ir.get_flags();
+        let flags = self.ir.deposit(flag::Z.trailing_zeros() as u8, 1, old, zero);
+        self.put_flags(flags);
+    }
+
+    /// `SGDT`, `SIDT`: with UMIP the kernel answers, and says that the table is empty.
+    fn store_table(&mut self, base: u64) {
+        let mem = self.address();
+        let (limit, base) = (self.ir.imm(0), self.ir.imm(base));
+        self.ir.probe_write(10, mem.addr, mem.off);
+        self.ir.store(Width::W16, Order::Tso, mem.addr, mem.off, limit);
+        self.ir.store(Width::W64, Order::Tso, mem.addr, mem.off.wrapping_add(2), base);
+    }
+
+    /// `SLDT`, `STR`, `SMSW`: the kernel answers, too.
+    fn store_system_word(&mut self, value: u64) {
+        let value = self.ir.imm(value);
+        if self.is_mem(0) {
+            let mem = self.address();
+            return self.store(Width::W16, mem, value);
+        }
+        self.write(0, value);
     }
 
     /// `POP FS`, `POP GS`

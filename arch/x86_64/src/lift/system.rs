@@ -31,7 +31,7 @@ pub(super) fn lookup(insn: &Instruction, mnemonic: M) -> Option<Handler> {
         M::Lgdt | M::Lidt | M::Lldt | M::Ltr | M::Invlpg | M::Swapgs | M::Sysretq => {
             Lifter::general_protection
         }
-        M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw | M::Sysret => Lifter::general_protection,
+        M::Sysret => Lifter::general_protection,
         M::Mov => return segment_or_control(insn),
         M::Cpuid => |l| l.call_plain(id::CPUID),
         M::Rdtsc => Lifter::rdtsc,
