@@ -118,11 +118,16 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// The cells that these blocks use; `None` if there are too many.
+    /// The cells that these blocks use; `None` if there are too many, or if the state is accessed past them.
     pub fn of<'a>(blocks: impl Iterator<Item = &'a Block>) -> Option<Self> {
         let mut offsets = Vec::new();
         for block in blocks {
             for &op in &block.ops {
+                if access(op)
+                    .is_some_and(|(slot, bytes, width, _)| place(slot, bytes, width) == Place::Memory)
+                {
+                    return None;
+                }
                 offsets_of(op, |offset, _| offsets.push(offset));
             }
         }

@@ -16,8 +16,8 @@
 //!
 //! Which point a fault goes back to is known where it is always the same; elsewhere the points store their number.
 
-use super::cells::{CellSet, Cells, Place, access, place};
-use super::region::{Edge, Flags, RegionBlock};
+use super::cells::{CellSet, Cells};
+use super::region::{Edge, RegionBlock};
 use guest::GuestAddr;
 use guest::ir::{Block, Effect, Op, Reads, Writes};
 
@@ -50,19 +50,13 @@ pub enum Repeat {
 }
 
 impl Class {
-    /// The class of `op` where the flags are known as that.
-    pub fn of(op: Op, flags: Flags) -> Self {
+    /// The class of `op`.
+    pub fn of(op: Op) -> Self {
         match op {
             Op::Load { .. } | Op::Vload { .. } => return Self::Reads,
             Op::Store { .. } | Op::Vstore { .. } | Op::Rmw { .. } | Op::Cas { .. } => return Self::Changes,
             Op::Fence { .. } => return Self::Inner,
-            Op::CondOp { .. } | Op::GetFlags { .. } if !matches!(flags, Flags::Known(..)) => {
-                return Self::Flushes(Repeat::Harmless);
-            }
             _ => {}
-        }
-        if access(op).is_some_and(|(slot, bytes, width, _)| place(slot, bytes, width) == Place::Memory) {
-            return Self::Flushes(Repeat::Never);
         }
         match op.effect() {
             Effect::Loads => Self::Flushes(Repeat::Harmless),
@@ -135,7 +129,7 @@ pub enum Step {
 }
 
 impl Plan {
-    /// The plan for these blocks; their flags are known.
+    /// The plan for these blocks.
     pub fn of(blocks: &[RegionBlock], cells: &Cells) -> Self {
         let mut plan = Self::default();
         plan.add(blocks[0].translation.block.pc);
@@ -297,16 +291,12 @@ fn reached<I: Iterator<Item = usize>>(count: usize, from: usize, next: impl Fn(u
 }
 
 fn touches_memory(block: &RegionBlock) -> bool {
-    classes(&block.translation.block, block.flags).any(|(_, _, class)| class.may_fault())
+    classes(&block.translation.block).any(|(_, _, class)| class.may_fault())
 }
 
 /// The ops of a block with their index and class.
-fn classes(block: &Block, flags: Flags) -> impl Iterator<Item = (usize, Op, Class)> + '_ {
-    block.ops.iter().enumerate().scan(flags, |flags, (index, &op)| {
-        let class = Class::of(op, *flags);
-        *flags = flags.after(op);
-        Some((index, op, class))
-    })
+fn classes(block: &Block) -> impl Iterator<Item = (usize, Op, Class)> + '_ {
+    block.ops.iter().enumerate().map(|(index, &op)| (index, op, Class::of(op)))
 }
 
 #[derive(Clone, Copy)]
@@ -335,7 +325,7 @@ impl BlockPlan {
 
     /// Whether an access stands before the first point.
     fn faults_before_points(&self, block: &RegionBlock) -> bool {
-        for step in self.steps(&block.translation.block, block.flags) {
+        for step in self.steps(&block.translation.block) {
             match step {
                 Step::Commit(_) | Step::Flush => return false,
                 Step::Op(_, class) if class.may_fault() => return true,
@@ -348,10 +338,10 @@ impl BlockPlan {
 
 impl BlockPlan {
     /// What happens in the block, in order.
-    pub fn steps(&self, block: &Block, flags: Flags) -> Vec<Step> {
+    pub fn steps(&self, block: &Block) -> Vec<Step> {
         let mut steps = Vec::with_capacity(block.ops.len() + self.commits.len() + self.flushes.len());
         let (mut commits, mut flushes) = (self.commits.iter().peekable(), self.flushes.iter().peekable());
-        for (index, op, class) in classes(block, flags) {
+        for (index, op, class) in classes(block) {
             while let Some(commit) = commits.next_if(|c| block.insns[c.insn].first_op as usize <= index) {
                 steps.push(Step::Commit(*commit));
             }
@@ -375,9 +365,8 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(plan: &'a mut Plan, block: &'a RegionBlock, cells: &'a Cells) -> Self {
-        let flags = block.flags;
         let block = &block.translation.block;
-        let ops = classes(block, flags).map(|(_, op, class)| (op, class)).collect();
+        let ops = classes(block).map(|(_, op, class)| (op, class)).collect();
         Self { plan, block, cells, ops }
     }
 

@@ -60,7 +60,7 @@ impl Flags {
     }
 
     /// After `op`.
-    pub fn after(self, op: Op) -> Self {
+    fn after(self, op: Op) -> Self {
         match op {
             Op::SetFlags { kind, w, .. } => Self::Known(kind, w),
             Op::SetFlagsIf { .. } | Op::CallState { .. } => Self::Unknown,
@@ -134,7 +134,7 @@ impl Region {
 
     fn steps(&self, block: usize) -> Vec<Step> {
         let planned = &self.blocks[block];
-        self.plan.blocks[block].steps(&planned.translation.block, planned.flags)
+        self.plan.blocks[block].steps(&planned.translation.block)
     }
 
     /// Forward to a fixed point: what may be dirty on entry is what may be dirty at a predecessor's end.

@@ -14,7 +14,7 @@ impl fmt::Display for Block {
         let mut marks = self.insns.iter().peekable();
         for (index, op) in self.ops.iter().enumerate() {
             while let Some(mark) = marks.next_if(|m| m.first_op as usize <= index) {
-                writeln!(f, "  insn {} {}", mark.pc, mark.len)?;
+                writeln!(f, "  {mark}")?;
             }
             writeln!(f, "    {op}")?;
         }

@@ -94,6 +94,7 @@ pub struct Lowering<'a, 'f> {
     context_flags: MemFlagsData,
     signature: ir::SigRef,
     slow_signature: ir::SigRef,
+    pack_signature: ir::SigRef,
     slots_symbol: ir::UserExternalNameRef,
     blocks: Vec<ir::Block>,
     vars: Vec<Variable>,
@@ -133,9 +134,10 @@ pub fn region_signature() -> Signature {
     signature
 }
 
-fn slow_signature() -> Signature {
+/// Of a function of ours that takes so many words and gives one.
+fn call_signature(words: usize) -> Signature {
     let mut signature = Signature::new(CallConv::SystemV);
-    signature.params.extend([AbiParam::new(types::I64); 2]);
+    signature.params.extend(vec![AbiParam::new(types::I64); words]);
     signature.returns.push(AbiParam::new(types::I64));
     signature
 }
@@ -159,7 +161,8 @@ pub fn lower(
     let slots_symbol = function.declare_imported_user_function(SLOTS);
     let mut b = FunctionBuilder::new(function, builder);
     let signature = b.import_signature(region_signature());
-    let slow_signature = b.import_signature(slow_signature());
+    let slow_signature = b.import_signature(call_signature(2));
+    let pack_signature = b.import_signature(call_signature(4));
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
@@ -175,6 +178,7 @@ pub fn lower(
         context_flags,
         signature,
         slow_signature,
+        pack_signature,
         slots_symbol,
         blocks: Vec::new(),
         vars: Vec::new(),
@@ -371,10 +375,7 @@ impl Lowering<'_, '_> {
     /// Runs the op at hand in the interpreter's own code.
     fn slow(&mut self) {
         let op = self.op;
-        debug_assert!(
-            op.effect() != Effect::ReadsState || self.dirty == CellSet::default(),
-            "{op:?} was not planned"
-        );
+        debug_assert!(op.effect() != Effect::ReadsState, "what reads the state has code");
         let call = slow::register(op, self.nan_rule, |v| self.vals.kind(v));
         let Some(call) = call else {
             self.out.complete = false;
