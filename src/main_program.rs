@@ -400,7 +400,14 @@ fn run_guest(
         _ => target.name.to_string_lossy().into_owned(),
     };
     let prepared = loader::image::prepare(arch, &target.path, target.file, &resolve)?;
-    let loaded = loader::image::map(&prepared)?;
+    let guard = |properties: &[u8]| match arch.linux().guard_protection(features) {
+        guard if guard != 0 && arch.linux().wants_guard(properties) => {
+            arch.linux().note_guarded_page();
+            guard
+        }
+        _ => 0,
+    };
+    let loaded = loader::image::map(&prepared, &guard)?;
     drop(prepared);
     let brk = loaded.image_end.next_multiple_of(4096);
     crate::mem::space().set_brk_start(brk);

@@ -36,3 +36,16 @@ fn a_model_without_pointer_authentication_ignores_its_hints() {
         differ 0, unknown keys -1\nforged: a bad address\n";
     check("pointers", &["-cpu", "cortex-a72"], expected);
 }
+
+/// The signal (4), its code (1, ILL_ILLOPC), whether it names the place (1), and BTYPE; 0 where the landing is
+/// reached. By BLR, by BR x16, by BR x2, by BR x2 from a guarded page; to NOP, BTI, BTI c, BTI j, BTI jc, PACIASP.
+const REACHED: &str = "4112 4112 0 4112 0 0\n4111 4111 0 0 0 0\n4111 4111 0 0 0 0\n4113 4113 4113 0 0 4113\n";
+
+#[test]
+fn branches_into_guarded_pages_must_land() {
+    let expected = format!("advertised 1 1\nguarded 0\n{REACHED}handled 10\nunguarded 0 0\n");
+    check("landings", &[], &expected);
+    let nothing = "0 0 0 0 0 0\n".repeat(4);
+    let expected = format!("advertised 0 0\nguarded -22\n{nothing}handled 10\nunguarded 0 0\n");
+    check("landings", &["-cpu", "neoverse-n1"], &expected);
+}

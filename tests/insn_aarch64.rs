@@ -94,16 +94,26 @@ fn every_case_gives_the_expected_state() {
     if std::env::var_os("INSN_UPDATE").is_some() {
         update();
     }
-    let mut cases = Vec::new();
-    for name in FILES.into_iter().chain(["written"]) {
-        let text = std::fs::read_to_string(file(name)).unwrap();
-        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let case = Case::parse(line).unwrap_or_else(|| panic!("{name}.txt: {line}"));
-            cases.push((line.split(" ; ").next().unwrap_or(line).to_owned(), case));
-        }
-    }
+    let cases: Vec<_> = FILES.into_iter().chain(["written"]).flat_map(cases_of).collect();
     assert!(cases.len() > 1000, "cases are missing");
     let (count, failures) = compare(0, cases.into_iter());
+    report(count, &failures);
+}
+
+fn cases_of(name: &str) -> Vec<(String, Case)> {
+    let text = std::fs::read_to_string(file(name)).unwrap();
+    let case = |line: &str| {
+        let case = Case::parse(line).unwrap_or_else(|| panic!("{name}.txt: {line}"));
+        (line.split(" ; ").next().unwrap_or(line).to_owned(), case)
+    };
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(case).collect()
+}
+
+#[test]
+#[ignore = "a region loses Inexact where it converts an integer that a block before set to a constant"]
+fn what_the_fuzzer_found_and_nobody_has_mended() {
+    let _alone = alone();
+    let (count, failures) = compare(0, cases_of("open").into_iter());
     report(count, &failures);
 }
 

@@ -164,6 +164,10 @@ struct Window {
 }
 
 impl CodeReader for Window {
+    fn is_guarded(&mut self, pc: GuestAddr) -> bool {
+        space().protection(pc).is_some_and(|prot| prot.guarded())
+    }
+
     fn bytes_at(&mut self, pc: GuestAddr) -> &[u8] {
         let inside = pc.raw().wrapping_sub(self.start);
         let ends_early = self.len < FETCH_WINDOW;

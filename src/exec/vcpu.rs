@@ -117,6 +117,7 @@ impl Vcpu {
 
     /// Runs guest code until something happens.
     pub fn run(&mut self) -> Exit {
+        self.control_changed();
         if self.env.arch.single_steps(&self.state) {
             return self.step();
         }

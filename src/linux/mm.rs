@@ -5,14 +5,37 @@ use super::thread::Thread;
 use crate::host::{files, sys};
 use crate::mem::{Backing, MapRequest, Mapping, Prot, space};
 
-pub fn mmap(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+/// The protection as our tables have it: a guard where this machine has that; what it has not is ignored, or given
+/// to the host to refuse.
+fn protection(thread: &mut Thread, wanted: u64, ignore: bool) -> i32 {
+    let env = thread.vcpu.env;
+    let (wanted, guard) = (wanted as i32, env.arch.linux().guard_protection(env.features));
+    if wanted & guard != 0 && env.arch.linux().note_guarded_page() {
+        // Every thread's code is to be lifted anew, with the checks.
+        thread.vcpu.cache().clear();
+    }
+    match wanted & Prot::GUARD != 0 && guard == 0 {
+        // A bit that is Prot::GUARD to us only.
+        true if ignore => wanted & !Prot::GUARD,
+        true => -1,
+        false => wanted,
+    }
+}
+
+pub fn mmap(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let flags = args[3] as i32;
     let fd = args[4] as i32;
     if flags & libc::MAP_ANONYMOUS == 0 && files::is_ours(fd) {
         return Done::errno(libc::EBADF);
     }
-    let request =
-        MapRequest { addr: args[0], len: args[1], prot: args[2] as i32, flags, fd, offset: args[5] };
+    let request = MapRequest {
+        addr: args[0],
+        len: args[1],
+        prot: protection(thread, args[2], true),
+        flags,
+        fd,
+        offset: args[5],
+    };
     if request.len == 0 {
         return Done::errno(libc::EINVAL);
     }
@@ -23,16 +46,16 @@ pub fn munmap(_thread: &mut Thread, args: &[u64; 6]) -> Done {
     space().munmap(args[0], args[1]).into()
 }
 
-pub fn mprotect(_thread: &mut Thread, args: &[u64; 6]) -> Done {
-    space().mprotect(args[0], args[1], args[2] as i32).into()
+pub fn mprotect(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    space().mprotect(args[0], args[1], protection(thread, args[2], false)).into()
 }
 
 /// With the default key it is mprotect; other keys are not for guests.
-pub fn pkey_mprotect(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+pub fn pkey_mprotect(thread: &mut Thread, args: &[u64; 6]) -> Done {
     if args[3] as i32 != -1 {
         return Done::errno(libc::EINVAL);
     }
-    space().mprotect(args[0], args[1], args[2] as i32).into()
+    space().mprotect(args[0], args[1], protection(thread, args[2], false)).into()
 }
 
 pub fn mremap(_thread: &mut Thread, args: &[u64; 6]) -> Done {

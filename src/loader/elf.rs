@@ -32,6 +32,8 @@ pub struct Program {
     pub loads: Vec<ProgramHeader>,
     pub interpreter: Option<ProgramHeader>,
     pub phdr_segment: Option<u64>,
+    /// `PT_GNU_PROPERTY`
+    pub properties: Option<ProgramHeader>,
     pub phnum: u64,
     pub executable_stack: bool,
 }
@@ -127,6 +129,7 @@ fn collect(
         loads: Vec::new(),
         interpreter: None,
         phdr_segment: None,
+        properties: None,
         phnum: u64::from(header.e_phnum),
         executable_stack: false,
     };
@@ -137,6 +140,7 @@ fn collect(
                 program.loads.push(segment);
             }
             abi::PT_INTERP if program.interpreter.is_none() => program.interpreter = Some(segment),
+            abi::PT_GNU_PROPERTY => program.properties = Some(segment),
             abi::PT_PHDR => program.phdr_segment = Some(segment.p_vaddr),
             abi::PT_GNU_STACK => program.executable_stack = segment.p_flags & abi::PF_X != 0,
             _ => {}
@@ -164,6 +168,15 @@ fn check_load(path: &str, segment: &ProgramHeader) -> Result<(), LoadError> {
         return Err(malformed(path, "segment offset and address disagree"));
     }
     Ok(())
+}
+
+/// The note of properties, where there is one of sane length.
+pub fn properties(file: &dyn ReadAt, program: &Program) -> Vec<u8> {
+    let Some(segment) = program.properties.filter(|p| p.p_filesz <= 1024) else { return Vec::new() };
+    let mut note = vec![0; segment.p_filesz as usize];
+    let got = file.read_at(segment.p_offset, &mut note);
+    note.truncate(got);
+    note
 }
 
 /// The first addresses of an interpreter path, which must be NUL-terminated and of sane length.

@@ -42,10 +42,16 @@ pub fn prepare(
     Ok(Prepared { path: path.to_owned(), file, program, interpreter })
 }
 
-/// Maps the program and its interpreter.
-pub fn map(prepared: &Prepared) -> Result<Loaded, LoadError> {
+/// Maps the program and its interpreter. `guard`: asks for a guard on executable segments, for one of these notes of
+/// properties; the kernel does so for the interpreter, or the program that has none: the others are the interpreter's
+/// business (arch_elf_adjust_prot).
+pub fn map(prepared: &Prepared, guard: &dyn Fn(&[u8]) -> i32) -> Result<Loaded, LoadError> {
     let program = &prepared.program;
-    let bias = map_image(&prepared.path, &prepared.file, program, space().program_base())?;
+    let own = match &prepared.interpreter {
+        None => guard(&elf::properties(&prepared.file, program)),
+        Some(_) => 0,
+    };
+    let bias = map_image(&prepared.path, &prepared.file, program, space().program_base(), own)?;
     let (_, end) = program.span();
     let entry = program.entry.wrapping_add(bias);
     let (code, data) = program.code_and_data();
@@ -62,7 +68,8 @@ pub fn map(prepared: &Prepared) -> Result<Loaded, LoadError> {
         executable_stack: program.executable_stack,
     };
     if let Some((path, file, interpreter)) = &prepared.interpreter {
-        let bias = map_image(path, file, interpreter, 0)?;
+        let own = guard(&elf::properties(file, interpreter));
+        let bias = map_image(path, file, interpreter, 0, own)?;
         loaded.interpreter_base = bias;
         loaded.start = GuestAddr(interpreter.entry.wrapping_add(bias));
     }
@@ -79,7 +86,13 @@ fn phdr_address(program: &Program) -> u64 {
 }
 
 /// Maps all segments; the difference between addresses in memory and in the file.
-fn map_image(path: &str, file: &OwnedFile, program: &Program, base: u64) -> Result<u64, LoadError> {
+fn map_image(
+    path: &str,
+    file: &OwnedFile,
+    program: &Program,
+    base: u64,
+    guard: i32,
+) -> Result<u64, LoadError> {
     let (start, end) = program.span();
     let bias = if program.is_position_independent() {
         reserve(path, end - start, base, alignment(program))?.wrapping_sub(start)
@@ -87,7 +100,7 @@ fn map_image(path: &str, file: &OwnedFile, program: &Program, base: u64) -> Resu
         0
     };
     for segment in &program.loads {
-        map_segment(path, file, segment, bias)?;
+        map_segment(path, file, segment, bias, guard)?;
     }
     Ok(bias)
 }
@@ -118,10 +131,17 @@ fn segment_prot(flags: u32) -> i32 {
     bit(abi::PF_R, libc::PROT_READ) | bit(abi::PF_W, libc::PROT_WRITE) | bit(abi::PF_X, libc::PROT_EXEC)
 }
 
-fn map_segment(path: &str, file: &OwnedFile, segment: &ProgramHeader, bias: u64) -> Result<(), LoadError> {
+fn map_segment(
+    path: &str,
+    file: &OwnedFile,
+    segment: &ProgramHeader,
+    bias: u64,
+    guard: i32,
+) -> Result<(), LoadError> {
     let start = segment.p_vaddr.wrapping_add(bias);
     let fail = |errno| LoadError::Map { path: path.to_owned(), addr: start, errno };
     let prot = segment_prot(segment.p_flags);
+    let prot = if prot & libc::PROT_EXEC != 0 { prot | guard } else { prot };
     let page = start & !(PAGE - 1);
     let file_end = start + segment.p_filesz;
     let memory_end = start + segment.p_memsz;

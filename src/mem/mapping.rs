@@ -3,11 +3,20 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Guest page protection: `PROT_READ | PROT_WRITE | PROT_EXEC` bits.
+/// Guest page protection: `PROT_READ | PROT_WRITE | PROT_EXEC` bits, and [`Prot::GUARD`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Prot(pub i32);
 
 impl Prot {
+    /// AArch64's PROT_BTI; the host knows nothing of it.
+    pub const GUARD: i32 = 0x10;
+    /// Bits that are the guest's alone or ours to translate.
+    pub const KNOWN: i32 = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC | Self::GUARD;
+
+    #[must_use]
+    pub const fn guarded(self) -> bool {
+        self.0 & Self::GUARD != 0
+    }
     #[must_use]
     pub const fn readable(self) -> bool {
         self.0 & libc::PROT_READ != 0
@@ -24,7 +33,7 @@ impl Prot {
     /// because the lifter reads it.
     #[must_use]
     pub const fn host(self) -> i32 {
-        let rest = self.0 & !libc::PROT_EXEC;
+        let rest = self.0 & !(libc::PROT_EXEC | Self::GUARD);
         if self.executable() { rest | libc::PROT_READ } else { rest }
     }
 }

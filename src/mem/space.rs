@@ -132,7 +132,7 @@ impl Space {
         };
         let mapping = Mapping {
             end: mapped + len,
-            prot: Prot(request.prot & 7),
+            prot: Prot(request.prot & Prot::KNOWN),
             shared: request.flags & libc::MAP_TYPE != libc::MAP_PRIVATE,
             backing: backing_of(request),
         };
@@ -239,10 +239,10 @@ impl Space {
         let range = checked_range(addr, len, libc::ENOMEM)?;
         let mut inner = self.lock();
         self.drop_code(&mut inner, range.clone());
-        let host = Prot(prot & 7).host() | (prot & !7);
+        let host = Prot(prot & Prot::KNOWN).host() | (prot & !Prot::KNOWN);
         let result = sys::check(host_mprotect(addr, range.end - addr, host));
         if result.is_ok() {
-            inner.table.protect(range, Prot(prot & 7));
+            inner.table.protect(range, Prot(prot & Prot::KNOWN));
         }
         result
     }
@@ -454,7 +454,7 @@ fn checked_range(addr: u64, len: u64, out_of_range: i32) -> Result<Range<u64>, i
 fn host_mmap(request: &MapRequest, addr: u64, len: u64, placement: i32) -> Result<u64, i32> {
     const PLACEMENT: i32 = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE | libc::MAP_32BIT;
     let flags = (request.flags & !PLACEMENT) | placement;
-    let prot = Prot(request.prot & 7).host() | (request.prot & !7);
+    let prot = Prot(request.prot & Prot::KNOWN).host() | (request.prot & !Prot::KNOWN);
     let args = [addr, len, prot as u64, flags as u64, request.fd as u64, request.offset];
     sys::check(sys::syscall(libc::SYS_mmap, args))
 }

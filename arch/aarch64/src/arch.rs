@@ -1,7 +1,7 @@
 //! The contract's implementation: mostly a table of contents.
 
 use crate::state::{FEATURES, FPCR, FPSR, KEY_COUNT, KEYS, SP};
-use crate::{disasm, features, fpenv, helpers, lift, linux, regs};
+use crate::{disasm, features, fpenv, guarded, helpers, lift, linux, regs};
 use guest::GuestAddr;
 use guest::arch::{CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
 use guest::helper::HelperDef;
@@ -50,7 +50,7 @@ impl GuestArch for AArch64 {
     }
 
     fn control_key(&self, state: &GuestState) -> u64 {
-        state.u64(FPCR)
+        state.u64(FPCR) | if guarded::any() { guarded::GUARDED } else { 0 }
     }
 
     fn helpers(&self) -> &'static [HelperDef] {

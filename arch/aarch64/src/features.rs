@@ -62,6 +62,8 @@ features! {
     DPB2 "dpb2";
     /// Pointer authentication.
     PAUTH "pauth";
+    /// Branches into guarded pages must reach a landing.
+    BTI "bti";
     /// A failed authentication faults at once instead of giving a bad address.
     FPAC "fpac";
     /// Random numbers.
@@ -141,6 +143,7 @@ static ID_FIELDS: &[(IdRegister, u32, u64, u64)] = &[
     (IdRegister::Pfr0, 0, 0x11, 0),
     (IdRegister::Pfr0, 16, 0x11, FP16),
     (IdRegister::Pfr0, 48, 1, DIT),
+    (IdRegister::Pfr1, 0, 1, BTI),
     (IdRegister::Pfr1, 4, 2, SSBS),
     (IdRegister::Isar0, 4, 2, AES),
     (IdRegister::Isar0, 8, 1, SHA1),
@@ -228,6 +231,7 @@ static HWCAPS: &[(u32, &str, u64)] = &[
     (HWCAP2 + 13, "i8mm", I8MM),
     (HWCAP2 + 14, "bf16", BF16),
     (HWCAP2 + 16, "rng", RNG),
+    (HWCAP2 + 17, "bti", BTI),
     (HWCAP2 + 31, "wfxt", WFXT),
     (HWCAP2 + 34, "cssc", CSSC),
     (HWCAP2 + 43, "mops", MOPS),

@@ -10,6 +10,7 @@ mod decode;
 mod disasm;
 pub mod features;
 mod fpenv;
+mod guarded;
 mod helpers;
 mod lift;
 mod linux;

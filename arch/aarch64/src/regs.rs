@@ -1,11 +1,11 @@
 //! The register table, with gdb's names and numbers (`org.gnu.gdb.aarch64.core` and `.fpu`).
 
-use crate::fpenv;
 use crate::state::{FPCR, PSTATE, SP, x};
+use crate::{fpenv, guarded};
 use guest::ir::flag;
 use guest::ir::flags::FlagRecord;
 use guest::regs::{Register, RegisterTable, Storage};
-use guest::state::{GuestState, PC, vector_slot};
+use guest::state::{GuestState, vector_slot};
 
 const CORE: &str = "org.gnu.gdb.aarch64.core";
 const FPU: &str = "org.gnu.gdb.aarch64.fpu";
@@ -20,7 +20,9 @@ const OTHER_BITS: u64 = 1 << 12 | 1 << 24;
 /// PSTATE as EL0 shows it.
 pub fn cpsr(state: &GuestState) -> u64 {
     let packed = FlagRecord::load(state).pack();
-    NZCV.iter().filter(|(_, flag)| packed & flag != 0).fold(state.u64(PSTATE), |bits, (bit, _)| bits | bit)
+    NZCV.iter()
+        .filter(|(_, flag)| packed & flag != 0)
+        .fold(state.u64(PSTATE) | guarded::pstate(state), |bits, (bit, _)| bits | bit)
 }
 
 pub fn set_cpsr(state: &mut GuestState, value: u64) {
@@ -55,7 +57,7 @@ const fn table() -> [Register; COUNT] {
         rows[n] = row(n as u16, GENERAL[n], CORE, 8, Storage::Slot(x(n as u16)));
         n += 1;
     }
-    rows[32] = row(32, "pc", CORE, 8, Storage::Slot(PC));
+    rows[32] = row(32, "pc", CORE, 8, Storage::Computed { get: guarded::pc, set: GuestState::set_pc });
     rows[33] = row(33, "cpsr", CORE, 4, Storage::Computed { get: cpsr, set: set_cpsr });
     let mut n = 0;
     while n < 32 {

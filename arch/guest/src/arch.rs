@@ -12,6 +12,10 @@ pub trait CodeReader {
     /// Executable bytes from `pc` on: at least [`MAX_INSN_LEN`] of them, or fewer where memory that may
     /// be executed ends there.
     fn bytes_at(&mut self, pc: GuestAddr) -> &[u8];
+    /// Whether the page is one that the guest had guarded against jumps (AArch64's PROT_BTI).
+    fn is_guarded(&mut self, _pc: GuestAddr) -> bool {
+        false
+    }
 }
 
 /// The longest instruction of any architecture, in bytes.

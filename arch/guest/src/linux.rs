@@ -158,6 +158,19 @@ pub trait GuestLinux: Sync {
     /// Which signal a trap at the state's pc becomes.
     fn trap_signal(&self, trap: Trap, state: &GuestState) -> TrapSignal;
 
+    /// Protection bits that `mmap` and `mprotect` know besides read, write and execute (PROT_BTI).
+    fn guard_protection(&self, _features: u64) -> i32 {
+        0
+    }
+    /// The process has a page with such a bit from now on; whether it is the first. Control keys have changed then.
+    fn note_guarded_page(&self) -> bool {
+        false
+    }
+    /// Whether the properties of an ELF file (`PT_GNU_PROPERTY`) ask for the bit on its executable segments.
+    fn wants_guard(&self, _properties: &[u8]) -> bool {
+        false
+    }
+
     /// AT_PLATFORM.
     fn platform(&self) -> &'static str;
     /// AT_HWCAP and AT_HWCAP2 for these features.

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Groups that the oracle works on meanwhile.
 const AHEAD: usize = 48;
+/// Bytes of code that are enough for one process.
+const CODE_LIMIT: usize = 160 << 20;
 /// Mismatches of one encoding that are told in full.
 const TOLD: usize = 2;
 
@@ -69,7 +71,10 @@ pub fn run(plan: &Plan) -> Report {
     let (begin, mut waiting) = (Instant::now(), VecDeque::new());
     let mut turn = TURN.iter().cycle();
     loop {
-        let over = begin.elapsed() > plan.time
+        // Code memory is never freed; what is left to do is for another process (scripts/fuzz-insn).
+        let full = qemu_lua::exec::jit::code_size() > CODE_LIMIT;
+        let over = full
+            || begin.elapsed() > plan.time
             || report.is_enough(plan.enough)
             || plan.stop && report.mismatches > 0;
         if !over && waiting.len() < AHEAD {
@@ -191,16 +196,15 @@ impl Report {
 
     /// How much was compared.
     pub fn print(&self) {
-        println!("runs: {:?}, instructions in sequences: {}", self.runs, self.in_sequences);
-        let least = self.by_encoding.values().min().copied().unwrap_or(0);
-        println!("encodings: {}, the least often run one {least} times", self.by_encoding.len());
-        let never = encodings().map(|e| e.name).filter(|name| !self.by_encoding.contains_key(name));
-        let never: Vec<&str> = never.collect();
-        println!("not run: {}", never.join(" | "));
-        if std::env::var_os("FUZZ_COUNTS").is_some() {
-            self.by_encoding.iter().for_each(|(name, count)| println!("{count:10} {name}"));
+        for (kind, runs) in &self.runs {
+            println!("runs {kind:?} {runs}");
         }
-        println!("mismatches: {}", self.mismatches);
+        println!("instructions in sequences {}", self.in_sequences);
+        for name in encodings().map(|e| e.name) {
+            let count = self.by_encoding.get(name).copied().unwrap_or(0);
+            println!("encoding {count} {name}");
+        }
+        println!("mismatches {}", self.mismatches);
         for (names, times) in self.told.iter().filter(|(_, times)| **times > TOLD) {
             println!("{times:6} {names}");
         }

@@ -2,6 +2,7 @@
 
 use super::{Lifter, condition};
 use crate::decode::Insn;
+use crate::guarded;
 use guest::GuestAddr;
 use guest::ir::{Hint, Terminator, Val, Width};
 
@@ -65,11 +66,13 @@ impl Lifter {
 
     pub fn br(&mut self, insn: Insn) {
         let target = self.register_target(insn);
+        let target = self.landing(target, self.jump_btype(insn.rn()));
         self.end = Some(Terminator::Indirect { target, hint: Hint::None });
     }
 
     pub fn blr(&mut self, insn: Insn) {
         let target = self.register_target(insn);
+        let target = self.landing(target, guarded::CALL);
         self.link();
         self.end = Some(Terminator::Indirect { target, hint: Hint::Call(self.next_pc()) });
     }

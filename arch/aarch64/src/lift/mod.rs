@@ -27,8 +27,8 @@ pub mod system;
 mod tests;
 
 use crate::decode::{Insn, Sizes, decode};
-use crate::fpenv;
 use crate::state::x;
+use crate::{fpenv, guarded};
 use guest::arch::{CodeReader, LiftConfig, LiftLimits};
 use guest::ir::{Block, Builder, Cond, Hint, NanRule, Terminator, Val, VecLen, Width};
 use guest::{GuestAddr, Trap};
@@ -42,6 +42,9 @@ pub struct Lifter {
     features: u64,
     /// FPCR's control bits that the block was translated for.
     fpcr: u64,
+    /// Whether the process has guarded pages, and whether this instruction is in one.
+    guards: bool,
+    guarded: bool,
     /// Whether the instruction's row is one of half precision.
     half: bool,
     /// Set by the instruction that ends the block.
@@ -70,32 +73,51 @@ pub fn lift_block(
     pc: GuestAddr,
 ) -> Block {
     let rule = NanRule::arm(fpenv::arithmetic(config.control));
+    let guards = config.control & guarded::GUARDED != 0;
     let mut lifter = Lifter {
         ir: Builder::new(pc, rule),
-        pc: pc.raw(),
+        pc: if guards { pc.raw() & !3 } else { pc.raw() },
         features: config.features,
-        fpcr: config.control,
+        fpcr: config.control & fpenv::FPCR_MASK,
+        guards,
+        guarded: false,
         half: false,
         end: None,
         vector_constants: Vec::new(),
         scalars: Vec::new(),
     };
-    let end = match pc.raw() & 3 {
-        0 => lifter.run(config, limits, code),
+    let end = match lifter.pc & 3 {
+        0 => lifter.run(config, limits, code, pc.raw() & 3),
         _ => Terminator::Trap { trap: Trap::PcAlignment, pc },
     };
     lifter.ir.finish(end)
 }
 
 impl Lifter {
-    fn run(&mut self, config: &LiftConfig, limits: LiftLimits, code: &mut dyn CodeReader) -> Terminator {
+    /// `btype`: what an indirect branch to the first instruction has left.
+    fn run(
+        &mut self,
+        config: &LiftConfig,
+        limits: LiftLimits,
+        code: &mut dyn CodeReader,
+        btype: u64,
+    ) -> Terminator {
+        let mut page = None;
         loop {
+            if self.guards && page != Some(guarded::page(GuestAddr(self.pc))) {
+                page = Some(guarded::page(GuestAddr(self.pc)));
+                self.guarded = code.is_guarded(GuestAddr(self.pc));
+            }
             let bytes = code.bytes_at(GuestAddr(self.pc));
             if bytes.len() < 4 {
                 return self.end_of_memory(bytes.len());
             }
             for word in bytes.chunks_exact(4) {
                 let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                if btype != 0 && self.ir.insn_count() == 0 && self.guarded && !guarded::may_reach(word, btype)
+                {
+                    return self.refuse(btype);
+                }
                 if self.ir.insn_count() >= limits.max_insns.max(1) || self.ir.is_full() {
                     return self.jump_to(self.pc);
                 }
@@ -103,8 +125,34 @@ impl Lifter {
                     return end;
                 }
                 self.pc = self.pc.wrapping_add(4);
+                if self.guards && self.pc & 0xfff == 0 {
+                    break;
+                }
             }
         }
+    }
+
+    /// The Branch Target exception, with BTYPE as it is.
+    fn refuse(&mut self, btype: u64) -> Terminator {
+        self.ir.begin_insn(GuestAddr(self.pc), 4);
+        Terminator::Trap { trap: Trap::BranchTarget, pc: GuestAddr(self.pc | btype) }
+    }
+
+    /// The target of an indirect branch that leaves `btype`.
+    fn landing(&mut self, target: Val, btype: u64) -> Val {
+        if !self.guards {
+            return target;
+        }
+        let low = self.imm(3);
+        let misaligned = self.ir.and(Width::W64, target, low);
+        self.ir.trap_when(Trap::PcAlignment, misaligned);
+        let btype = self.imm(btype);
+        self.ir.or(Width::W64, target, btype)
+    }
+
+    /// BTYPE after a jump through register `n` (`AArch64.BranchTargetCheck`, shared/functions/system/BTypeNext).
+    fn jump_btype(&self, n: u16) -> u64 {
+        if self.guarded && n != 16 && n != 17 { 3 } else { 1 }
     }
 
     /// Lifts one instruction; gives the block's end where it is reached.

@@ -7,8 +7,8 @@
 
 use super::Lifter;
 use crate::decode::Insn;
-use crate::features;
 use crate::state::{KEYS, x};
+use crate::{features, guarded};
 use guest::Trap;
 use guest::ir::{Hint, IntCc, Order, Terminator, Val, Width};
 use guest::state::Slot;
@@ -213,11 +213,13 @@ impl Lifter {
 
     pub fn bra(&mut self, insn: Insn) {
         let target = self.authenticated_target(insn);
+        let target = self.landing(target, self.jump_btype(insn.rn()));
         self.end = Some(Terminator::Indirect { target, hint: Hint::None });
     }
 
     pub fn blra(&mut self, insn: Insn) {
         let target = self.authenticated_target(insn);
+        let target = self.landing(target, guarded::CALL);
         self.link();
         self.end = Some(Terminator::Indirect { target, hint: Hint::Call(self.next_pc()) });
     }

@@ -1,8 +1,8 @@
 //! System call conventions, structure layouts, signals of traps, AT_HWCAP, /proc/cpuinfo.
 
 use super::{numbers, signal_frame, vdso};
-use crate::features;
 use crate::state::{ORIG_X0, TPIDR, X0, x};
+use crate::{features, guarded};
 use guest::linux::{
     AltStack, GuestLinux, KernelLayout, OpenFlags, RestoredFrame, SignalDelivery, StatLayout, SyscallRequest,
     TrapSignal, VdsoDescription,
@@ -115,7 +115,19 @@ impl GuestLinux for Linux {
             Trap::DivideError | Trap::FloatingPoint | Trap::X87 => (SIGFPE, 1),
             Trap::GeneralProtection | Trap::BadGate => (SIGSEGV, 0x80),
         };
-        TrapSignal { signal, code, addr: GuestAddr(state.pc()) }
+        TrapSignal { signal, code, addr: GuestAddr(guarded::pc(state)) }
+    }
+
+    fn guard_protection(&self, features: u64) -> i32 {
+        if features & features::BTI != 0 { guarded::PROT_BTI } else { 0 }
+    }
+
+    fn note_guarded_page(&self) -> bool {
+        guarded::note_page()
+    }
+
+    fn wants_guard(&self, properties: &[u8]) -> bool {
+        guarded::in_properties(properties)
     }
 
     fn platform(&self) -> &'static str {

@@ -5,9 +5,9 @@
 //! pointers walks through the handler into the interrupted code.
 
 use super::abi::stack_bytes;
-use crate::fpenv;
 use crate::regs::{cpsr, set_cpsr};
 use crate::state::{FPCR, SP, x};
+use crate::{fpenv, guarded};
 use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
 use guest::state::{GuestState, MONITOR_SIZE, vector_slot};
 use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory};
@@ -93,7 +93,7 @@ fn fill(frame: &mut Frame, state: &GuestState, delivery: &SignalDelivery) {
         frame.put_u64(REGS + 8 * usize::from(n), state.u64(x(n)));
     }
     frame.put_u64(REGS_SP, state.u64(SP));
-    frame.put_u64(REGS_PC, state.pc());
+    frame.put_u64(REGS_PC, guarded::pc(state));
     frame.put_u64(PSTATE, cpsr(state));
     let mut at = RESERVED;
     put_record_head(frame, at, FPSIMD_MAGIC, FPSIMD_SIZE);
@@ -135,7 +135,7 @@ fn enter_handler(state: &mut GuestState, delivery: &SignalDelivery, sp: u64, rec
     state.set_u64(SP, sp);
     state.set_u64(x(29), record);
     state.set_u64(x(30), delivery.restorer.unwrap_or(delivery.trampoline).raw());
-    state.set_pc(delivery.handler.raw());
+    guarded::call(state, delivery.handler.raw());
     state.set_u64(MONITOR_SIZE, 0);
 }
 
@@ -150,7 +150,7 @@ pub fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredF
         state.set_u64(x(n), frame.u64(REGS + 8 * usize::from(n)));
     }
     state.set_u64(SP, frame.u64(REGS_SP));
-    state.set_pc(frame.u64(REGS_PC));
+    guarded::enter(state, frame.u64(REGS_PC), frame.u64(PSTATE));
     set_cpsr(state, frame.u64(PSTATE));
     restore_records(state, &frame);
     state.set_u64(MONITOR_SIZE, 0);
