@@ -103,6 +103,11 @@ pub fn access(op: Op) -> Option<(Slot, u16, Option<Width>, bool)> {
     })
 }
 
+/// Whether an op accesses the state in a way that no cells can give.
+pub fn goes_past_cells(op: Op) -> bool {
+    access(op).is_some_and(|(slot, bytes, width, _)| place(slot, bytes, width) == Place::Memory)
+}
+
 /// Calls `f` with the cells that a record of this kind is stored in.
 fn written_flag_cells(kind: FlagKind, mut f: impl FnMut(Slot)) {
     f(FLAG_KIND);
@@ -123,9 +128,7 @@ impl Cells {
         let mut offsets = Vec::new();
         for block in blocks {
             for &op in &block.ops {
-                if access(op)
-                    .is_some_and(|(slot, bytes, width, _)| place(slot, bytes, width) == Place::Memory)
-                {
+                if goes_past_cells(op) {
                     return None;
                 }
                 offsets_of(op, |offset, _| offsets.push(offset));
