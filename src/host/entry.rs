@@ -6,10 +6,14 @@
 //! block onto it, and only then goes on with the C library's `_start`, which relocates the image where it
 //! now is. Where the kernel refuses, the program runs where it was loaded.
 //!
+//! The C library would take the first thread's storage from the kernel's program break, which for us is somewhere in the
+//! gigabyte where guests have their programs: a guest that maps over it would kill us. Once its `__curbrk` is set, it
+//! takes it from `sbrk`, which is ours.
+//!
 //! Nothing here may use relocated data (tables of pointers, formatting, panics) or thread-local storage.
 #![allow(unsafe_code)] // system calls and raw memory, before there is a runtime
 
-use super::layout::{EMULATOR_END, EMULATOR_START, HEAP_START};
+use super::layout::{EMULATOR_START, HEAP_START};
 use super::sys;
 use std::arch::global_asm;
 
@@ -29,6 +33,7 @@ global_asm!(
     "qemu_lua_entry:",
     "xor ebp, ebp",
     "mov rbx, rsp",
+    "mov qword ptr [rip + __curbrk], 1",
     "mov rdi, rsp",
     "lea rsi, [rip + __ehdr_start]",
     "lea rdx, [rip + _start]",
@@ -133,7 +138,7 @@ extern "C" fn prepare(
     mover_end: u64,
 ) -> u64 {
     let here = base as u64;
-    if (EMULATOR_START..EMULATOR_END).contains(&here) {
+    if here == IMAGE {
         return 0;
     }
     let rw = libc::PROT_READ | libc::PROT_WRITE;

@@ -9,6 +9,7 @@ use super::layout::{CODE_START, HEAP_START};
 use super::sys;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const PAGE: u64 = 4096;
 /// The heap may take this much; what else we map lies above.
@@ -27,9 +28,33 @@ fn map_at(addr: u64, len: u64, flags: i32) -> bool {
     sys::syscall(libc::SYS_mmap, [addr, len, prot as u64, flags as u64, u64::MAX, 0]) == addr as i64
 }
 
+/// Places that were given back: address and length.
+static FREE: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+
+fn free_places() -> MutexGuard<'static, Vec<(u64, u64)>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the list of free places still while `f` runs: for fork.
+pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
+    let _places = free_places();
+    f()
+}
+
+fn free_place(len: u64) -> Option<u64> {
+    let mut places = free_places();
+    let index = places.iter().position(|&(_, size)| size == len)?;
+    Some(places.swap_remove(index).0)
+}
+
 /// Maps `len` bytes of zeroed memory in our range; its address.
 pub fn map(len: u64) -> Option<u64> {
     let len = len.next_multiple_of(PAGE);
+    while let Some(addr) = free_place(len) {
+        if map_at(addr, len, libc::MAP_NORESERVE) {
+            return Some(addr);
+        }
+    }
     for _ in 0..64 {
         let addr = NEXT.fetch_add(len + PAGE, Ordering::Relaxed);
         if addr + len > CODE_START {
@@ -44,7 +69,9 @@ pub fn map(len: u64) -> Option<u64> {
 
 /// Gives back what [`map`] gave.
 pub fn unmap(addr: u64, len: u64) {
-    sys::syscall(libc::SYS_munmap, [addr, len.next_multiple_of(PAGE), 0, 0, 0, 0]);
+    let len = len.next_multiple_of(PAGE);
+    sys::syscall(libc::SYS_munmap, [addr, len, 0, 0, 0, 0]);
+    free_places().push((addr, len));
 }
 
 /// Moves the break by `increment` bytes, as `sbrk(2)`.

@@ -4,23 +4,26 @@
 //! that the guest can have the kernel's native layout and so that "is this ours?" is one comparison.
 //!
 //! ```text
-//! 0x6000_0000_0000  image (placed by `entry` before anything else runs)
-//! 0x6010_0000_0000  heap, thread stacks, CPU states: everything mapped by `alloc`
-//! 0x6080_0000_0000  code memory
-//! 0x6100_0000_0000  end
+//! 0x7e80_0000_0000  image (placed by `entry` before anything else runs)
+//! 0x7e81_0000_0000  heap, thread stacks, CPU states: everything mapped by `heap`
+//! 0x7ec0_0000_0000  code memory
+//! 0x7ef0_0000_0000  end
 //! ```
 //!
-//! The range is one that no known user of fixed addresses takes: between the PIE area of an unrandomised
-//! kernel (0x5555...) and the mmap area, and outside the shadow memory of ASan, TSan and Go.
+//! The range is one that no known user of fixed addresses takes. ASan has its shadow up to 0x1000_7fff_8000 and its heap
+//! from 0x6000_0000_0000 (or 0x5000...) on for 4 TiB; TSan takes everything but three ranges for programs, of which the
+//! highest starts at 0x7e80_0000_0000 (0x7a00... since LLVM 18), and protects what lies between; MSan leaves programs
+//! 0x7000... and up; Go's race detector ends at 0x6200... Below 0x7ef0... the kernel puts nothing of its own: stack, vDSO and
+//! image are at most a terabyte below the top (28 bits of randomness).
 
 /// First address of the emulator's range.
-pub const EMULATOR_START: u64 = 0x6000_0000_0000;
+pub const EMULATOR_START: u64 = 0x7e80_0000_0000;
 /// First address behind it.
-pub const EMULATOR_END: u64 = 0x6100_0000_0000;
+pub const EMULATOR_END: u64 = 0x7ef0_0000_0000;
 /// Where our own mappings are made.
-pub const HEAP_START: u64 = 0x6010_0000_0000;
+pub const HEAP_START: u64 = 0x7e81_0000_0000;
 /// Where compiled code goes.
-pub const CODE_START: u64 = 0x6080_0000_0000;
+pub const CODE_START: u64 = 0x7ec0_0000_0000;
 
 /// Whether an address is ours.
 #[must_use]

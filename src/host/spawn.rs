@@ -186,7 +186,7 @@ fn start(body: Body) -> Result<HostThread, i32> {
 /// a lock that nobody opens.
 pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
     let _threads = threads();
-    f()
+    super::heap::with_locked(f)
 }
 
 /// In a forked child: the other threads are gone, their stacks are free.

@@ -90,6 +90,7 @@ on_both! {
     sockets_and_what_goes_through_them(arch) { program_same_as_native(arch, "auto", "sockets", &[]); }
     programs_without_a_path(arch) { program_same_as_native(arch, "auto", "execute", &[]); }
     a_root_that_has_only_the_program(arch) { program_same_as_native(arch, "auto", "chroot", &[]); }
+    fixed_addresses_that_programs_may_take(arch) { program_same_as_native(arch, "auto", "places", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
     programs_of_both_architectures_execute_each_other(arch) {
         let other = if arch == Arch::X86_64 { Arch::Aarch64 } else { Arch::X86_64 };
