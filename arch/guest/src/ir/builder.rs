@@ -126,8 +126,8 @@ impl Builder {
         self.work.ops.push(op);
     }
 
-    /// Notes that the instruction at hand reads state.
-    fn reads(&mut self, what: Reads) {
+    /// Notes that the instruction at hand reads state: for lifters that have its value at hand and use that.
+    pub fn reads(&mut self, what: Reads) {
         if let Some(mark) = self.work.insns.last_mut() {
             mark.reads = mark.reads.and(what);
         }
