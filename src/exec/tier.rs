@@ -7,7 +7,7 @@ use super::jit::code_memory::{self, SlotAddr, slot_target};
 use super::jit::compile_thread::{self, Insist};
 use super::jit::entry::{self, Context, exit};
 use super::jit::template::{self, Emitter};
-use super::jit::{self, BUDGET, Compiler, Follow, Limits};
+use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, Limits};
 use crate::host::fault_table::classify;
 use crate::host::fp;
 use crate::host::signals::Port;
@@ -237,7 +237,7 @@ impl Compiled {
             exit::RESYNC => BlockEnd::Resync(GuestAddr(state.pc())),
             exit::SYSCALL => BlockEnd::Syscall { next: GuestAddr(state.pc()) },
             exit::STOP => stopped(context, GuestAddr(state.pc())),
-            exit::FAULT => faulted(context),
+            exit::FAULT => faulted(context, state),
             own if own >= exit::SLOT && own & exit::OWN_SLOT as u64 != 0 => {
                 let slot = SlotAddr(own - exit::OWN_SLOT as u64);
                 if code_memory::counter(slot) < 0 {
@@ -282,11 +282,13 @@ fn stopped(context: &mut Context, pc: GuestAddr) -> BlockEnd {
     }
 }
 
-/// A fault of compiled code. The state is that of the instruction's start: everything was stored before
-/// the access.
-fn faulted(context: &Context) -> BlockEnd {
-    match jit::fault_site(context.fault_pc) {
-        Some((pc, access)) => BlockEnd::Fault { fault: classify(context.fault, access), pc },
+/// A fault of compiled code.
+fn faulted(context: &Context, state: &GuestState) -> BlockEnd {
+    match jit::after_fault(context.fault_pc, state.u32(entry::POINT_SLOT)) {
+        Some(AfterFault::Raise { pc, access }) => {
+            BlockEnd::Fault { fault: classify(context.fault, access), pc }
+        }
+        Some(AfterFault::Replay(pc)) => BlockEnd::Replay { pc },
         None => panic!("compiled code faulted outside of any guest access: {:?}", context.fault),
     }
 }

@@ -45,7 +45,13 @@ pub struct Vcpu {
     control: u64,
     policy: TierPolicy,
     compiled: Compiled,
+    /// Blocks that the interpreter runs next, whatever code there is of them.
+    replay: u32,
 }
+
+/// Blocks that are interpreted after a fault of compiled code, unless they meet the fault: what lies between two
+/// commit points passes each block of a region once at most.
+const REPLAYED: u32 = 128;
 
 /// Guest instructions run, by tier.
 #[derive(Clone, Copy, Default, Debug)]
@@ -72,6 +78,7 @@ impl Vcpu {
             control: 0,
             policy,
             compiled: Compiled::new(),
+            replay: 0,
         };
         vcpu.control_changed();
         vcpu
@@ -150,6 +157,10 @@ impl Vcpu {
                 debug::trace_execution(pc);
             }
             let tier = match allowed {
+                Allowed::Yes if self.replay > 0 => {
+                    self.replay -= 1;
+                    Tier::Interpreter
+                }
                 Allowed::Yes => {
                     let hot = self.compiled.take_hot();
                     self.policy.choose(self.cache, translation, &self.state, hot)
@@ -166,10 +177,19 @@ impl Vcpu {
                     self.compiled.run(code, translation, &mut self.state, self.env, &self.port)
                 }
             };
-            let BlockEnd::Next(next) = end else { return end };
-            pc = next.raw();
+            pc = match end {
+                BlockEnd::Next(next) => next.raw(),
+                BlockEnd::Replay { pc } => {
+                    self.replay = REPLAYED;
+                    pc.raw()
+                }
+                _ => {
+                    self.replay = 0;
+                    return end;
+                }
+            };
             if self.port.poll.load(Ordering::Relaxed) != 0 {
-                return end;
+                return BlockEnd::Next(GuestAddr(pc));
             }
         }
     }
@@ -199,6 +219,7 @@ impl Vcpu {
                 Some(Exit::Trap(trap))
             }
             BlockEnd::Fault { fault, pc } => self.faulted(fault, pc),
+            BlockEnd::Replay { .. } => unreachable!("only the loop over translations sees it"),
         }
     }
 

@@ -172,12 +172,40 @@ fn share_of(tier: &str, stderr: &str) -> f64 {
 }
 
 #[test]
+fn faults_show_the_same_registers_on_every_tier() {
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        let program = compiled(arch, "injected");
+        let seen = |tier| run(guest_command(arch, &["-tier", tier], &program, &["registers"]), "");
+        let interpreted = seen("interp");
+        let native = run(std::process::Command::new(compiled(Arch::X86_64, "injected")), "");
+        assert!(
+            interpreted.stdout.starts_with(&native.stdout) && native.status == 0,
+            "{interpreted:?}\n{native:?}"
+        );
+        for tier in ["template", "jit", "auto"] {
+            let compiled = seen(tier);
+            assert_eq!(
+                (compiled.status, compiled.stdout),
+                (0, interpreted.stdout.clone()),
+                "{arch:?} {tier}"
+            );
+        }
+    }
+}
+
+/// A loop that goes on ends up in Cranelift's code: on a busy machine the compiler's thread may wait long for a core, so
+/// a run whose share is still small is followed by a longer one.
+#[test]
 fn a_loop_ends_up_in_regions_on_both_guests() {
     for arch in [Arch::X86_64, Arch::Aarch64] {
-        let ended = run(guest_command(arch, &["-d", "stats"], &compiled(arch, "sieve"), &[]), "");
-        assert_eq!((ended.status, ended.stdout.as_str()), (0, "148933\n"), "{}", ended.stderr);
-        let share = share_of("in regions", &ended.stderr);
-        assert!(share > 99.0, "{arch:?}: {share} % in regions");
+        let share = |rounds: &str| {
+            let ended = run(guest_command(arch, &["-d", "stats"], &compiled(arch, "sieve"), &[rounds]), "");
+            assert_eq!((ended.status, ended.stdout.as_str()), (0, "148933\n"), "{}", ended.stderr);
+            share_of("in regions", &ended.stderr)
+        };
+        let shares: Vec<f64> =
+            ["40", "160", "640"].into_iter().map(share).take_while(|&share| share <= 99.0).collect();
+        assert!(shares.len() < 3, "{arch:?}: {shares:?} % in regions");
     }
 }
 

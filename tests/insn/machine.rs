@@ -94,8 +94,12 @@ impl Machine {
         oracle::put_data(data);
         oracle::put_code(case);
         let mut state = load(&case.before);
-        let mut end = self.once(case, CODE, tier, &mut state);
+        let (mut tier, mut end) = (tier, self.once(case, CODE, tier, &mut state));
         for _ in 0..100_000 {
+            if let BlockEnd::Replay { pc } = end {
+                tier = Tier::Interpreter;
+                end = self.once(case, pc.0, tier, &mut state);
+            }
             let (BlockEnd::Next(next) | BlockEnd::Resync(next)) = end else { break };
             let inside = (CODE..CODE + case.len as u64).contains(&next.0);
             let goes_on = if case.insns > 1 { inside } else { case.repeated && next.0 == CODE };
@@ -140,6 +144,7 @@ fn settle(end: BlockEnd, state: &mut GuestState) -> i32 {
             state.set_pc(pc.0);
             (pc, X86_64.linux().trap_signal(trap, state).signal as i32)
         }
+        BlockEnd::Replay { .. } => unreachable!("the interpreter went on there"),
     };
     state.set_pc(pc.0);
     // The oracle takes the breakpoint's signal for the single step's.

@@ -36,6 +36,11 @@ pub enum BlockEnd {
         fault: Fault,
         pc: GuestAddr,
     },
+    /// A memory access of compiled code failed; the state is that before the instruction at `pc`, somewhat earlier.
+    /// The interpreter is to go on there: it meets the fault, if there still is one.
+    Replay {
+        pc: GuestAddr,
+    },
 }
 
 /// Why an op left the block.

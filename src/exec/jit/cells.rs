@@ -4,9 +4,9 @@
 //! vector). Every access is resolved to whole cells, so that a cell is one SSA variable. What does not
 //! fit (an access across cells, the engine's own words) goes to memory.
 
-use super::region::flushes;
+use super::commit::{Class, Step};
 use guest::ir::flags::{OPERANDS, needed};
-use guest::ir::{Block, Effect, FlagKind, Op, Width};
+use guest::ir::{Block, Effect, FlagKind, Op, Reads, Width};
 use guest::state::{ARCH_BASE, FLAG_A, FLAG_B, FLAG_KIND, FLAG_R, MONITOR_SIZE, Slot, VECTORS};
 
 /// The most cells a region may use.
@@ -37,6 +37,20 @@ impl CellSet {
             *to &= !gone;
         }
         self
+    }
+    /// The cells of both.
+    #[must_use]
+    pub fn both(mut self, other: &Self) -> Self {
+        for (to, also) in self.0.iter_mut().zip(other.0) {
+            *to &= also;
+        }
+        self
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
     pub fn iter(self) -> impl Iterator<Item = usize> {
         (0..MAX_CELLS).filter(move |&cell| self.contains(cell))
@@ -79,7 +93,7 @@ pub fn place(slot: Slot, bytes: u16, width: Option<Width>) -> Place {
 }
 
 /// A state access of an op: slot, bytes, integer width; and whether it writes.
-fn access(op: Op) -> Option<(Slot, u16, Option<Width>, bool)> {
+pub fn access(op: Op) -> Option<(Slot, u16, Option<Width>, bool)> {
     Some(match op {
         Op::Get { w, slot, .. } => (slot, w.bytes() as u16, Some(w), false),
         Op::Put { w, slot, .. } => (slot, w.bytes() as u16, Some(w), true),
@@ -87,6 +101,11 @@ fn access(op: Op) -> Option<(Slot, u16, Option<Width>, bool)> {
         Op::Vput { n, slot, .. } => (slot, 16 * n.units() as u16, None, true),
         _ => return None,
     })
+}
+
+/// Whether an op accesses the state in a way that no cells can give.
+pub fn goes_past_cells(op: Op) -> bool {
+    access(op).is_some_and(|(slot, bytes, width, _)| place(slot, bytes, width) == Place::Memory)
 }
 
 /// Calls `f` with the cells that a record of this kind is stored in.
@@ -104,11 +123,14 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// The cells that these blocks use; `None` if there are too many.
+    /// The cells that these blocks use; `None` if there are too many, or if the state is accessed past them.
     pub fn of<'a>(blocks: impl Iterator<Item = &'a Block>) -> Option<Self> {
         let mut offsets = Vec::new();
         for block in blocks {
             for &op in &block.ops {
+                if goes_past_cells(op) {
+                    return None;
+                }
                 offsets_of(op, |offset, _| offsets.push(offset));
             }
         }
@@ -124,6 +146,15 @@ impl Cells {
 
     pub fn offset(&self, index: usize) -> u16 {
         self.offsets[index]
+    }
+
+    /// What an instruction that reads the cell is marked with.
+    pub fn reads(&self, index: usize) -> Reads {
+        let offset = self.offsets[index];
+        if offset < MONITOR_SIZE.0 {
+            return Reads::FLAGS;
+        }
+        Reads::of(Slot(offset), if self.is_vector(index) { 16 } else { 8 })
     }
 
     pub fn is_vector(&self, index: usize) -> bool {
@@ -160,7 +191,7 @@ impl Cells {
         set
     }
 
-    fn add_writes(&self, op: Op, set: &mut CellSet) {
+    pub fn add_writes(&self, op: Op, set: &mut CellSet) {
         if matches!(op, Op::CallState { .. }) {
             *set = self.all();
         }
@@ -171,48 +202,70 @@ impl Cells {
         });
     }
 
-    /// What `block` does to the dirty cells: whether all are stored at some point, and what is written
-    /// after that.
-    pub fn dirt(&self, block: &Block) -> (bool, CellSet) {
-        let (mut cleaned, mut set) = (false, CellSet::default());
-        for &op in &block.ops {
-            if flushes(op) {
-                (cleaned, set) = (true, CellSet::default());
-            }
-            if op.effect() == Effect::WritesState {
-                self.add_writes(op, &mut set);
-            }
+    /// Calls `f` with each cell that `op` touches, and whether nothing of its old value is left or matters. Of a
+    /// flag record that is replaced the old operands do not matter, even if the new record has none there.
+    pub fn touched(&self, op: Op, mut f: impl FnMut(usize, bool)) {
+        if matches!(op, Op::SetFlags { .. }) {
+            FLAG_CELLS
+                .iter()
+                .filter_map(|slot| self.offsets.binary_search(&slot.0).ok())
+                .for_each(|cell| f(cell, true));
+            return;
         }
-        (cleaned, set)
+        offsets_of(op, |offset, writes| f(self.index(offset), writes && replaces(op)));
     }
 
-    /// What `block` does to values that come from before it, given the cells that may be dirty then: those
-    /// it needs, and those it replaces. Storing a dirty cell needs it; `leaves` says whether the block's
+    /// What these steps do to the dirty cells: those they leave dirty of what was dirty before, and what is written.
+    pub fn dirt(&self, steps: &[Step]) -> (CellSet, CellSet) {
+        let (mut kept, mut set) = (self.all(), CellSet::default());
+        for step in steps {
+            match step {
+                Step::Commit(commit) => (kept, set) = (kept.both(&commit.dead), set.both(&commit.dead)),
+                Step::Flush => (kept, set) = (CellSet::default(), CellSet::default()),
+                Step::Op(op, _) if op.effect() == Effect::WritesState => self.add_writes(*op, &mut set),
+                Step::Op(..) => {}
+            }
+        }
+        (kept, set)
+    }
+
+    /// What a block's steps do to values that come from before it, given the cells that may be dirty then: those
+    /// they need, and those they replace. Storing a dirty cell needs it; `leaves` says whether the block's
     /// end stores them.
-    pub fn demand(&self, block: &Block, dirty: CellSet, leaves: bool) -> (CellSet, CellSet) {
+    pub fn demand(&self, steps: &[Step], dirty: CellSet, leaves: bool) -> (CellSet, CellSet) {
         let (mut dirty, mut needed, mut replaced) = (dirty, CellSet::default(), CellSet::default());
-        for &op in &block.ops {
-            if op.effect().may_exit() {
-                needed.insert_all(&dirty.without(&replaced));
-            }
-            if flushes(op) {
-                dirty = CellSet::default();
-            }
-            if matches!(op, Op::CallState { .. }) {
-                replaced = self.all();
-            }
-            self.add_beyond(op, &replaced, &mut needed);
-            offsets_of(op, |offset, writes| {
-                let cell = self.index(offset);
-                let reads = !writes || !replaces(op);
-                if reads && !replaced.contains(cell) {
-                    needed.insert(cell);
+        for step in steps {
+            match *step {
+                Step::Commit(commit) => {
+                    needed.insert_all(&dirty.without(&commit.dead).without(&replaced));
+                    dirty = dirty.both(&commit.dead);
                 }
-                if writes {
-                    replaced.insert(cell);
-                    dirty.insert(cell);
+                Step::Flush => {
+                    needed.insert_all(&dirty.without(&replaced));
+                    dirty = CellSet::default();
                 }
-            });
+                Step::Op(op, class) => {
+                    // On a way out that is not taken usually.
+                    if matches!(class, Class::Traps | Class::Flushes(_)) || matches!(op, Op::Vstore { .. }) {
+                        needed.insert_all(&dirty.without(&replaced));
+                    }
+                    if matches!(op, Op::CallState { .. }) {
+                        replaced = self.all();
+                    }
+                    self.add_beyond(op, &replaced, &mut needed);
+                    offsets_of(op, |offset, writes| {
+                        let cell = self.index(offset);
+                        let reads = !writes || !replaces(op);
+                        if reads && !replaced.contains(cell) {
+                            needed.insert(cell);
+                        }
+                        if writes {
+                            replaced.insert(cell);
+                            dirty.insert(cell);
+                        }
+                    });
+                }
+            }
         }
         if leaves {
             needed.insert_all(&dirty.without(&replaced));

@@ -15,6 +15,7 @@ use crate::exec::interp::{Stop, run_op};
 use crate::host::crypto;
 use crate::host::fault_table::HostFault;
 use crate::host::signals::{self, Port};
+use guest::ir::flags::FlagRecord;
 use guest::ir::{Crypto, MAX_CELLS};
 use guest::state::{GuestState, Slot};
 use std::arch::global_asm;
@@ -24,6 +25,8 @@ use std::mem::offset_of;
 pub const CONTEXT_SLOT: Slot = Slot(80);
 /// The state's word that points to the poll flag.
 pub const POLL_SLOT: Slot = Slot(88);
+/// The last commit point that stores its number (see [`super::commit`]).
+pub const POINT_SLOT: Slot = Slot(96);
 
 /// Entries of the jump cache: a power of two.
 pub const JUMP_ENTRIES: usize = 4096;
@@ -74,6 +77,8 @@ pub mod exit {
 pub struct Context {
     stack: u64,
     slow_op: extern "C" fn(*mut GuestState, u64) -> u64,
+    pack_flags: extern "C" fn(u64, u64, u64, u64) -> u64,
+    unused: u64,
     /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
     pub in_regions: u64,
     pub in_templates: u64,
@@ -92,6 +97,7 @@ pub struct Context {
 }
 
 pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
+pub const PACK_FLAGS: i32 = offset_of!(Context, pack_flags) as i32;
 pub const IN_REGIONS: i32 = offset_of!(Context, in_regions) as i32;
 pub const IN_TEMPLATES: i32 = offset_of!(Context, in_templates) as i32;
 pub const ZERO: i32 = offset_of!(Context, zero) as i32;
@@ -106,6 +112,8 @@ impl Context {
         Box::new(Self {
             stack: 0,
             slow_op,
+            pack_flags,
+            unused: 0,
             in_regions: 0,
             in_templates: 0,
             zero: [0; 2],
@@ -208,6 +216,11 @@ extern "C" fn slow_op(state: *mut GuestState, index: u64) -> u64 {
             exit::STOP
         }
     }
+}
+
+/// Called by compiled code: the flags of a record, packed.
+extern "C" fn pack_flags(code: u64, a: u64, b: u64, r: u64) -> u64 {
+    FlagRecord::of_words(code, a, b, r).pack()
 }
 
 /// Indices into `mcontext_t.gregs`.

@@ -18,6 +18,7 @@
 
 mod cells;
 pub mod code_memory;
+mod commit;
 pub mod compile_thread;
 pub mod entry;
 mod lower;
@@ -39,7 +40,7 @@ use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
-use lower::{Counting, Lowered, Site};
+use lower::{Back, Counting, Lowered, Site};
 pub use region::{Follow, Limits};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -60,6 +61,23 @@ struct FaultRange {
     site: Site,
 }
 
+/// What there is to know about faults in a region.
+struct Faults {
+    /// In order.
+    ranges: Box<[FaultRange]>,
+    /// The guest address of each commit point.
+    points: Box<[GuestAddr]>,
+}
+
+/// What a fault in compiled code leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AfterFault {
+    /// The state is that before the instruction at `pc`, which accessed memory so.
+    Raise { pc: GuestAddr, access: Access },
+    /// The state is that before the instruction at this address; the interpreter goes on there.
+    Replay(GuestAddr),
+}
+
 /// Everything that stays.
 struct Engine {
     memory: CodeMemory,
@@ -67,8 +85,8 @@ struct Engine {
     unlinked: u64,
     /// The slots that lead to each entry.
     incoming: WordMap<u64, Vec<SlotAddr>>,
-    /// By a region's entry: its code that may fault, in order.
-    faults: BTreeMap<usize, Box<[FaultRange]>>,
+    /// By a region's entry: its code that may fault.
+    faults: BTreeMap<usize, Faults>,
     full: bool,
 }
 
@@ -194,7 +212,11 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
         engine.report_full();
         return false;
     };
-    engine.faults.insert(installed.entry as usize, fault_ranges(code, &lowered.sites));
+    let faults = Faults {
+        ranges: fault_ranges(code, &lowered.sites),
+        points: lowered.points.clone().into_boxed_slice(),
+    };
+    engine.faults.insert(installed.entry as usize, faults);
     debug::trace_code("region", installed.entry, code.code_buffer().len(), blocks[0].block.pc);
     let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry: installed.entry });
     for block in blocks {
@@ -236,9 +258,11 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     let ranges = emitted.faults.iter().map(|point| FaultRange {
         start: point.offset,
         end: point.offset + 1,
-        site: Site { pc: point.pc, access: point.access },
+        site: Site { pc: point.pc, access: point.access, back: Back::Exact },
     });
-    engine.faults.insert(installed.entry as usize, ranges.collect());
+    engine
+        .faults
+        .insert(installed.entry as usize, Faults { ranges: ranges.collect(), points: Box::default() });
     debug::trace_code("template", installed.entry, emitted.code.len(), block.block.pc);
     block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
     block.entry.store(installed.entry, Ordering::Release);
@@ -364,14 +388,18 @@ pub fn cut_off(gone: &Translation) {
 /// Runs of a block from templates until it asks for a region, and until it asks again.
 pub const BUDGET: u32 = 100_000;
 
-/// The guest instruction that host code at `pc` is of, and what it was doing.
-pub fn fault_site(pc: usize) -> Option<(GuestAddr, Access)> {
+/// What a fault of host code at `pc` leads to, given the commit point that the state says.
+pub fn after_fault(pc: usize, stored: u32) -> Option<AfterFault> {
     let guard = lock();
-    let (entry, ranges) = guard.as_ref()?.faults.range(..=pc).next_back()?;
+    let (entry, faults) = guard.as_ref()?.faults.range(..=pc).next_back()?;
     let offset = u32::try_from(pc - entry).ok()?;
-    let after = ranges.partition_point(|range| range.start <= offset);
-    let range = ranges[..after].last()?;
-    (offset < range.end).then_some((range.site.pc, range.site.access))
+    let after = faults.ranges.partition_point(|range| range.start <= offset);
+    let range = faults.ranges[..after].last().filter(|range| offset < range.end)?;
+    Some(match range.site.back {
+        Back::Exact => AfterFault::Raise { pc: range.site.pc, access: range.site.access },
+        Back::To(pc) => AfterFault::Replay(pc),
+        Back::Stored => AfterFault::Replay(*faults.points.get(stored as usize)?),
+    })
 }
 
 /// Bytes of code so far.

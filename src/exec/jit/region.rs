@@ -5,9 +5,10 @@
 //! state in memory on entry to each block (those are stored before anything that may leave the region).
 
 use super::cells::{CellSet, Cells};
+use super::commit::{Plan, Step};
 use crate::exec::cache::{Cache, Translation};
 use guest::GuestAddr;
-use guest::ir::{Effect, FlagKind, Op, Terminator, Width};
+use guest::ir::{FlagKind, Op, Terminator, Width};
 use guest::state::ARCH_BASE;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -89,10 +90,12 @@ pub struct Region {
     pub cells: Cells,
     /// Cells whose values on entry to the region are needed.
     pub entry: CellSet,
+    /// Where the state in memory is exact.
+    pub plan: Plan,
 }
 
 /// The guest addresses that a terminator names: taken, other.
-fn targets(terminator: &Terminator) -> [Option<GuestAddr>; 2] {
+pub fn targets(terminator: &Terminator) -> [Option<GuestAddr>; 2] {
     match *terminator {
         Terminator::Jump { target, .. } => [Some(target), None],
         Terminator::Branch { taken, other, .. } => [Some(taken), Some(other)],
@@ -105,12 +108,14 @@ impl Region {
     pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Option<Self> {
         let blocks = collect(cache, head, limits);
         let cells = Cells::of(blocks.iter().map(|b| &b.translation.block))?;
-        let mut region = Self { cells, blocks, entry: CellSet::default() };
+        let mut region = Self { cells, blocks, entry: CellSet::default(), plan: Plan::default() };
         mark_back_edges(&mut region.blocks);
         region.find_invariants();
-        region.find_dirty();
-        region.find_entry();
         region.find_flags();
+        region.plan = Plan::of(&region.blocks, &region.cells);
+        let steps: Vec<_> = (0..region.blocks.len()).map(|block| region.steps(block)).collect();
+        region.find_dirty(&steps);
+        region.find_entry(&steps);
         Some(region)
     }
 
@@ -127,15 +132,26 @@ impl Region {
         })
     }
 
+    fn steps(&self, block: usize) -> Vec<Step> {
+        let planned = &self.blocks[block];
+        self.plan.blocks[block].steps(&planned.translation.block)
+    }
+
     /// Forward to a fixed point: what may be dirty on entry is what may be dirty at a predecessor's end.
-    fn find_dirty(&mut self) {
-        let effects: Vec<_> = self.blocks.iter().map(|b| self.cells.dirt(&b.translation.block)).collect();
+    fn find_dirty(&mut self, steps: &[Vec<Step>]) {
+        let effects: Vec<_> = steps.iter().map(|steps| self.cells.dirt(steps)).collect();
         let mut work: Vec<usize> = (0..self.blocks.len()).collect();
         while let Some(block) = work.pop() {
-            let (cleaned, written) = &effects[block];
-            let mut out = if *cleaned { CellSet::default() } else { self.blocks[block].dirty };
+            let (kept, written) = &effects[block];
+            let mut out = self.blocks[block].dirty.both(kept);
             out.insert_all(written);
-            for next in self.successors(block) {
+            let (plan, planned) = (&self.plan.blocks[block], &self.blocks[block]);
+            let ways = [(planned.taken, plan.on_taken), (planned.other, plan.on_other)];
+            for (edge, point) in ways {
+                let Edge::Inside { block: next, .. } = edge else { continue };
+                if point.is_some() {
+                    continue;
+                }
                 let before = self.blocks[next].dirty;
                 self.blocks[next].dirty.insert_all(&out);
                 if self.blocks[next].dirty != before {
@@ -145,18 +161,25 @@ impl Region {
         }
     }
 
+    /// Whether a block's end stores what is dirty: on a way out, a poll or a commit point.
+    fn stores_at_end(&self, block: usize) -> bool {
+        let (b, plan) = (&self.blocks[block], &self.plan.blocks[block]);
+        let passes =
+            |edge, point: Option<_>| matches!(edge, Edge::Inside { back: false, .. }) && point.is_none();
+        match b.translation.block.terminator {
+            Terminator::Jump { .. } => !passes(b.taken, plan.on_taken),
+            Terminator::Branch { .. } => !passes(b.taken, plan.on_taken) || !passes(b.other, plan.on_other),
+            _ => true,
+        }
+    }
+
     /// Backward to a fixed point: what the head needs from before it.
-    fn find_entry(&mut self) {
-        let leaves = |b: &RegionBlock| {
-            let stays = |edge| matches!(edge, Edge::Inside { back: false, .. });
-            match b.translation.block.terminator {
-                Terminator::Jump { .. } => !stays(b.taken),
-                Terminator::Branch { .. } => !stays(b.taken) || !stays(b.other),
-                _ => true,
-            }
-        };
-        let demands: Vec<_> =
-            self.blocks.iter().map(|b| self.cells.demand(&b.translation.block, b.dirty, leaves(b))).collect();
+    fn find_entry(&mut self, steps: &[Vec<Step>]) {
+        let demands: Vec<_> = steps
+            .iter()
+            .enumerate()
+            .map(|(b, steps)| self.cells.demand(steps, self.blocks[b].dirty, self.stores_at_end(b)))
+            .collect();
         let mut needed: Vec<CellSet> = demands.iter().map(|(needed, _)| *needed).collect();
         let mut changed = true;
         while std::mem::take(&mut changed) {
@@ -308,10 +331,4 @@ fn mark_back_edges(blocks: &mut [RegionBlock]) {
             }
         }
     }
-}
-
-/// Whether the lowering stores every dirty cell before this op: it may leave the region, or it is a
-/// call-out that the order of float operations must respect.
-pub fn flushes(op: Op) -> bool {
-    op.effect().may_exit() && !matches!(op.effect(), Effect::Traps) && !matches!(op, Op::Fence { .. })
 }

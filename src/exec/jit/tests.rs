@@ -60,10 +60,17 @@ const LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(0) }
 
 /// Puts blocks into the cache; the first is compiled with the others it reaches.
 fn compile(blocks: Vec<Block>) -> Arc<Translation> {
+    let (made, done) = try_compile(blocks);
+    assert!(done, "{}", made.block);
+    made
+}
+
+/// The same for blocks that regions may refuse.
+fn try_compile(blocks: Vec<Block>) -> (Arc<Translation>, bool) {
     cache().clear();
     let made: Vec<_> = blocks.into_iter().map(|block| cache().insert(block)).collect();
-    assert!(Compiler::new().unwrap().compile(cache(), &made[0], LIMITS), "{}", made[0].block);
-    Arc::clone(&made[0])
+    let done = Compiler::new().unwrap().compile(cache(), &made[0], LIMITS);
+    (Arc::clone(&made[0]), done)
 }
 
 /// Puts a block into the cache and makes code of it from templates, for a state like this.

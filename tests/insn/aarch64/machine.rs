@@ -108,6 +108,9 @@ impl Run<'_> {
         }
         let mut end = self.block(CODE, tier, &mut state);
         loop {
+            if let BlockEnd::Replay { pc } = end {
+                end = self.again(pc.raw(), &mut state);
+            }
             if let BlockEnd::Fault { fault, pc } = end
                 && fault.kind == FaultKind::NonCanonical
             {
@@ -194,6 +197,7 @@ impl Run<'_> {
             }
             BlockEnd::Fault { pc, .. } => 100 + libc::SIGSEGV as u64 + place(pc),
             BlockEnd::Syscall { .. } => u64::MAX,
+            BlockEnd::Replay { .. } => unreachable!("the interpreter went on there"),
         }
     }
 }

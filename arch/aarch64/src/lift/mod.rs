@@ -30,7 +30,7 @@ use crate::decode::{Insn, Sizes, decode};
 use crate::state::x;
 use crate::{fpenv, guarded};
 use guest::arch::{CodeReader, LiftConfig, LiftLimits};
-use guest::ir::{Block, Builder, Cond, Hint, NanRule, Terminator, Val, VecLen, Width};
+use guest::ir::{Block, Builder, Cond, Hint, NanRule, Reads, Terminator, Val, VecLen, Width};
 use guest::{GuestAddr, Trap};
 
 /// The lifter's state within one block.
@@ -254,11 +254,13 @@ impl Lifter {
 
     /// The low `w` bits of vector register `n`.
     fn v_low(&mut self, w: Width, n: u16) -> Val {
+        let slot = guest::state::vector_slot(n);
         let known = self.scalars.iter().find(|s| s.n == n && s.w as u8 <= w as u8);
         if let Some(scalar) = known {
+            self.ir.reads(Reads::of(slot, w.bytes() as u16));
             return scalar.value;
         }
-        self.ir.read_slot_w(w, guest::state::vector_slot(n))
+        self.ir.read_slot_w(w, slot)
     }
 
     fn set_v(&mut self, n: u16, value: Val) {

@@ -1,6 +1,7 @@
 //! A block: ops, instruction boundaries, and how it ends.
 
 use super::{Op, Val};
+use crate::state::Slot;
 use crate::{GuestAddr, Trap};
 
 /// What a jump is for, as far as return prediction cares, and whether anything else must look first.
@@ -41,6 +42,64 @@ pub struct InsnMark {
     pub pc: GuestAddr,
     /// Length in bytes.
     pub len: u8,
+    /// State that it reads, even where no op of its does, because the value was at hand.
+    pub reads: Reads,
+    /// Whether all of its writes to the state are there: not if later instructions overwrite them unseen.
+    pub writes: Writes,
+}
+
+impl InsnMark {
+    /// A mark of an instruction of which nothing else is known.
+    #[must_use]
+    pub const fn new(first_op: u32, pc: GuestAddr, len: u8) -> Self {
+        Self { first_op, pc, len, reads: Reads::ALL, writes: Writes::Some }
+    }
+}
+
+/// Which of an instruction's writes to the state are among the ops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writes {
+    All,
+    Some,
+}
+
+/// State that may be read, as far as 16 bits can tell it: one is for the flags, and each slot has one of the others
+/// in common with other slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reads(u16);
+
+impl Reads {
+    pub const NONE: Self = Self(0);
+    pub const ALL: Self = Self(u16::MAX);
+    pub const FLAGS: Self = Self(1);
+
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(slot: Slot, bytes: u16) -> Self {
+        let words = slot.0 / 8..=(slot.0 + bytes.max(1) - 1) / 8;
+        Self(words.fold(0, |bits, word| bits | 2 << (word % 15)))
+    }
+
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it may be that both read something.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
 }
 
 /// What a float op gives where an operand is a NaN.

@@ -5,8 +5,8 @@
 //! the ops are made costs less than a pass over them.
 
 use super::{
-    Block, Cond, FSize, FlagKind, FloatCc, InsnMark, IntCc, Kind, MAX_CELLS, NanRule, Nans, Op, Terminator,
-    Val, VecLen, Width, flag,
+    Block, Cond, FSize, FlagKind, FloatCc, InsnMark, IntCc, Kind, MAX_CELLS, NanRule, Nans, Op, Reads,
+    Terminator, Val, VecLen, Width, Writes, flag,
 };
 use crate::{GuestAddr, Trap, state::Slot};
 use std::cell::Cell;
@@ -78,7 +78,7 @@ impl Builder {
     /// Starts the instruction at `pc`, `len` bytes long.
     pub fn begin_insn(&mut self, pc: GuestAddr, len: u8) {
         let first_op = self.work.ops.len() as u32;
-        self.work.insns.push(InsnMark { first_op, pc, len });
+        self.work.insns.push(InsnMark { first_op, pc, len, reads: Reads::NONE, writes: Writes::All });
     }
 
     /// Whether another instruction might not fit any more.
@@ -126,11 +126,25 @@ impl Builder {
         self.work.ops.push(op);
     }
 
+    /// Notes that the instruction at hand reads state: for lifters that have its value at hand and use that.
+    pub fn reads(&mut self, what: Reads) {
+        if let Some(mark) = self.work.insns.last_mut() {
+            mark.reads = mark.reads.and(what);
+        }
+    }
+
     /// Keeps what is known about state and flags true across `op`.
     fn note(&mut self, op: Op) {
         match op {
-            Op::Get { dst, w, slot } => self.learn(slot, w.bytes() as u16, dst),
-            Op::Vget { dst, n, slot } => self.learn(slot, 16 * n.units() as u16, dst),
+            Op::Get { dst, w, slot } => {
+                self.reads(Reads::of(slot, w.bytes() as u16));
+                self.learn(slot, w.bytes() as u16, dst);
+            }
+            Op::Vget { dst, n, slot } => {
+                self.reads(Reads::of(slot, 16 * n.units() as u16));
+                self.learn(slot, 16 * n.units() as u16, dst);
+            }
+            Op::CondOp { .. } | Op::GetFlags { .. } => self.reads(Reads::FLAGS),
             Op::Put { w, slot, a } => {
                 self.forget(slot, w.bytes() as u16);
                 if w == Width::W64 {
@@ -145,7 +159,10 @@ impl Builder {
             Op::SetFlags { kind, w, a, b, r } => {
                 self.last_flags = Some(LastFlags { kind, w, a, b, r, fs: FSize::F64 });
             }
-            Op::SetFlagsIf { .. } => self.last_flags = None,
+            Op::SetFlagsIf { .. } => {
+                self.reads(Reads::FLAGS);
+                self.last_flags = None;
+            }
             Op::CallState { .. } => {
                 self.work.known.clear();
                 self.last_flags = None;
@@ -162,7 +179,8 @@ impl Builder {
         self.work.known.retain(|k| k.slot.0 + k.bytes <= slot.0 || slot.0 + bytes <= k.slot.0);
     }
 
-    fn lookup(&self, slot: Slot, bytes: u16) -> Option<Val> {
+    fn lookup(&mut self, slot: Slot, bytes: u16) -> Option<Val> {
+        self.reads(Reads::of(slot, bytes));
         self.work.known.iter().rev().find(|k| k.slot == slot && k.bytes == bytes).map(|k| k.value)
     }
 
@@ -255,6 +273,7 @@ impl Builder {
     /// 1 where the condition holds on the flags as they are here, else 0; fused with the operation that
     /// set them where that is in this block.
     pub fn condition(&mut self, cc: Cond) -> Val {
+        self.reads(Reads::FLAGS);
         let Some(last) = self.last_flags else { return self.cond(cc) };
         match last.kind {
             FlagKind::Sub | FlagKind::SubInv => self.fused_sub(cc, last),

@@ -52,10 +52,16 @@ impl FlagRecord {
     #[inline]
     #[must_use]
     pub fn load(state: &GuestState) -> Self {
-        let code = state.u64(FLAG_KIND);
+        let [a, b, r] = OPERANDS.map(|slot| state.u64(slot));
+        Self::of_words(state.u64(FLAG_KIND), a, b, r)
+    }
+
+    /// The record whose words in the state are these.
+    #[inline]
+    #[must_use]
+    pub fn of_words(code: u64, a: u64, b: u64, r: u64) -> Self {
         let kind = FlagKind::ALL.get((code & 0xff) as usize).copied().unwrap_or(FlagKind::Packed);
         let w = Width::ALL.get((code >> 8 & 0xff) as usize).copied().unwrap_or(Width::W64);
-        let [a, b, r] = OPERANDS.map(|slot| state.u64(slot));
         Self { kind, w, a, b, r }.completed()
     }
 

@@ -14,7 +14,7 @@ mod text;
 mod types;
 mod verify;
 
-pub use block::{Block, Hint, InsnMark, NanRule, Terminator};
+pub use block::{Block, Hint, InsnMark, NanRule, Reads, Terminator, Writes};
 pub use builder::Builder;
 pub use op::{Effect, OP_COUNT, Op, OpVisitor};
 pub use text::{ParseError, parse_block};

@@ -1,7 +1,7 @@
 //! Generic passes over a finished block: what neither lifter nor tier should think about.
 
 use super::flags::needed;
-use super::{Block, Effect, Kind, Op, Terminator};
+use super::{Block, Effect, Kind, Op, Terminator, Writes};
 use crate::state::{STATE_SIZE, Slot};
 
 /// Removes state writes that are overwritten before anything can see them, and values nobody uses.
@@ -10,6 +10,7 @@ pub fn optimize(block: &mut Block) {
         name_needed_only(op);
     }
     let keep = find_live(block);
+    mark_unwritten(block, &keep);
     compact(block, &keep);
 }
 
@@ -21,6 +22,17 @@ fn name_needed_only(op: &mut Op) {
     for (operand, needed) in [(a, needs_a), (b, needs_b), (r, needs_r)] {
         if !needed {
             *operand = any;
+        }
+    }
+}
+
+/// Notes which instructions lose a write to the state.
+fn mark_unwritten(block: &mut Block, keep: &[bool]) {
+    let mut marks = block.insns.iter_mut().rev().peekable();
+    for (index, _) in keep.iter().enumerate().rev().filter(|(_, kept)| !**kept) {
+        while marks.next_if(|mark| mark.first_op as usize > index).is_some() {}
+        if let (Effect::WritesState, Some(mark)) = (block.ops[index].effect(), marks.peek_mut()) {
+            mark.writes = Writes::Some;
         }
     }
 }

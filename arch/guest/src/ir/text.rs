@@ -1,7 +1,7 @@
 //! Printing blocks and reading them back (`-d ir`, tests).
 
 use super::types::Field;
-use super::{Block, Hint, InsnMark, Kind, NanRule, Op, Terminator, Val};
+use super::{Block, Hint, InsnMark, Kind, NanRule, Op, Reads, Terminator, Val, Writes};
 use crate::{GuestAddr, Trap};
 use std::fmt;
 
@@ -14,14 +14,21 @@ impl fmt::Display for Block {
         let mut marks = self.insns.iter().peekable();
         for (index, op) in self.ops.iter().enumerate() {
             while let Some(mark) = marks.next_if(|m| m.first_op as usize <= index) {
-                writeln!(f, "  insn {} {}", mark.pc, mark.len)?;
+                writeln!(f, "  {mark}")?;
             }
             writeln!(f, "    {op}")?;
         }
         for mark in marks {
-            writeln!(f, "  insn {} {}", mark.pc, mark.len)?;
+            writeln!(f, "  {mark}")?;
         }
         writeln!(f, "  {}", self.terminator)
+    }
+}
+
+impl fmt::Display for InsnMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let writes = if self.writes == Writes::All { "all" } else { "some" };
+        write!(f, "insn {} {} reads:{:04x} writes:{writes}", self.pc, self.len, self.reads.bits())
     }
 }
 
@@ -94,10 +101,16 @@ fn parse_header(pc: &str, rule: &str) -> Option<Block> {
 fn parse_line(block: &mut Block, words: &[&str]) -> Option<()> {
     match words {
         ["pool", unit] => block.pool.push(u128::from_str_radix(unit.strip_prefix("0x")?, 16).ok()?),
-        ["insn", pc, len] => block.insns.push(InsnMark {
+        ["insn", pc, len, reads, writes] => block.insns.push(InsnMark {
             first_op: block.ops.len() as u32,
             pc: parse_addr(pc)?,
             len: len.parse().ok()?,
+            reads: Reads::from_bits(u16::from_str_radix(reads.strip_prefix("reads:")?, 16).ok()?),
+            writes: match *writes {
+                "writes:all" => Writes::All,
+                "writes:some" => Writes::Some,
+                _ => return None,
+            },
         }),
         [dst, "=", name, fields @ ..] => {
             push_op(block, Op::parse_fields(name, Some(Val::parse(dst)?), fields)?)

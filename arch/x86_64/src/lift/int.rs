@@ -2,7 +2,7 @@
 
 use super::operand::Place;
 use super::{Handler, Lifter};
-use guest::ir::{Cond, FlagKind, IntCc, Order, RmwOp, Val, Width};
+use guest::ir::{Cond, FlagKind, IntCc, Order, Reads, RmwOp, Val, Width};
 use iced_x86::{Instruction, Mnemonic as M, Register};
 
 pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
@@ -102,9 +102,13 @@ impl Lifter {
 
     /// 1 where the condition holds, else 0.
     pub(super) fn condition(&mut self, cc: Cond) -> Val {
-        match (self.carry, cc) {
+        let carry = self.carry.filter(|_| matches!(cc, Cond::Cs | Cond::Cc));
+        if carry.is_some() {
+            self.ir.reads(Reads::FLAGS);
+        }
+        match (carry, cc) {
             (Some(carry), Cond::Cs) => carry,
-            (Some(carry), Cond::Cc) => {
+            (Some(carry), _) => {
                 let one = self.ir.imm(1);
                 self.ir.xor(Width::W64, carry, one)
             }

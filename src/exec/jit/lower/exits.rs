@@ -1,7 +1,9 @@
 //! Ways out of a region: terminators, polls, slots and the jump cache.
 
 use super::Lowering;
+use crate::exec::jit::cells::CellSet;
 use crate::exec::jit::code_memory::SLOT_BYTES;
+use crate::exec::jit::commit::Point;
 use crate::exec::jit::entry::{self, exit};
 use crate::exec::jit::region::{Edge, RegionBlock};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -12,18 +14,19 @@ use guest::{GuestAddr, Trap};
 
 impl Lowering<'_, '_> {
     pub(super) fn terminator(&mut self, block: &Block, planned: &RegionBlock) {
+        let plan = &self.region.plan.blocks[self.at];
         match block.terminator {
-            Terminator::Jump { target, .. } => self.edge(planned.taken, target),
+            Terminator::Jump { target, .. } => self.edge(planned.taken, target, plan.on_taken),
             Terminator::Branch { cond, taken, other } => {
                 let condition = self.int(cond);
                 let (yes, no) = (self.b.create_block(), self.b.create_block());
                 self.b.ins().brif(condition, yes, &[], no, &[]);
-                let dirty = self.dirty;
+                let (dirty, float_cells) = (self.dirty, self.float_cells);
                 self.b.switch_to_block(yes);
-                self.edge(planned.taken, taken);
-                self.dirty = dirty;
+                self.edge(planned.taken, taken, plan.on_taken);
+                (self.dirty, self.float_cells) = (dirty, float_cells);
                 self.b.switch_to_block(no);
-                self.edge(planned.other, other);
+                self.edge(planned.other, other, plan.on_other);
             }
             Terminator::Indirect { target, hint } => {
                 let target = self.int(target);
@@ -42,13 +45,17 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn edge(&mut self, edge: Edge, target: GuestAddr) {
+    fn edge(&mut self, edge: Edge, target: GuestAddr, point: Option<Point>) {
         match edge {
             Edge::Outside => {
                 self.flush();
                 self.chain(target);
             }
             Edge::Inside { block, back } => {
+                match point {
+                    Some(point) => self.commit(point, CellSet::default()),
+                    None => self.keep_float_results(),
+                }
                 if back {
                     self.poll(target);
                 }
@@ -90,12 +97,13 @@ impl Lowering<'_, '_> {
         self.b.ins().return_(&[code]);
     }
 
-    /// Leaves where a call-out failed: what it returned says how. Everything dirty was stored before.
+    /// Leaves where a call-out failed: what it returned says how.
     pub(super) fn leave_if(&mut self, failed: ir::Value) {
         let (leave, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(leave);
         self.b.ins().brif(failed, leave, &[], go_on, &[]);
         self.b.switch_to_block(leave);
+        self.flush_aside();
         let pc = self.iconst(self.pc.raw());
         self.b.ins().store(self.state_flags, pc, self.state, i32::from(PC.0));
         self.b.ins().return_(&[failed]);

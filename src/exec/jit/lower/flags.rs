@@ -2,6 +2,7 @@
 
 use super::{KnownFlags, Lowering};
 use crate::exec::jit::cells::FLAG_CELLS;
+use crate::exec::jit::entry;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use guest::ir::flags::{OPERANDS, encode_kind, needed, ordering};
@@ -47,14 +48,32 @@ impl Lowering<'_, '_> {
         self.known_flags = Some(KnownFlags { kind, w, a, b, r });
     }
 
-    /// A condition as 0 or 1, if the flags' kind is known.
-    pub(super) fn known_condition(&mut self, cc: Cond) -> Option<ir::Value> {
-        let known = self.completed(self.known_flags?);
+    /// A condition as 0 or 1.
+    pub(super) fn condition(&mut self, cc: Cond) -> ir::Value {
+        let known = self.known();
         let holds = match self.compared(cc, known) {
             Some(holds) => holds,
-            None => self.composed(cc, known)?,
+            None => self.composed(cc, known),
         };
-        Some(self.widen(holds))
+        self.widen(holds)
+    }
+
+    /// The flags' record; packed where their kind is not known here.
+    fn known(&mut self) -> KnownFlags {
+        if let Some(known) = self.known_flags {
+            return self.completed(known);
+        }
+        let words = FLAG_CELLS.map(|slot| {
+            let cell = self.region.cells.index(slot.0);
+            self.b.use_var(self.vars[cell])
+        });
+        let context = self.context();
+        let callee = self.b.ins().load(types::I64, self.context_flags, context, entry::PACK_FLAGS);
+        let inst = self.b.ins().call_indirect(self.pack_signature, callee, &words);
+        let a = self.b.inst_results(inst)[0];
+        let known = KnownFlags { kind: FlagKind::Packed, w: Width::W64, a, b: a, r: a };
+        self.known_flags = Some(known);
+        known
     }
 
     /// The record with what follows from the operands that its kind needs.
@@ -69,11 +88,11 @@ impl Lowering<'_, '_> {
         known
     }
 
-    /// All flags, packed, if their kind is known.
-    pub(super) fn known_packed(&mut self) -> Option<ir::Value> {
-        let known = self.completed(self.known_flags?);
+    /// All flags, packed.
+    pub(super) fn packed_flags(&mut self) -> ir::Value {
+        let known = self.known();
         if known.kind == FlagKind::Packed {
-            return Some(self.b.ins().band_imm_u(known.a, flag::ALL as i64));
+            return self.b.ins().band_imm_u(known.a, flag::ALL as i64);
         }
         let mut packed = self.auxiliary(known);
         for bit in [flag::C, flag::P, flag::Z, flag::S, flag::V] {
@@ -82,7 +101,7 @@ impl Lowering<'_, '_> {
             let moved = self.b.ins().ishl_imm_u(wide, i64::from(bit.trailing_zeros()));
             packed = self.b.ins().bor(packed, moved);
         }
-        Some(packed)
+        packed
     }
 
     /// The carry out of bit 3, where it stands in packed flags.
@@ -126,8 +145,8 @@ impl Lowering<'_, '_> {
     }
 
     /// Conditions from single flags, as `Cond::holds` has them.
-    fn composed(&mut self, cc: Cond, known: KnownFlags) -> Option<ir::Value> {
-        Some(match cc {
+    fn composed(&mut self, cc: Cond, known: KnownFlags) -> ir::Value {
+        match cc {
             Cond::Eq => self.flag(flag::Z, known),
             Cond::Cs => self.flag(flag::C, known),
             Cond::Mi => self.flag(flag::S, known),
@@ -146,15 +165,15 @@ impl Lowering<'_, '_> {
                 self.b.ins().bxor(s, v)
             }
             Cond::Le => {
-                let less = self.composed(Cond::Lt, known)?;
+                let less = self.composed(Cond::Lt, known);
                 let z = self.flag(flag::Z, known);
                 self.b.ins().bor(less, z)
             }
             _ => {
-                let opposite = self.composed(cc.negated(), known)?;
+                let opposite = self.composed(cc.negated(), known);
                 self.is_zero(opposite)
             }
-        })
+        }
     }
 
     /// A record's value at its width.

@@ -1,6 +1,6 @@
 //! Guest memory: plain accesses and atomics as host instructions, the rest in the interpreter's code.
 //!
-//! Every access may fault, so everything dirty was stored before it (see `lower_op`), and every access has
+//! Every access may fault, and then goes back to a commit point (see [`crate::exec::jit::commit`]). Every access has
 //! a `sequence_point` before it, so that Cranelift neither merges nor moves it, and loads have one behind
 //! them: folded into an instruction that Cranelift has rewritten, a load would fault where no source location
 //! says which guest instruction it is of.

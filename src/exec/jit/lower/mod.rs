@@ -24,8 +24,9 @@ mod vfloat;
 mod visitor;
 
 use super::cells::CellSet;
+use super::commit;
 use super::entry;
-use super::region::{Flags, Region, RegionBlock, flushes};
+use super::region::{Flags, Region, RegionBlock};
 use super::slow;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -44,6 +45,18 @@ use values::Values;
 pub struct Site {
     pub pc: GuestAddr,
     pub access: Access,
+    pub back: Back,
+}
+
+/// Where a fault goes back to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Back {
+    /// Nowhere: the state in memory is that before the instruction.
+    Exact,
+    /// To a commit point, by its guest address.
+    To(GuestAddr),
+    /// To the commit point whose number is in the state.
+    Stored,
 }
 
 /// What the function refers to.
@@ -53,6 +66,8 @@ pub struct Lowered {
     pub sites: Vec<Site>,
     /// The guest address that each slot leads to.
     pub slots: Vec<GuestAddr>,
+    /// The guest address of each commit point.
+    pub points: Vec<GuestAddr>,
     /// Whether it could all be said.
     pub complete: bool,
 }
@@ -79,6 +94,7 @@ pub struct Lowering<'a, 'f> {
     context_flags: MemFlagsData,
     signature: ir::SigRef,
     slow_signature: ir::SigRef,
+    pack_signature: ir::SigRef,
     slots_symbol: ir::UserExternalNameRef,
     blocks: Vec<ir::Block>,
     vars: Vec<Variable>,
@@ -94,6 +110,7 @@ pub struct Lowering<'a, 'f> {
     float_cells: CellSet,
     known_flags: Option<KnownFlags>,
     site: u32,
+    back: Back,
     unwanted: usize,
     /// Values that certainly reach a register, memory or another float operation.
     needed: Needed,
@@ -117,9 +134,10 @@ pub fn region_signature() -> Signature {
     signature
 }
 
-fn slow_signature() -> Signature {
+/// Of a function of ours that takes so many words and gives one.
+fn call_signature(words: usize) -> Signature {
     let mut signature = Signature::new(CallConv::SystemV);
-    signature.params.extend([AbiParam::new(types::I64); 2]);
+    signature.params.extend(vec![AbiParam::new(types::I64); words]);
     signature.returns.push(AbiParam::new(types::I64));
     signature
 }
@@ -143,7 +161,8 @@ pub fn lower(
     let slots_symbol = function.declare_imported_user_function(SLOTS);
     let mut b = FunctionBuilder::new(function, builder);
     let signature = b.import_signature(region_signature());
-    let slow_signature = b.import_signature(slow_signature());
+    let slow_signature = b.import_signature(call_signature(2));
+    let pack_signature = b.import_signature(call_signature(4));
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
@@ -152,13 +171,14 @@ pub fn lower(
     let mut lowering = Lowering {
         b,
         region,
-        out: Lowered { complete: true, ..Lowered::default() },
+        out: Lowered { complete: true, points: region.plan.addresses.clone(), ..Lowered::default() },
         counting,
         state,
         state_flags,
         context_flags,
         signature,
         slow_signature,
+        pack_signature,
         slots_symbol,
         blocks: Vec::new(),
         vars: Vec::new(),
@@ -171,6 +191,7 @@ pub fn lower(
         float_cells: CellSet::default(),
         known_flags: None,
         site: 0,
+        back: Back::Stored,
         unwanted: 0,
         needed: Needed::default(),
     };
@@ -196,6 +217,7 @@ impl Lowering<'_, '_> {
                 self.define_unneeded(cell);
             }
         }
+        self.store_number(commit::ENTRY);
         self.b.ins().sequence_point();
         let head = self.blocks[0];
         self.b.ins().jump(head, &[]);
@@ -225,16 +247,26 @@ impl Lowering<'_, '_> {
             self.recall_flags(kind, w);
         }
         self.count(block.insns.len());
-        let mut marks = block.insns.iter().peekable();
-        for (at, &op) in block.ops.iter().enumerate() {
-            while let Some(mark) = marks.next_if(|m| m.first_op as usize <= at) {
+        let plan = &self.region.plan.blocks[index];
+        self.back = match plan.entry {
+            commit::Back::To(point) => self.back_to(point),
+            commit::Back::Stored => Back::Stored,
+        };
+        let mut marks = block.insns.iter().enumerate().peekable();
+        let (mut commits, mut flushes) = (plan.commits.iter().peekable(), plan.flushes.iter().peekable());
+        for at in 0..=block.ops.len() {
+            while let Some((insn, mark)) = marks.next_if(|(_, mark)| mark.first_op as usize <= at) {
+                if let Some(planned) = commits.next_if(|commit| commit.insn == insn) {
+                    self.commit(planned.point, planned.dead);
+                }
                 self.begin_insn(mark.pc);
             }
+            let Some(&op) = block.ops.get(at) else { break };
+            if let Some(&(_, point)) = flushes.next_if(|flush| flush.0 == at) {
+                self.commit(point, CellSet::default());
+                self.begin_insn(self.pc);
+            }
             self.lower_op(op, block.ops.as_slice());
-        }
-        self.store_float_results();
-        if let Some(last) = block.insns.last() {
-            self.pc = last.pc;
         }
         self.terminator(block, planned);
     }
@@ -242,8 +274,8 @@ impl Lowering<'_, '_> {
     fn begin_insn(&mut self, pc: GuestAddr) {
         self.pc = pc;
         self.site = self.out.sites.len() as u32;
-        self.out.sites.push(Site { pc, access: Access::Read });
-        self.out.sites.push(Site { pc, access: Access::Write });
+        let back = self.back;
+        self.out.sites.extend([Access::Read, Access::Write].map(|access| Site { pc, access, back }));
         self.set_access(Access::Read);
     }
 
@@ -254,9 +286,6 @@ impl Lowering<'_, '_> {
 
     fn lower_op(&mut self, op: Op, block_ops: &[Op]) {
         self.op = op;
-        if flushes(op) {
-            self.flush();
-        }
         let varying = op.effect() == Effect::Loads || op.effect() == Effect::Commits || {
             let mut any = false;
             op.for_each_use(|v| any |= self.vals.is_varying(v));
@@ -346,9 +375,7 @@ impl Lowering<'_, '_> {
     /// Runs the op at hand in the interpreter's own code.
     fn slow(&mut self) {
         let op = self.op;
-        if op.effect() == Effect::ReadsState {
-            self.flush();
-        }
+        debug_assert!(op.effect() != Effect::ReadsState, "what reads the state has code");
         let call = slow::register(op, self.nan_rule, |v| self.vals.kind(v));
         let Some(call) = call else {
             self.out.complete = false;

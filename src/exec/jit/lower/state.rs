@@ -1,8 +1,10 @@
 //! State slots: reads and writes of cells, and when cells go to memory.
 
-use super::Lowering;
 use super::values::{int_type, vector_type};
+use super::{Back, Lowering};
 use crate::exec::jit::cells::{CellSet, Place, place};
+use crate::exec::jit::commit::Point;
+use crate::exec::jit::entry::POINT_SLOT;
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use guest::ir::{Lane, Val, VecLen, Width};
 use guest::state::{ARCH_BASE, Slot};
@@ -31,6 +33,28 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// A commit point: from here on the state in memory is exact, but for the `dead` cells.
+    pub(super) fn commit(&mut self, point: Point, dead: CellSet) {
+        let unstored = self.dirty.both(&dead).without(&self.float_cells);
+        self.store_cells(self.dirty.without(&unstored));
+        self.dirty = unstored;
+        self.float_cells = CellSet::default();
+        self.store_number(point);
+        self.back = self.back_to(point);
+    }
+
+    /// Stores a commit point's number where faults look for it.
+    pub(super) fn store_number(&mut self, point: Point) {
+        if self.region.plan.stored[usize::from(point)] {
+            let number = self.b.ins().iconst(types::I32, i64::from(point));
+            self.b.ins().store(self.state_flags, number, self.state, i32::from(POINT_SLOT.0));
+        }
+    }
+
+    pub(super) fn back_to(&self, point: Point) -> Back {
+        Back::To(self.region.plan.addresses[usize::from(point)])
+    }
+
     /// Stores every dirty cell and notes that they are clean.
     pub(super) fn flush(&mut self) {
         self.store_cells(self.dirty);
@@ -43,11 +67,12 @@ impl Lowering<'_, '_> {
         self.store_cells(self.dirty);
     }
 
-    /// At a block's end: float results go to memory, so that the operations stay where they are.
-    pub(super) fn store_float_results(&mut self) {
-        self.store_cells(self.float_cells);
-        self.dirty = self.dirty.without(&self.float_cells);
-        self.float_cells = CellSet::default();
+    /// At a block's end: float results are kept, so that the operations stay where they are.
+    pub(super) fn keep_float_results(&mut self) {
+        for cell in self.float_cells.iter() {
+            let value = self.b.use_var(self.vars[cell]);
+            self.keep(value);
+        }
     }
 
     fn read_cell(&mut self, offset: u16) -> ir::Value {

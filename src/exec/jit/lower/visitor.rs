@@ -185,16 +185,12 @@ impl OpVisitor for Lowering<'_, '_> {
     }
 
     fn cond(&mut self, dst: Val, cc: Cond) {
-        match self.known_condition(cc) {
-            Some(value) => self.set(dst, value),
-            None => self.slow(),
-        }
+        let value = self.condition(cc);
+        self.set(dst, value);
     }
     fn get_flags(&mut self, dst: Val) {
-        match self.known_packed() {
-            Some(value) => self.set(dst, value),
-            None => self.slow(),
-        }
+        let value = self.packed_flags();
+        self.set(dst, value);
     }
     fn set_flags(&mut self, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) {
         self.record_flags(kind, w, [a, b, r]);

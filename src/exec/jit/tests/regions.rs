@@ -122,26 +122,39 @@ fn a_spin_loop_sees_another_threads_store() {
 
 /// A loop that stores X at Z, moving Z on, until it runs into something.
 pub fn storing_loop(pc: u64) -> Block {
-    block(
-        pc,
-        &[
-            &|b| {
-                let (x, one) = (b.read_slot(X), b.imm(1));
-                let sum = b.add(Width::W64, x, one);
-                b.write_slot(X, sum);
-            },
-            &|b| {
-                let (z, x) = (b.read_slot(Z), b.read_slot(X));
-                b.store(Width::W64, Order::Tso, z, 0, x);
-            },
-            &|b| {
-                let (z, eight) = (b.read_slot(Z), b.imm(8));
-                let sum = b.add(Width::W64, z, eight);
-                b.write_slot(Z, sum);
-            },
-        ],
-        |_| jump(pc),
-    )
+    storing_from(pc, 0)
+}
+
+/// The loop from an instruction on.
+fn storing_from(pc: u64, insn: usize) -> Block {
+    block(pc + insn as u64, &STORING[insn..], |_| jump(pc))
+}
+
+const STORING: [&dyn Fn(&mut Builder); 3] = [
+    &|b| {
+        let (x, one) = (b.read_slot(X), b.imm(1));
+        let sum = b.add(Width::W64, x, one);
+        b.write_slot(X, sum);
+    },
+    &|b| {
+        let (z, x) = (b.read_slot(Z), b.read_slot(X));
+        b.store(Width::W64, Order::Tso, z, 0, x);
+    },
+    &|b| {
+        let (z, eight) = (b.read_slot(Z), b.imm(8));
+        let sum = b.add(Width::W64, z, eight);
+        b.write_slot(Z, sum);
+    },
+];
+
+/// Goes on in the interpreter where compiled code was sent back; `from` gives the block at an address.
+fn replayed(end: BlockEnd, state: &mut GuestState, from: impl Fn(GuestAddr) -> Block) -> BlockEnd {
+    let BlockEnd::Replay { pc } = end else { return end };
+    let mut end = BlockEnd::Next(pc);
+    while let BlockEnd::Next(pc) = end {
+        end = run_interpreted(&from(pc), state);
+    }
+    end
 }
 
 #[test]
@@ -152,7 +165,12 @@ fn a_fault_in_a_loop_leaves_the_state_of_its_instruction() {
     let head = compile(vec![storing_loop(0x3_0000)]);
     let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
     state.set_u64(Z, memory.start);
-    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    let mut run = |state: &mut GuestState| {
+        let end = run_compiled(&head, state, &port, &mut compiled);
+        assert!(matches!(end, BlockEnd::Replay { .. }));
+        replayed(end, state, |pc| storing_from(0x3_0000, (pc.raw() - 0x3_0000) as usize))
+    };
+    let end = run(&mut state);
     let fault =
         Fault { addr: GuestAddr(memory.start + 4096), access: Access::Write, kind: FaultKind::Protected };
     assert_eq!(end, BlockEnd::Fault { fault, pc: GuestAddr(0x3_0001) });
@@ -160,7 +178,7 @@ fn a_fault_in_a_loop_leaves_the_state_of_its_instruction() {
     // The same way in works again after it.
     memory.protect(1, libc::PROT_READ | libc::PROT_WRITE);
     state.set_u64(Z, memory.start + 4096);
-    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    let end = run(&mut state);
     assert!(matches!(end, BlockEnd::Fault { pc: GuestAddr(0x3_0001), .. }));
     assert_eq!(state.u64(Z), memory.start + 8192);
 }
@@ -170,26 +188,30 @@ fn a_load_that_is_used_later_faults_as_itself() {
     let _alone = alone();
     let memory = Memory::new(1);
     memory.protect(0, libc::PROT_NONE);
-    let loads = block(
-        0x4_0000,
-        &[
-            &|b| {
-                let z = b.read_slot(Z);
-                let value = b.load(Width::W64, Order::Tso, z, 16);
-                b.write_slot(X, value);
-            },
-            &|b| {
-                let (x, y) = (b.read_slot(X), b.read_slot(Y));
-                let sum = b.add(Width::W64, y, x);
-                b.write_slot(Y, sum);
-            },
-        ],
-        |_| jump(0x4_0800),
-    );
-    let head = compile(vec![loads]);
+    let loads = || {
+        block(
+            0x4_0000,
+            &[
+                &|b| {
+                    let z = b.read_slot(Z);
+                    let value = b.load(Width::W64, Order::Tso, z, 16);
+                    b.write_slot(X, value);
+                },
+                &|b| {
+                    let (x, y) = (b.read_slot(X), b.read_slot(Y));
+                    let sum = b.add(Width::W64, y, x);
+                    b.write_slot(Y, sum);
+                },
+            ],
+            |_| jump(0x4_0800),
+        )
+    };
+    let head = compile(vec![loads()]);
     let (mut state, port) = (GuestState::default(), Port::default());
     state.set_u64(Z, memory.start);
     let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
+    assert_eq!(end, BlockEnd::Replay { pc: GuestAddr(0x4_0000) });
+    let end = replayed(end, &mut state, |_| loads());
     let fault =
         Fault { addr: GuestAddr(memory.start + 16), access: Access::Read, kind: FaultKind::Protected };
     assert_eq!(end, BlockEnd::Fault { fault, pc: GuestAddr(0x4_0000) });
@@ -311,8 +333,7 @@ fn a_trap_keeps_what_came_before_it() {
         Op::Put { w: Width::W64, slot: X, a: Val(0) },
         Op::TrapIf { trap: Trap::DivideError as u8, c: Val(0) },
     ];
-    let insns =
-        [0, 2].map(|first_op| InsnMark { first_op, pc: GuestAddr(0x9_0000 + u64::from(first_op)), len: 2 });
+    let insns = [0, 2].map(|first_op| InsnMark::new(first_op, GuestAddr(0x9_0000 + u64::from(first_op)), 2));
     let mut made = Builder::new(GuestAddr(0x9_0000), NanRule::X86).finish(jump(0x9_0100));
     (made.ops, made.insns, made.cells) = (ops, insns.to_vec(), passes::cells(Kind::Int) as u16);
     let head = compile(vec![made]);

@@ -1,0 +1,580 @@
+//! Commit points: where the state in memory is exact within a region.
+//!
+//! Registers are values inside a region, so a fault must find them in memory. Storing what has changed before each
+//! access would be exact, and slow. Instead, everything that has changed is stored at *commit points*, and between
+//! two of them at most one instruction changes guest memory, as the last that touches it. A fault goes back to the
+//! last commit point: what was done since is forgotten, and the interpreter does it again, which is right because
+//! nothing of it could be seen. There it meets the fault, if the fault still exists, with exact state.
+//!
+//! This is where the points are chosen, before any code is made:
+//! - After an instruction that changes memory there is one before the next access: at that boundary between
+//!   instructions where the fewest cells need to be stored. Cells that are overwritten before anything may read or
+//!   see them need not be, which is what makes flags cheap.
+//! - Every loop has one, or those who leave it have, so that little is done again. Where a loop begins there is one,
+//!   so that it need not store in each round what was changed before it.
+//! - An op that works on the state in memory stores everything and is one itself.
+//!
+//! Which point a fault goes back to is known where it is always the same; elsewhere the points store their number.
+
+use super::cells::{CellSet, Cells};
+use super::region::{Edge, RegionBlock};
+use guest::GuestAddr;
+use guest::ir::{Block, Effect, Op, Reads, Writes};
+
+/// A commit point, by number; 0 is the region's entry.
+pub type Point = u16;
+
+/// The number of the region's entry.
+pub const ENTRY: Point = 0;
+
+/// What an op means for commit points.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// Neither touches guest memory nor leaves.
+    Inner,
+    /// May leave the region with everything stored on the way out.
+    Traps,
+    /// Reads guest memory.
+    Reads,
+    /// Changes guest memory, by instructions of the host.
+    Changes,
+    /// Works on the state in memory: everything is stored before it.
+    Flushes(Repeat),
+}
+
+/// Whether an op may be done again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Repeat {
+    Harmless,
+    Never,
+}
+
+impl Class {
+    /// The class of `op`.
+    pub fn of(op: Op) -> Self {
+        match op {
+            Op::Load { .. } | Op::Vload { .. } => return Self::Reads,
+            Op::Store { .. } | Op::Vstore { .. } | Op::Rmw { .. } | Op::Cas { .. } => return Self::Changes,
+            Op::Fence { .. } => return Self::Inner,
+            _ => {}
+        }
+        match op.effect() {
+            Effect::Loads => Self::Flushes(Repeat::Harmless),
+            Effect::Commits => Self::Flushes(Repeat::Never),
+            Effect::Traps => Self::Traps,
+            _ => Self::Inner,
+        }
+    }
+
+    /// Whether a fault may come of it.
+    const fn may_fault(self) -> bool {
+        matches!(self, Self::Reads | Self::Changes | Self::Flushes(_))
+    }
+
+    /// Whether it may not be done again.
+    const fn commits(self) -> bool {
+        matches!(self, Self::Changes | Self::Flushes(Repeat::Never))
+    }
+}
+
+/// A commit point at a boundary between instructions.
+#[derive(Clone, Copy, Debug)]
+pub struct Commit {
+    /// It stands before this instruction.
+    pub insn: usize,
+    pub point: Point,
+    /// Cells that are overwritten before anything may read or see them.
+    pub dead: CellSet,
+}
+
+/// Where a fault goes back to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Back {
+    To(Point),
+    /// The point's number is in the state.
+    Stored,
+}
+
+/// The commit points of a block.
+#[derive(Clone, Debug)]
+pub struct BlockPlan {
+    /// In order.
+    pub commits: Vec<Commit>,
+    /// Of the ops that flush: their index and point, in order.
+    pub flushes: Vec<(usize, Point)>,
+    /// Points on the ways out, taken and other.
+    pub on_taken: Option<Point>,
+    pub on_other: Option<Point>,
+    /// Where faults before the first point go back to.
+    pub entry: Back,
+}
+
+/// The commit points of a region.
+#[derive(Default, Debug)]
+pub struct Plan {
+    pub blocks: Vec<BlockPlan>,
+    /// The guest address of each point.
+    pub addresses: Vec<GuestAddr>,
+    /// Whether a point stores its number.
+    pub stored: Vec<bool>,
+}
+
+/// What happens in a block, in order.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Commit(Commit),
+    /// Everything is stored.
+    Flush,
+    Op(Op, Class),
+}
+
+impl Plan {
+    /// The plan for these blocks.
+    pub fn of(blocks: &[RegionBlock], cells: &Cells) -> Self {
+        let mut plan = Self::default();
+        plan.add(blocks[0].translation.block.pc);
+        let loops = Loops::of(blocks, cells);
+        for (index, block) in blocks.iter().enumerate() {
+            let made = Planner::new(&mut plan, block, cells).plan(block, loops.written_around(index));
+            plan.blocks.push(made);
+        }
+        plan.enter_loops(blocks, &loops);
+        plan.cut_loops(blocks, cells);
+        plan.find_ways_back(blocks);
+        plan
+    }
+
+    fn add(&mut self, pc: GuestAddr) -> Point {
+        self.addresses.push(pc);
+        (self.addresses.len() - 1) as Point
+    }
+
+    /// A point on each edge into a loop that has points in it or touches memory.
+    fn enter_loops(&mut self, blocks: &[RegionBlock], loops: &Loops) {
+        for (head, body) in &loops.natural {
+            let matters = |block: usize| self.blocks[block].has_points() || touches_memory(&blocks[block]);
+            if !(0..blocks.len()).any(|block| body[block] && matters(block)) {
+                continue;
+            }
+            for from in (0..blocks.len()).filter(|&from| !body[from]) {
+                self.commit_on_edges(blocks, from, |edge| edge == *head);
+            }
+        }
+    }
+
+    /// Puts points on the edges of `from` to blocks that are `wanted`.
+    fn commit_on_edges(&mut self, blocks: &[RegionBlock], from: usize, wanted: impl Fn(usize) -> bool) {
+        let block = &blocks[from];
+        for (edge, which) in [(block.taken, Way::Taken), (block.other, Way::Other)] {
+            let Edge::Inside { block: to, .. } = edge else { continue };
+            if wanted(to) && self.blocks[from].on(which).is_none() {
+                let point = self.add(blocks[to].translation.block.pc);
+                *self.blocks[from].on(which) = Some(point);
+            }
+        }
+    }
+
+    /// Sees to it that no loop without a point is passed in an interval between two.
+    fn cut_loops(&mut self, blocks: &[RegionBlock], cells: &Cells) {
+        let reach = self.reach_without_points(blocks);
+        let mut done = vec![false; blocks.len()];
+        for start in 0..blocks.len() {
+            if done[start] || !reach[start][start] {
+                continue;
+            }
+            let inside: Vec<bool> = (0..blocks.len()).map(|b| reach[start][b] && reach[b][start]).collect();
+            let members = || (0..blocks.len()).filter(|&b| inside[b]);
+            members().for_each(|b| done[b] = true);
+            let touches = members().any(|b| touches_memory(&blocks[b]));
+            for block in members() {
+                if touches {
+                    self.commit_before_repeating(blocks, block, &inside, cells);
+                } else {
+                    self.commit_on_edges(blocks, block, |to| !inside[to]);
+                }
+            }
+        }
+    }
+
+    /// A point in a block that closes a loop.
+    fn commit_before_repeating(
+        &mut self,
+        blocks: &[RegionBlock],
+        index: usize,
+        inside: &[bool],
+        cells: &Cells,
+    ) {
+        let planned = &blocks[index];
+        let closes = |edge| matches!(edge, Edge::Inside { block, back: true } if inside[block]);
+        if !closes(planned.taken) && !closes(planned.other) {
+            return;
+        }
+        let block = &planned.translation.block;
+        let changed = cells.written(block);
+        let commit = Planner::new(self, planned, cells).best(0, block.insns.len() - 1, &changed);
+        match commit {
+            Some(commit) => self.blocks[index].commits.push(commit),
+            None => self.commit_on_edges(blocks, index, |to| inside[to]),
+        }
+    }
+
+    /// For each block, the blocks that a nonempty path through blocks and edges without points leads to.
+    fn reach_without_points(&self, blocks: &[RegionBlock]) -> Vec<Vec<bool>> {
+        let open = |from: usize| {
+            let plan = &self.blocks[from];
+            let block = &blocks[from];
+            let ways = [(block.taken, plan.on_taken), (block.other, plan.on_other)];
+            ways.into_iter().filter_map(move |(edge, point)| match edge {
+                Edge::Inside { block, .. } if point.is_none() && !plan.has_points() => Some(block),
+                _ => None,
+            })
+        };
+        (0..blocks.len()).map(|from| reached(blocks.len(), from, open)).collect()
+    }
+
+    /// Forward to a fixed point: which points reach each block.
+    fn find_ways_back(&mut self, blocks: &[RegionBlock]) {
+        self.stored = vec![false; self.addresses.len()];
+        let mut reaching = vec![vec![false; self.addresses.len()]; blocks.len()];
+        reaching[0][usize::from(ENTRY)] = true;
+        let mut work: Vec<usize> = (0..blocks.len()).collect();
+        while let Some(at) = work.pop() {
+            let plan = &self.blocks[at];
+            for (edge, point) in [(blocks[at].taken, plan.on_taken), (blocks[at].other, plan.on_other)] {
+                let Edge::Inside { block: next, .. } = edge else { continue };
+                let mut changed = false;
+                let mut reach = |point: usize| {
+                    changed |= !std::mem::replace(&mut reaching[next][point], true);
+                };
+                match point.or_else(|| plan.last_point()) {
+                    Some(point) => reach(usize::from(point)),
+                    None => {
+                        let passed: Vec<usize> = points(&reaching[at]).collect();
+                        passed.into_iter().for_each(|point| {
+                            changed |= !std::mem::replace(&mut reaching[next][point], true);
+                        });
+                    }
+                }
+                if changed {
+                    work.push(next);
+                }
+            }
+        }
+        for (index, block) in blocks.iter().enumerate() {
+            let mut all = points(&reaching[index]);
+            let (first, second) = (all.next(), all.next());
+            self.blocks[index].entry = match (first, second) {
+                (Some(only), None) => Back::To(only as Point),
+                _ => Back::Stored,
+            };
+            if second.is_some() && self.blocks[index].faults_before_points(block) {
+                points(&reaching[index]).for_each(|point| self.stored[point] = true);
+            }
+        }
+    }
+}
+
+fn points(set: &[bool]) -> impl Iterator<Item = usize> + '_ {
+    set.iter().enumerate().filter(|(_, in_it)| **in_it).map(|(point, _)| point)
+}
+
+/// The blocks that a nonempty path from `from` leads to.
+fn reached<I: Iterator<Item = usize>>(count: usize, from: usize, next: impl Fn(usize) -> I) -> Vec<bool> {
+    let mut seen = vec![false; count];
+    let mut work: Vec<usize> = next(from).collect();
+    while let Some(block) = work.pop() {
+        if !std::mem::replace(&mut seen[block], true) {
+            work.extend(next(block));
+        }
+    }
+    seen
+}
+
+fn touches_memory(block: &RegionBlock) -> bool {
+    classes(&block.translation.block).any(|(_, _, class)| class.may_fault())
+}
+
+/// The ops of a block with their index and class.
+fn classes(block: &Block) -> impl Iterator<Item = (usize, Op, Class)> + '_ {
+    block.ops.iter().enumerate().map(|(index, &op)| (index, op, Class::of(op)))
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Taken,
+    Other,
+}
+
+impl BlockPlan {
+    fn on(&mut self, way: Way) -> &mut Option<Point> {
+        match way {
+            Way::Taken => &mut self.on_taken,
+            Way::Other => &mut self.on_other,
+        }
+    }
+
+    fn has_points(&self) -> bool {
+        !self.commits.is_empty() || !self.flushes.is_empty()
+    }
+
+    /// The last point in the block: they are numbered in order.
+    fn last_point(&self) -> Option<Point> {
+        let commits = self.commits.iter().map(|commit| commit.point);
+        commits.chain(self.flushes.iter().map(|flush| flush.1)).max()
+    }
+
+    /// Whether an access stands before the first point.
+    fn faults_before_points(&self, block: &RegionBlock) -> bool {
+        for step in self.steps(&block.translation.block) {
+            match step {
+                Step::Commit(_) | Step::Flush => return false,
+                Step::Op(_, class) if class.may_fault() => return true,
+                Step::Op(..) => {}
+            }
+        }
+        false
+    }
+}
+
+impl BlockPlan {
+    /// What happens in the block, in order.
+    pub fn steps(&self, block: &Block) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(block.ops.len() + self.commits.len() + self.flushes.len());
+        let (mut commits, mut flushes) = (self.commits.iter().peekable(), self.flushes.iter().peekable());
+        for (index, op, class) in classes(block) {
+            while let Some(commit) = commits.next_if(|c| block.insns[c.insn].first_op as usize <= index) {
+                steps.push(Step::Commit(*commit));
+            }
+            if flushes.next_if(|flush| flush.0 == index).is_some() {
+                steps.push(Step::Flush);
+            }
+            steps.push(Step::Op(op, class));
+        }
+        steps.extend(commits.map(|commit| Step::Commit(*commit)));
+        steps
+    }
+}
+
+/// Plans one block.
+struct Planner<'a> {
+    plan: &'a mut Plan,
+    block: &'a Block,
+    cells: &'a Cells,
+    ops: Vec<(Op, Class)>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(plan: &'a mut Plan, block: &'a RegionBlock, cells: &'a Cells) -> Self {
+        let block = &block.translation.block;
+        let ops = classes(block).map(|(_, op, class)| (op, class)).collect();
+        Self { plan, block, cells, ops }
+    }
+
+    /// The points of the block; `changed` may have changed since the last point on entry.
+    fn plan(mut self, planned: &RegionBlock, changed: CellSet) -> BlockPlan {
+        let mut made = BlockPlan {
+            commits: Vec::new(),
+            flushes: Vec::new(),
+            on_taken: None,
+            on_other: None,
+            entry: Back::Stored,
+        };
+        let mut since = Since { changed, memory: None };
+        for insn in 0..self.block.insns.len() {
+            if let Some(commit) = self.before(insn, &since) {
+                made.commits.push(commit);
+                let mut changed = CellSet::default();
+                (commit.insn..insn).for_each(|passed| changed.insert_all(&self.written(passed)));
+                since = Since { changed, memory: None };
+            }
+            self.pass(insn, &mut since, &mut made);
+        }
+        let (Some(last), true) = (since.memory, self.goes_on(planned)) else { return made };
+        let end = self.block.insns.len() - 1;
+        match self.best(last + 1, end, &since.changed) {
+            Some(commit) => made.commits.push(commit),
+            None => {
+                made.on_taken = self.on_edge(planned.taken, planned);
+                made.on_other = self.on_edge(planned.other, planned);
+            }
+        }
+        made
+    }
+
+    /// The point that has to stand before an access of this instruction.
+    fn before(&mut self, insn: usize, since: &Since) -> Option<Commit> {
+        let ops = &self.ops[self.range(insn)];
+        let first = ops.iter().position(|(_, class)| class.may_fault())?;
+        if matches!(ops[first].1, Class::Flushes(_)) {
+            return None;
+        }
+        let changes = ops.iter().position(|(_, class)| class.commits());
+        let again = changes.is_some_and(|at| ops[at + 1..].iter().any(|(_, class)| class.may_fault()));
+        let first = if again { insn } else { since.memory? + 1 };
+        let commit = self.best(first, insn, &since.changed);
+        debug_assert!(commit.is_some(), "the state is exact before an access");
+        commit
+    }
+
+    /// Notes what an instruction does, and the points that its ops are.
+    fn pass(&mut self, insn: usize, since: &mut Since, made: &mut BlockPlan) {
+        let mut wrote = false;
+        for index in self.range(insn) {
+            let (op, class) = self.ops[index];
+            if matches!(class, Class::Flushes(_)) {
+                let point = self.plan.add(self.block.insns[insn].pc);
+                made.flushes.push((index, point));
+                since.changed = CellSet::default();
+                since.memory = since.memory.filter(|&at| at == insn).or(wrote.then_some(insn));
+            }
+            if class.commits() {
+                since.memory = Some(insn);
+            }
+            if op.effect() == Effect::WritesState {
+                wrote = true;
+                self.cells.add_writes(op, &mut since.changed);
+            }
+        }
+    }
+
+    /// Whether the block leads to another of the region.
+    fn goes_on(&self, planned: &RegionBlock) -> bool {
+        [planned.taken, planned.other].iter().any(|edge| matches!(edge, Edge::Inside { .. }))
+    }
+
+    /// A point on an edge, if it stays in the region.
+    fn on_edge(&mut self, edge: Edge, planned: &RegionBlock) -> Option<Point> {
+        let Edge::Inside { .. } = edge else { return None };
+        let targets = super::region::targets(&planned.translation.block.terminator);
+        let target = if edge == planned.taken { targets[0] } else { targets[1] };
+        target.map(|pc| self.plan.add(pc))
+    }
+
+    /// The point that stores least at one of these boundaries between instructions. The state must be exact before
+    /// the first (an access stands before it), or what it is not there is not read any more.
+    fn best(&mut self, first: usize, last: usize, changed: &CellSet) -> Option<Commit> {
+        let (mut best, mut least) = (None, usize::MAX);
+        let (mut changed, mut exact) = (*changed, Writes::All);
+        // What the instruction before the first does after its access may be lost, too.
+        let mut before = first.saturating_sub(1)..first;
+        for insn in first..=last {
+            for passed in before {
+                let mark = &self.block.insns[passed];
+                exact = if mark.writes == Writes::Some { Writes::Some } else { exact };
+                changed.insert_all(&self.written(passed));
+            }
+            before = insn..insn + 1;
+            let Fate { dead, read } = self.fate(insn);
+            let stored = changed.without(&dead).len();
+            if stored <= least && (exact == Writes::All || read.is_empty()) {
+                (best, least) = (Some((insn, dead)), stored);
+            }
+        }
+        let (insn, dead) = best?;
+        Some(Commit { insn, point: self.plan.add(self.block.insns[insn].pc), dead })
+    }
+
+    /// The cells that an instruction writes.
+    fn written(&self, insn: usize) -> CellSet {
+        let mut set = CellSet::default();
+        self.ops[self.range(insn)].iter().for_each(|&(op, _)| self.cells.add_writes(op, &mut set));
+        set
+    }
+
+    /// What becomes of the cells that are overwritten after the boundary before anything sees them.
+    fn fate(&self, insn: usize) -> Fate {
+        let mut fate = Fate::default();
+        let mut reads = Reads::NONE;
+        for insn in insn..self.block.insns.len() {
+            reads = reads.and(self.block.insns[insn].reads);
+            for &(op, class) in &self.ops[self.range(insn)] {
+                if class != Class::Inner {
+                    return fate;
+                }
+                self.cells.touched(op, |cell, replaced| {
+                    if !replaced || fate.dead.contains(cell) || fate.read.contains(cell) {
+                        return;
+                    }
+                    let set =
+                        if reads.meets(self.cells.reads(cell)) { &mut fate.read } else { &mut fate.dead };
+                    set.insert(cell);
+                });
+            }
+        }
+        fate
+    }
+
+    /// The ops of an instruction.
+    fn range(&self, insn: usize) -> std::ops::Range<usize> {
+        let start = self.block.insns[insn].first_op as usize;
+        let end = self.block.insns.get(insn + 1).map_or(self.block.ops.len(), |next| next.first_op as usize);
+        start..end
+    }
+}
+
+/// Cells that are overwritten before anything sees them.
+#[derive(Default)]
+struct Fate {
+    /// No instruction reads them before.
+    dead: CellSet,
+    /// An instruction does, or may.
+    read: CellSet,
+}
+
+/// What has happened since the last point.
+struct Since {
+    /// Cells that may have changed.
+    changed: CellSet,
+    /// The instruction that changed memory.
+    memory: Option<usize>,
+}
+
+/// The loops of a region.
+struct Loops {
+    /// By head: the blocks of each natural loop.
+    natural: Vec<(usize, Vec<bool>)>,
+    /// The cells that each block writes.
+    written: Vec<CellSet>,
+}
+
+impl Loops {
+    fn of(blocks: &[RegionBlock], cells: &Cells) -> Self {
+        let mut before = vec![Vec::new(); blocks.len()];
+        let mut closing = Vec::new();
+        for (from, block) in blocks.iter().enumerate() {
+            for edge in [block.taken, block.other] {
+                let Edge::Inside { block: to, back } = edge else { continue };
+                before[to].push(from);
+                if back {
+                    closing.push((from, to));
+                }
+            }
+        }
+        let mut natural: Vec<(usize, Vec<bool>)> = Vec::new();
+        for (from, head) in closing {
+            let mut body = reached(blocks.len(), from, |at| {
+                let stop = at == head;
+                before[at].iter().copied().filter(move |_| !stop)
+            });
+            (body[from], body[head]) = (true, true);
+            match natural.iter_mut().find(|(other, _)| *other == head) {
+                Some((_, known)) => known.iter_mut().zip(body).for_each(|(to, from)| *to |= from),
+                None => natural.push((head, body)),
+            }
+        }
+        let written = blocks.iter().map(|block| cells.written(&block.translation.block)).collect();
+        Self { natural, written }
+    }
+
+    /// The cells that the loops around a block write.
+    fn written_around(&self, block: usize) -> CellSet {
+        let mut all = CellSet::default();
+        for (_, body) in self.natural.iter().filter(|(_, body)| body[block]) {
+            body.iter()
+                .zip(&self.written)
+                .filter(|(inside, _)| **inside)
+                .for_each(|(_, set)| all.insert_all(set));
+        }
+        all
+    }
+}
