@@ -36,6 +36,28 @@ impl Interp<'_> {
         Ok(())
     }
 
+    /// An integer result.
+    #[inline(always)]
+    pub(super) fn gives(&mut self, dst: Val, value: u64) -> Done {
+        self.set(dst, value);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn units3(
+        &mut self,
+        dst: Val,
+        n: VecLen,
+        [a, b, c]: [Val; 3],
+        f: impl Fn(u128, u128, u128) -> u128,
+    ) -> Done {
+        for u in 0..n.units() {
+            let value = f(self.unit(a, u), self.unit(b, u), self.unit(c, u));
+            self.set_unit(dst, u, value);
+        }
+        Ok(())
+    }
+
     #[inline(always)]
     pub(super) fn units2(
         &mut self,

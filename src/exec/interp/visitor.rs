@@ -23,8 +23,7 @@ impl OpVisitor for Interp<'_> {
 
     #[inline(always)]
     fn konst(&mut self, dst: Val, imm: u64) -> Done {
-        self.set(dst, imm);
-        Ok(())
+        self.gives(dst, imm)
     }
     fn vconst(&mut self, dst: Val, n: VecLen, index: u16) -> Done {
         for u in 0..n.units() {
@@ -40,8 +39,7 @@ impl OpVisitor for Interp<'_> {
             Width::W32 => u64::from(self.state.u32(slot)),
             Width::W64 => self.state.u64(slot),
         };
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, value)
     }
     #[inline(always)]
     fn vget(&mut self, dst: Val, n: VecLen, slot: Slot) -> Done {
@@ -99,80 +97,65 @@ impl OpVisitor for Interp<'_> {
     }
     fn udiv_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) -> Done {
         let (q, _) = self.wide_div(w, Sign::Unsigned, (hi, lo), b);
-        self.set(dst, q);
-        Ok(())
+        self.gives(dst, q)
     }
     fn urem_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) -> Done {
         let (_, r) = self.wide_div(w, Sign::Unsigned, (hi, lo), b);
-        self.set(dst, r);
-        Ok(())
+        self.gives(dst, r)
     }
     fn sdiv_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) -> Done {
         let (q, _) = self.wide_div(w, Sign::Signed, (hi, lo), b);
-        self.set(dst, q);
-        Ok(())
+        self.gives(dst, q)
     }
     fn srem_wide(&mut self, dst: Val, w: Width, hi: Val, lo: Val, b: Val) -> Done {
         let (_, r) = self.wide_div(w, Sign::Signed, (hi, lo), b);
-        self.set(dst, r);
-        Ok(())
+        self.gives(dst, r)
     }
     fn div_overflows(&mut self, dst: Val, w: Width, signed: Sign, hi: Val, lo: Val, b: Val) -> Done {
         let over = scalar::div_overflows(w, signed, self.int(hi), self.int(lo), self.int(b));
-        self.set(dst, u64::from(over));
-        Ok(())
+        self.gives(dst, u64::from(over))
     }
     #[inline(always)]
     fn sext(&mut self, dst: Val, from: Width, a: Val) -> Done {
-        self.set(dst, from.sign_extend(self.int(a)));
-        Ok(())
+        self.gives(dst, from.sign_extend(self.int(a)))
     }
     #[inline(always)]
     fn zext(&mut self, dst: Val, from: Width, a: Val) -> Done {
-        self.set(dst, self.int(a) & from.mask());
-        Ok(())
+        self.gives(dst, self.int(a) & from.mask())
     }
     #[inline(always)]
     fn extract(&mut self, dst: Val, lsb: u8, len: u8, a: Val) -> Done {
-        self.set(dst, self.int(a) >> lsb & scalar::low_mask(len));
-        Ok(())
+        self.gives(dst, self.int(a) >> lsb & scalar::low_mask(len))
     }
     #[inline(always)]
     fn sextract(&mut self, dst: Val, lsb: u8, len: u8, a: Val) -> Done {
         let up = 64 - u32::from(len);
-        self.set(dst, (((self.int(a) >> lsb << up) as i64) >> up) as u64);
-        Ok(())
+        self.gives(dst, (((self.int(a) >> lsb << up) as i64) >> up) as u64)
     }
     #[inline(always)]
     fn deposit(&mut self, dst: Val, lsb: u8, len: u8, a: Val, b: Val) -> Done {
         let mask = scalar::low_mask(len) << lsb;
-        self.set(dst, (self.int(a) & !mask) | (self.int(b) << lsb & mask));
-        Ok(())
+        self.gives(dst, (self.int(a) & !mask) | (self.int(b) << lsb & mask))
     }
     #[inline(always)]
     fn icmp(&mut self, dst: Val, cc: IntCc, w: Width, a: Val, b: Val) -> Done {
-        self.set(dst, u64::from(cc.holds(w, self.int(a), self.int(b))));
-        Ok(())
+        self.gives(dst, u64::from(cc.holds(w, self.int(a), self.int(b))))
     }
     #[inline(always)]
     fn select(&mut self, dst: Val, c: Val, a: Val, b: Val) -> Done {
-        self.set(dst, if self.int(c) != 0 { self.int(a) } else { self.int(b) });
-        Ok(())
+        self.gives(dst, if self.int(c) != 0 { self.int(a) } else { self.int(b) })
     }
     fn call(&mut self, dst: Val, f: HelperId, a: Val, b: Val, c: Val) -> Done {
         let HelperFn::Int(f) = self.env.helper(f).f else { unreachable!("op call names an integer helper") };
-        self.set(dst, f(self.int(a), self.int(b), self.int(c)));
-        Ok(())
+        self.gives(dst, f(self.int(a), self.int(b), self.int(c)))
     }
 
     #[inline(always)]
     fn cond(&mut self, dst: Val, cc: Cond) -> Done {
-        self.set(dst, u64::from(cc.holds(FlagRecord::load(self.state).pack())));
-        Ok(())
+        self.gives(dst, u64::from(cc.holds(FlagRecord::load(self.state).pack())))
     }
     fn get_flags(&mut self, dst: Val) -> Done {
-        self.set(dst, FlagRecord::load(self.state).pack());
-        Ok(())
+        self.gives(dst, FlagRecord::load(self.state).pack())
     }
     #[inline(always)]
     fn set_flags(&mut self, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) -> Done {
@@ -186,8 +169,7 @@ impl OpVisitor for Interp<'_> {
     #[inline(always)]
     fn load(&mut self, dst: Val, w: Width, _ord: Order, addr: Val, off: i32) -> Done {
         let value = self.check(access::load(w, self.addr(addr, off)))?;
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, value)
     }
     #[inline(always)]
     fn store(&mut self, w: Width, ord: Order, addr: Val, off: i32, a: Val) -> Done {
@@ -222,14 +204,12 @@ impl OpVisitor for Interp<'_> {
     fn rmw(&mut self, dst: Val, op: RmwOp, w: Width, _ord: Order, addr: Val, a: Val) -> Done {
         let old = access::rmw(op, w, self.addr(addr, 0), self.int(a));
         let old = self.check(old)?;
-        self.set(dst, old & w.mask());
-        Ok(())
+        self.gives(dst, old & w.mask())
     }
     fn cas(&mut self, dst: Val, w: Width, _ord: Order, addr: Val, expected: Val, new: Val) -> Done {
         let old = access::cas(w, self.addr(addr, 0), self.int(expected), self.int(new));
         let old = self.check(old)?;
-        self.set(dst, old & w.mask());
-        Ok(())
+        self.gives(dst, old & w.mask())
     }
     fn cas128(&mut self, dst: Val, _n: VecLen, _ord: Order, addr: Val, expected: Val, new: Val) -> Done {
         let old = access::cas128(self.addr(addr, 0), self.unit(expected, 0), self.unit(new, 0));
@@ -246,8 +226,7 @@ impl OpVisitor for Interp<'_> {
         let at = self.addr(addr, 0);
         let value = self.check(access::load(w, at))?;
         self.arm_monitor(at, u64::from(w.bytes()), u128::from(value));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, value)
     }
     fn load_ex128(&mut self, dst: Val, _n: VecLen, _ord: Order, addr: Val) -> Done {
         let at = self.addr(addr, 0);
@@ -265,8 +244,7 @@ impl OpVisitor for Interp<'_> {
             }
             None => false,
         };
-        self.set(dst, u64::from(!stored));
-        Ok(())
+        self.gives(dst, u64::from(!stored))
     }
     fn store_ex128(&mut self, dst: Val, _ord: Order, addr: Val, a: Val) -> Done {
         let at = self.addr(addr, 0);
@@ -277,8 +255,7 @@ impl OpVisitor for Interp<'_> {
             }
             None => false,
         };
-        self.set(dst, u64::from(!stored));
-        Ok(())
+        self.gives(dst, u64::from(!stored))
     }
     fn clear_ex(&mut self) -> Done {
         self.state.set_u64(MONITOR_SIZE, 0);
@@ -295,8 +272,7 @@ impl OpVisitor for Interp<'_> {
         let (a, b, c) = (self.int(a), self.int(b), self.int(c));
         let value = f(&mut Context::new(self.state, self.env), a, b, c);
         let value = self.check(value)?;
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, value)
     }
     fn trap_if(&mut self, trap: u8, c: Val) -> Done {
         if self.int(c) == 0 {
@@ -305,8 +281,7 @@ impl OpVisitor for Interp<'_> {
         Err(self.end(Stop::Trap(Trap::from_number(trap).unwrap_or(Trap::Illegal))))
     }
     fn fpenv_get(&mut self, dst: Val) -> Done {
-        self.set(dst, u64::from(fp::mxcsr()));
-        Ok(())
+        self.gives(dst, u64::from(fp::mxcsr()))
     }
     fn fpenv_set(&mut self, a: Val) -> Done {
         fp::set_mxcsr(self.int(a) as u32);
@@ -327,12 +302,7 @@ impl OpVisitor for Interp<'_> {
         self.units1(dst, n, a, |x| !x)
     }
     fn vbitsel(&mut self, dst: Val, n: VecLen, m: Val, a: Val, b: Val) -> Done {
-        for u in 0..n.units() {
-            let mask = self.unit(m, u);
-            let value = (self.unit(a, u) & mask) | (self.unit(b, u) & !mask);
-            self.set_unit(dst, u, value);
-        }
-        Ok(())
+        self.units3(dst, n, [m, a, b], |mask, x, y| (x & mask) | (y & !mask))
     }
     fn vpair(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) -> Done {
         let unit = u128::from(self.int(lo)) | u128::from(self.int(hi)) << 64;
@@ -366,8 +336,7 @@ impl OpVisitor for Interp<'_> {
     fn vextract(&mut self, dst: Val, _n: VecLen, lane: Lane, index: u8, a: Val) -> Done {
         let per_unit = 16 / lane.bytes();
         let unit = self.unit(a, usize::from(index) / per_unit);
-        self.set(dst, lane_of(lane, unit, usize::from(index) % per_unit));
-        Ok(())
+        self.gives(dst, lane_of(lane, unit, usize::from(index) % per_unit))
     }
     fn vinsert(&mut self, dst: Val, n: VecLen, lane: Lane, index: u8, a: Val, b: Val) -> Done {
         let (per_unit, value) = (16 / lane.bytes(), self.int(b) & lane.width().mask());
@@ -382,37 +351,24 @@ impl OpVisitor for Interp<'_> {
         Ok(())
     }
     fn vshuffle(&mut self, dst: Val, n: VecLen, a: Val, b: Val, idx: Val) -> Done {
-        for u in 0..n.units() {
-            let value = lanes::shuffle(self.unit(a, u), self.unit(b, u), self.unit(idx, u));
-            self.set_unit(dst, u, value);
-        }
-        Ok(())
+        self.units3(dst, n, [a, b, idx], lanes::shuffle)
     }
     fn vmovmask(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) -> Done {
         let (per_unit, mut mask) = (16 / lane.bytes(), 0);
         for i in 0..n.units() * per_unit {
             mask |= (lane_of(lane, self.unit(a, i / per_unit), i % per_unit) >> (lane.bits() - 1)) << i;
         }
-        self.set(dst, mask);
-        Ok(())
+        self.gives(dst, mask)
     }
     fn call_vec(&mut self, dst: Val, n: VecLen, f: HelperId, a: Val, b: Val, c: Val, imm: u32) -> Done {
         let HelperFn::Vector(f) = self.env.helper(f).f else {
             unreachable!("op call_vec names a vector helper")
         };
-        for u in 0..n.units() {
-            let value = f(self.unit(a, u), self.unit(b, u), self.unit(c, u), imm);
-            self.set_unit(dst, u, value);
-        }
-        Ok(())
+        self.units3(dst, n, [a, b, c], |x, y, z| f(x, y, z, imm))
     }
 
     fn vcrypto(&mut self, dst: Val, n: VecLen, op: Crypto, a: Val, b: Val, c: Val) -> Done {
-        for u in 0..n.units() {
-            let value = crypto::execute(op, self.unit(a, u), self.unit(b, u), self.unit(c, u));
-            self.set_unit(dst, u, value);
-        }
-        Ok(())
+        self.units3(dst, n, [a, b, c], |x, y, z| crypto::execute(op, x, y, z))
     }
 
     lane_binary! {
@@ -479,8 +435,7 @@ impl OpVisitor for Interp<'_> {
             Reduce::Smin | Reduce::Umin => all.min().unwrap_or(0),
             Reduce::Smax | Reduce::Umax => all.max().unwrap_or(0),
         };
-        self.set(dst, value as u64 & lane.width().mask());
-        Ok(())
+        self.gives(dst, value as u64 & lane.width().mask())
     }
 
     float_arith! {
@@ -490,39 +445,27 @@ impl OpVisitor for Interp<'_> {
         fdiv vfdiv = Arith::Div;
     }
     fn fsqrt(&mut self, dst: Val, fs: FSize, a: Val) -> Done {
-        let value = float::sqrt(self.nan_rule, fs, self.int(a));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, float::sqrt(self.nan_rule, fs, self.int(a)))
     }
     fn fma(&mut self, dst: Val, fs: FSize, a: Val, b: Val, c: Val) -> Done {
-        let value = float::fma(self.nan_rule, fs, self.int(a), self.int(b), self.int(c));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, float::fma(self.nan_rule, fs, self.int(a), self.int(b), self.int(c)))
     }
     fn fminmax(&mut self, dst: Val, op: MinMax, fs: FSize, a: Val, b: Val) -> Done {
-        let value = float::minmax(self.nan_rule, op, fs, self.int(a), self.int(b));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, float::minmax(self.nan_rule, op, fs, self.int(a), self.int(b)))
     }
     fn fcmp(&mut self, dst: Val, cc: FloatCc, nans: Nans, fs: FSize, a: Val, b: Val) -> Done {
         let order = float::compare(self.nan_rule, nans, fs, self.int(a), self.int(b));
-        self.set(dst, u64::from(float::holds(cc, order)));
-        Ok(())
+        self.gives(dst, u64::from(float::holds(cc, order)))
     }
     fn fcompare(&mut self, dst: Val, nans: Nans, fs: FSize, a: Val, b: Val) -> Done {
         let order = float::compare(self.nan_rule, nans, fs, self.int(a), self.int(b));
-        self.set(dst, order);
-        Ok(())
+        self.gives(dst, order)
     }
     fn fround(&mut self, dst: Val, fs: FSize, mode: Round, inexact: Inexact, a: Val) -> Done {
-        let value = float::round(self.nan_rule, fs, mode, inexact, self.int(a));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, float::round(self.nan_rule, fs, mode, inexact, self.int(a)))
     }
     fn fconvert(&mut self, dst: Val, from: FSize, to: FSize, a: Val) -> Done {
-        let value = float::convert(self.nan_rule, from, to, self.int(a));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, float::convert(self.nan_rule, from, to, self.int(a)))
     }
     fn ftoi(
         &mut self,
@@ -534,19 +477,13 @@ impl OpVisitor for Interp<'_> {
         over: Overflow,
         a: Val,
     ) -> Done {
-        let value = float::to_int(self.nan_rule, fs, w, signed, mode, over, self.int(a));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, float::to_int(self.nan_rule, fs, w, signed, mode, over, self.int(a)))
     }
     fn farm(&mut self, dst: Val, op: ArmFloat, fs: FSize, imm: u32, a: Val, b: Val) -> Done {
-        let value = float::arm(self.nan_rule, op, fs, imm, self.int(a), self.int(b));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, float::arm(self.nan_rule, op, fs, imm, self.int(a), self.int(b)))
     }
     fn itof(&mut self, dst: Val, fs: FSize, w: Width, signed: Sign, a: Val) -> Done {
-        let value = float::from_int(self.nan_rule, fs, w, signed, self.int(a));
-        self.set(dst, value);
-        Ok(())
+        self.gives(dst, float::from_int(self.nan_rule, fs, w, signed, self.int(a)))
     }
 
     fn vfsqrt(&mut self, dst: Val, n: VecLen, fs: FSize, a: Val) -> Done {
@@ -554,11 +491,8 @@ impl OpVisitor for Interp<'_> {
         self.units1(dst, n, a, |x| float::sqrt_unit(rule, fs, x))
     }
     fn vfma(&mut self, dst: Val, n: VecLen, fs: FSize, a: Val, b: Val, c: Val) -> Done {
-        for u in 0..n.units() {
-            let value = float::fma_unit(self.nan_rule, fs, self.unit(a, u), self.unit(b, u), self.unit(c, u));
-            self.set_unit(dst, u, value);
-        }
-        Ok(())
+        let rule = self.nan_rule;
+        self.units3(dst, n, [a, b, c], |x, y, z| float::fma_unit(rule, fs, x, y, z))
     }
     fn vfminmax(&mut self, dst: Val, n: VecLen, op: MinMax, fs: FSize, a: Val, b: Val) -> Done {
         let rule = self.nan_rule;
