@@ -317,11 +317,18 @@ fn options(settings: &Settings, first_image: bool) -> Result<Options, StartError
     if settings.is_set("one-insn-per-tb") || settings.is_set("singlestep") {
         crate::exec::cache::set_max_block_insns(1);
     }
+    let io_uring = match settings.get("io-uring") {
+        None => Default::default(),
+        Some(word) => {
+            word.parse().map_err(|()| usage(format!("-io-uring: {word} is none of auto, on, off")))?
+        }
+    };
     Ok(Options {
         sysroot: absolute(settings.get("L")),
         strace: settings.is_set("strace"),
         uname: settings.get("r").map(str::to_owned),
         tier,
+        io_uring,
         own_args: absolute_arguments(settings),
     })
 }
@@ -441,6 +448,7 @@ fn run_guest(
     let mut thread = Thread::new(process, Vcpu::new(env, state, tier), Arc::new(Mutex::new(actions)));
     thread.mask = mask;
     thread.owns_host_thread = true;
+    crate::linux::strace::executed(&thread, &target.name, &target.argv);
     thread.run();
     Ok(0)
 }

@@ -53,6 +53,12 @@ pub static OPTIONS: &[OptionRow] = &[
         "QEMU_RULES_RELOAD",
         "when edited rules take effect: watch (default), stat, always",
     ),
+    row(
+        "io-uring",
+        Value("WHEN"),
+        "QEMU_IO_URING",
+        "whether guests have io_uring: auto (default: where there are no rules, which would not see its requests), on, off",
+    ),
     row("tier", Value("TIER"), "QEMU_TIER", "how guest code runs: auto (default), interp, template, jit"),
     row(
         "L",

@@ -1,6 +1,8 @@
 //! From a guest's system call number to what is done about it.
 
-use super::table::{Done, How, ROWS};
+use super::path::Paths;
+use super::table::kinds::{Kind, Param};
+use super::table::{self, Done, How};
 use super::thread::Thread;
 use crate::host::sys;
 use crate::mem::{Memory, space};
@@ -13,7 +15,11 @@ use std::sync::OnceLock;
 pub struct Entry {
     pub name: &'static str,
     pub how: How,
-    pub args: &'static str,
+    pub params: &'static [Param],
+    /// Which arguments are paths.
+    pub paths: Paths,
+    /// Whether the kernel may write to guest memory.
+    writes: bool,
     /// The host's number for it, if the host has the call.
     pub host: Option<i64>,
     known: bool,
@@ -40,15 +46,20 @@ impl Dispatch {
     /// Builds the table for a guest whose numbers are `names`.
     #[must_use]
     pub fn new(names: &[(u32, &'static str)]) -> Self {
-        let rows: HashMap<_, _> = ROWS.iter().map(|row| (row.name, row)).collect();
+        let rows: HashMap<_, _> = table::all().map(|row| (row.name, row)).collect();
         let size = names.iter().map(|&(number, _)| number as usize + 1).max().unwrap_or(0);
         let mut entries = vec![None; size];
         for &(number, name) in names {
             let row = rows.get(name);
+            let params = row.map_or(&[] as &[Param], |r| r.params);
             entries[number as usize] = Some(Entry {
                 name,
                 how: row.map_or(How::Refuse(libc::ENOSYS), |r| r.how),
-                args: row.map_or("xxxxxx", |r| r.args),
+                params,
+                paths: Paths::of(params),
+                writes: params
+                    .iter()
+                    .any(|p| p.kind.is_written() || matches!(p.kind, Kind::Out | Kind::OutVec)),
                 host: host_number(name),
                 known: row.is_some(),
             });
@@ -82,7 +93,7 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
         });
     }
     match entry.how {
-        How::Own(handler) => handler(thread, args),
+        How::Translate(handler) | How::Emulate(handler) => handler(thread, args),
         How::Refuse(errno) => Done::errno(errno),
         How::Pass => pass(thread, &entry, args, Blocking::No),
         How::Block => pass(thread, &entry, args, Blocking::Yes),
@@ -111,7 +122,7 @@ pub fn pass(thread: &Thread, entry: &Entry, args: &[u64; 6], blocking: Blocking)
     }
     let mut args = thread.untagged(args);
     release_outputs(entry, &args);
-    let redirected = super::path::redirect(thread, entry.args, &mut args);
+    let redirected = super::path::redirect(thread, entry.paths, &mut args);
     let result = match blocking {
         Blocking::No => sys::syscall(number, args),
         Blocking::Yes => sys::interruptible(number, args, &thread.vcpu.port.poll),
@@ -123,21 +134,29 @@ pub fn pass(thread: &Thread, entry: &Entry, args: &[u64; 6], blocking: Blocking)
 /// A call on one of the emulator's own descriptors is a call on a closed one.
 fn refused_descriptor(entry: &Entry, args: &[u64; 6]) -> Option<i32> {
     let ours = entry
-        .args
-        .bytes()
+        .params
+        .iter()
         .zip(args)
-        .any(|(letter, &arg)| matches!(letter, b'f' | b'D') && crate::host::files::is_ours(arg as i32));
+        .any(|(param, &arg)| param.kind.is_descriptor() && crate::host::files::is_ours(arg as i32));
     ours.then_some(libc::EBADF)
 }
 
 /// Before the kernel writes guest memory, translations of those pages go.
 fn release_outputs(entry: &Entry, args: &[u64; 6]) {
-    for (index, letter) in entry.args.bytes().enumerate().take(6) {
+    // Structures are smaller than this; arrays of many are released as they are.
+    const STRUCTURE: u64 = 256;
+    if !entry.writes || !space().has_protected_code() {
+        return;
+    }
+    for (index, param) in entry.params.iter().enumerate() {
         let len = args.get(index + 1).copied().unwrap_or(0);
-        match letter {
-            b'w' => space().before_kernel_write(args[index], len),
-            b'V' => release_iovec(args[index], len),
-            b'p' => space().before_kernel_write(args[index], 256),
+        match param.kind {
+            Kind::Out => space().before_kernel_write(args[index], len),
+            Kind::OutVec => release_iovec(args[index], len),
+            Kind::Each(_) | Kind::BothEach(_) => {
+                space().before_kernel_write(args[index], len.saturating_mul(24).max(STRUCTURE))
+            }
+            kind if kind.is_written() => space().before_kernel_write(args[index], STRUCTURE),
             _ => {}
         }
     }

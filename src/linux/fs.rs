@@ -195,7 +195,7 @@ fn stat_at(thread: &Thread, dir: u64, path_addr: u64, out: u64, flags: u64) -> D
     if files::is_ours(dir as i32) {
         return Done::errno(libc::EBADF);
     }
-    let redirected = path::redirect(thread, "DP", &mut args);
+    let redirected = path::redirect(thread, path::Paths::SECOND, &mut args);
     let follows = flags as i32 & libc::AT_SYMLINK_NOFOLLOW == 0;
     let program = if follows { procfs::behind_link(thread, dir as i32, args[1]) } else { None };
     if let Some(program) = &program {
@@ -285,7 +285,7 @@ pub fn chdir(thread: &mut Thread, args: &[u64; 6]) -> Done {
         return Done::raw(result);
     }
     let mut args = *args;
-    let redirected = path::redirect(thread, "P", &mut args);
+    let redirected = path::redirect(thread, path::Paths::FIRST, &mut args);
     let result = sys::syscall(libc::SYS_chdir, args);
     drop(redirected);
     Done::raw(result)

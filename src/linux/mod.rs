@@ -23,6 +23,7 @@ pub mod strace;
 pub mod table;
 pub mod thread;
 pub mod time;
+pub mod uring;
 
 use crate::exec::Env;
 use crate::exec::tier::TierMode;
@@ -42,6 +43,7 @@ pub struct Options {
     /// `-r`: what uname reports as release.
     pub uname: Option<String>,
     pub tier: TierMode,
+    pub io_uring: uring::IoUring,
     /// The emulator's own arguments, to be given to it again on execve.
     pub own_args: Vec<String>,
 }

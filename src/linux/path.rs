@@ -5,6 +5,7 @@
 //! chroot. Kernel file systems are never looked up there, nor are the directories that programs share with the rest of
 //! the system: a root made of packages has an empty `/tmp`, and who walks down from `/` means the real one.
 
+use super::table::kinds::{Kind, Param};
 use super::thread::Thread;
 use crate::host::sys;
 use std::ffi::CString;
@@ -48,19 +49,37 @@ fn exists(path: &CString) -> bool {
     sys::syscall(libc::SYS_faccessat2, args) == 0
 }
 
-/// Points the arguments that are paths (letter `P`) at their sysroot counterparts. The strings must
-/// outlive the call.
-pub fn redirect(thread: &Thread, letters: &str, args: &mut [u64; 6]) -> Vec<CString> {
+/// Which arguments of a call are paths: a bit for each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Paths(u8);
+
+impl Paths {
+    pub const FIRST: Self = Self(1);
+    pub const SECOND: Self = Self(2);
+
+    #[must_use]
+    pub fn of(params: &[Param]) -> Self {
+        Self(
+            params
+                .iter()
+                .enumerate()
+                .fold(0, |bits, (index, param)| bits | u8::from(matches!(param.kind, Kind::Path)) << index),
+        )
+    }
+}
+
+/// Points the arguments that are paths at their sysroot counterparts. The strings must outlive the call.
+pub fn redirect(thread: &Thread, paths: Paths, args: &mut [u64; 6]) -> Vec<CString> {
     let mut kept = Vec::new();
     let Some(sysroot) = thread.process.options.sysroot.as_deref() else { return kept };
-    for (index, letter) in letters.bytes().enumerate().take(6) {
-        if letter != b'P' || args[index] == 0 {
+    for (index, arg) in args.iter_mut().enumerate() {
+        if paths.0 >> index & 1 == 0 || *arg == 0 {
             continue;
         }
-        if let Ok(path) = super::read_path(args[index])
+        if let Ok(path) = super::read_path(*arg)
             && let Some(host) = resolve(Some(sysroot), &path)
         {
-            args[index] = host.as_ptr() as u64;
+            *arg = host.as_ptr() as u64;
             kept.push(host);
         }
     }

@@ -222,7 +222,7 @@ pub fn readlinkat(thread: &mut Thread, args: &[u64; 6]) -> Done {
         return write_guest(args[2], &exe[..len]).map(|()| len as u64).into();
     }
     let mut args = *args;
-    let redirected = path::redirect(thread, "DP", &mut args);
+    let redirected = path::redirect(thread, path::Paths::SECOND, &mut args);
     let result = sys::syscall(libc::SYS_readlinkat, args);
     drop(redirected);
     Done::raw(result)
@@ -240,7 +240,7 @@ pub fn statx(thread: &mut Thread, args: &[u64; 6]) -> Done {
         return Done::errno(libc::EBADF);
     }
     let mut args = *args;
-    let redirected = path::redirect(thread, "DP", &mut args);
+    let redirected = path::redirect(thread, path::Paths::SECOND, &mut args);
     let program = if args[2] as i32 & libc::AT_SYMLINK_NOFOLLOW == 0 {
         behind_link(thread, args[0] as i32, args[1])
     } else {

@@ -100,6 +100,7 @@ pub fn deliver(thread: &mut Thread, pending: Pending) {
         return;
     }
     let action = action_of(thread, pending.signal);
+    super::strace::signal(thread, &pending.info);
     match action.handler {
         SIG_IGN => {}
         SIG_DFL => default_action(pending.signal),
@@ -117,6 +118,7 @@ pub fn deliver_deferred(thread: &mut Thread) {
 /// Delivers a signal that the thread's own instruction raised: it cannot be blocked or ignored.
 pub fn force(thread: &mut Thread, pending: Pending, fault: Option<Fault>, trap: Option<Trap>) {
     let action = action_of(thread, pending.signal);
+    super::strace::signal(thread, &pending.info);
     let blocked = thread.mask & bit(pending.signal) != 0;
     if blocked || matches!(action.handler, SIG_DFL | SIG_IGN) {
         die_of(pending.signal);

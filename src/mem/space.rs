@@ -182,10 +182,24 @@ impl Space {
                         false => inner.foreign.push((place, place + len)),
                     }
                 }
+                Err(libc::EINVAL) => return Self::map_where_the_kernel_likes(inner, request, len),
                 done => return done,
             }
         }
         Err(libc::ENOMEM)
+    }
+
+    /// Some files (the rings of io_uring) are mapped nowhere but where the kernel itself puts them.
+    fn map_where_the_kernel_likes(inner: &Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
+        let place = host_mmap(request, 0, len, 0)?;
+        let usable = place + len <= GUEST_TOP
+            && !overlaps_emulator(&(place..place + len))
+            && inner.table.overlapping(place..place + len).next().is_none();
+        if !usable {
+            sys::syscall(libc::SYS_munmap, [place, len, 0, 0, 0, 0]);
+            return Err(libc::ENOMEM);
+        }
+        Ok(place)
     }
 
     fn hint_is_free(&self, inner: &Inner, hint: u64, len: u64) -> bool {

@@ -1,6 +1,6 @@
 //! What each command-line option, and its environment variable, does to the guest.
 
-use crate::harness::{Arch, Ended, guest_command, run};
+use crate::harness::{Arch, Ended, compiled, guest_command, run};
 use std::path::Path;
 use std::process::Command;
 
@@ -38,6 +38,48 @@ fn mapping_ends(maps: &str) -> Vec<u64> {
     let end = |line: &str| u64::from_str_radix(line.split([' ', '-']).nth(1).unwrap(), 16).unwrap();
     maps.lines().map(end).collect()
 }
+
+/// Whether `text` is the pattern, in which `*` stands for anything.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    for (index, part) in parts.iter().enumerate() {
+        let at = if index + 1 == parts.len() {
+            rest.ends_with(part).then(|| rest.len() - part.len())
+        } else {
+            rest.find(part)
+        };
+        let Some(at) = at else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.is_empty()
+}
+
+const TRACED: &str = r#"execve("*traced*", ["*traced*"], ...) = 0
+openat(AT_FDCWD, "/nonexistent", O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC) = -1 ENOENT (No such file or directory)
+openat(AT_FDCWD, "/nonexistent/x", O_WRONLY|O_CREAT|O_TRUNC, 0640) = -1 ENOENT (No such file or directory)
+pipe2([3, 4], O_NONBLOCK) = 0
+writev(4, [{iov_base="ab", iov_len=2}, {iov_base="cde", iov_len=3}], 2) = 5
+ppoll([{fd=3, events=POLLIN|POLLHUP, revents=POLLIN}], 1, NULL, NULL, 8) = 1
+read(3, "abcde", 16) = 5
+read(3, 0x*, 16) = -1 EAGAIN (Resource temporarily unavailable)
+fstat(3, {st_dev=*, st_mode=S_IFIFO|0600, st_nlink=1, *}) = 0
+epoll_create1(EPOLL_CLOEXEC) = 5
+epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLOUT|EPOLLET, data=0x1234}) = 0
+epoll_pwait(5, [{events=EPOLLOUT, data=0x1234}], 1, 0, NULL, 8) = 1
+rt_sigaction(SIGUSR1, {sa_handler=0x*, sa_mask=[USR1], sa_flags=*SA_RESTART}, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, 8) = 0
+kill(*, SIGUSR1) = 0
+--- SIGUSR1 {si_signo=SIGUSR1, si_code=SI_USER, si_pid=*, si_uid=*} ---
+rt_sigreturn() = *
+socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, 0) = 6
+bind(6, {sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+clock_nanosleep(CLOCK_MONOTONIC, 0, {tv_sec=0, tv_nsec=1000}, NULL) = 0
+prlimit64(0, RLIMIT_CORE, NULL, {rlim_cur=*, rlim_max=*}) = 0
+mmap(0, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0) = 0x*
+wait4(-1, [{WIFEXITED(s) && WEXITSTATUS(s) == 3}], 0, NULL) = *
+syscall_0x3e8(0x7, *) = -1 ENOSYS (Function not implemented)
+--- SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=0x8} ---"#;
 
 on_both! {
     the_release_that_uname_reports(arch) {
@@ -113,6 +155,16 @@ on_both! {
             assert!(filtered.len() == inside && filtered.iter().all(|pc| (from..=to).contains(pc)), "{filter}");
         }
     }
+    traces_read_as_straces_do(arch) {
+        let log = ended(arch, &["-strace"], &[], &compiled(arch, "traced"), &[]).stderr;
+        let mut rest = log.as_str();
+        for line in TRACED.lines() {
+            // Lines come in this order; `*` stands for what differs from run to run.
+            let found = rest.lines().position(|got| matches(line, got.split_once(' ').map_or("", |(_, text)| text)));
+            let found = found.unwrap_or_else(|| panic!("no line {line}\nin {log}"));
+            rest = rest.splitn(found + 2, '\n').last().unwrap();
+        }
+    }
     logs_into_a_file(arch) {
         let place = |name: &str| format!("{}/option-{arch:?}-{name}-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
         let file = place("log");
@@ -120,7 +172,7 @@ on_both! {
         let log = std::fs::read_to_string(&file).unwrap();
         std::fs::remove_file(&file).unwrap();
         assert_eq!(expected, "said\n");
-        assert!(log.contains("write(1,\"said\\n\",5) = 5\n") && log.contains("exit_group(0) = ?\n"), "{log}");
+        assert!(log.contains("write(1, \"said\\n\", 5) = 5\n") && log.contains("exit_group(0) = ?\n"), "{log}");
         let pattern = place("pid-%d");
         let said = ended(arch, &[], &[("QEMU_STRACE", ""), ("QEMU_LOG_FILENAME", &pattern)], "/bin/busybox", &["true"]);
         assert_eq!((said.status, said.stderr.as_str()), (0, ""));

@@ -98,6 +98,11 @@ fn native(program: &str, args: &[&str]) -> harness::Ended {
 
 on_both! {
     threads_under_forwarding_rules(arch) { forwards(arch, "threads") }
+    no_ring_goes_past_the_rules(arch) {
+        let ended = forwarding(arch).run(&harness::compiled(arch, "uring"), &[]);
+        assert_eq!(ended.stdout, "no io_uring: Function not implemented\n");
+        assert!(ended.stderr.contains("io_uring is not available"), "{}", ended.stderr);
+    }
     signals_under_forwarding_rules(arch) { forwards(arch, "signals") }
     processes_under_forwarding_rules(arch) { forwards(arch, "process") }
     spawn_under_forwarding_rules(arch) { forwards(arch, "spawn") }
