@@ -3,6 +3,7 @@
 //! The tables are the only list of encodings. A two-level index over bits 31:21 and 15:10, built at the
 //! first use, leaves one or two rows to compare; a word that no row matches is not allocated.
 
+mod arm;
 mod base;
 mod crypto;
 mod fp;
@@ -17,6 +18,7 @@ mod simd_products;
 #[cfg(test)]
 mod tests;
 
+pub use arm::absence;
 pub use insn::{Insn, lane};
 
 use crate::features;
