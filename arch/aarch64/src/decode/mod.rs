@@ -23,7 +23,6 @@ pub use insn::{Insn, lane};
 
 use crate::features;
 use crate::lift::Lifter;
-use guest::ir::FSize;
 use pattern::Pattern;
 use std::sync::LazyLock;
 
@@ -56,7 +55,7 @@ pub enum Sizes {
 impl Row {
     /// The features that `insn` needs.
     pub fn needs(&self, insn: Insn) -> u64 {
-        let half = self.sizes == Sizes::Ftype && insn.ftype() == FSize::F16;
+        let half = self.sizes == Sizes::Ftype && insn.bits(22, 2) == 3;
         self.needs | if half { features::FP16 } else { 0 }
     }
 }
