@@ -2,13 +2,15 @@
 //!
 //! Executable sections are swept from start to end, so data among the code shows up too: as bytes that are no
 //! instruction, or as a few odd ones. What counts is what the chosen CPU model would do with the bytes, that is
-//! whether lifting them gives anything but an illegal instruction.
+//! whether lifting them gives anything but an illegal instruction. An instruction that is not there is either
+//! *missing* (the model says that it has it, and the program may well execute it) or *not advertised* (a program that
+//! asks the CPU before, as libraries do, never executes it).
 
 use crate::host::sys;
 use elf::ElfBytes;
 use elf::abi::{PF_X, PT_LOAD, SHF_EXECINSTR, SHT_PROGBITS};
 use elf::endian::LittleEndian;
-use guest::arch::{CodeReader, GuestArch, LiftConfig, LiftLimits, MAX_INSN_LEN};
+use guest::arch::{Absence, CodeReader, GuestArch, LiftConfig, LiftLimits, MAX_INSN_LEN};
 use guest::ir::Terminator;
 use guest::{GuestAddr, Trap};
 use std::collections::BTreeMap;
@@ -35,9 +37,17 @@ struct Findings {
     instructions: u64,
     /// Bytes that are no instruction.
     data: u64,
-    /// By mnemonic and extension.
-    missing: BTreeMap<(String, String), u64>,
+    missing: Counts,
+    not_advertised: Counts,
 }
+
+/// By mnemonic and extension.
+type Counts = BTreeMap<(String, String), u64>;
+
+/// Exit statuses.
+const ALL_THERE: i32 = 0;
+const SOME_MISSING: i32 = 1;
+const UNREADABLE: i32 = 2;
 
 /// A file that cannot be swept.
 #[derive(Debug, thiserror::Error)]
@@ -50,15 +60,19 @@ enum CoverageError {
     Machine(u16),
 }
 
-/// Sweeps each file and prints what is missing; the exit status: 1 where a file cannot be read.
+/// Sweeps each file and prints what is not there. The exit status is 1 if an instruction is missing that the model
+/// advertises, and 2 if a file cannot be read.
 pub fn run(arch: &dyn GuestArch, features: u64, files: &[CString]) -> i32 {
-    let mut status = 0;
+    let mut status = ALL_THERE;
     for file in files {
         let name = OsStr::from_bytes(file.as_bytes());
         let text = match sweep_file(arch, features, name) {
-            Ok(found) => report(&name.to_string_lossy(), &found),
+            Ok(found) => {
+                status = status.max(if found.missing.is_empty() { ALL_THERE } else { SOME_MISSING });
+                report(&name.to_string_lossy(), &found)
+            }
             Err(error) => {
-                status = 1;
+                status = UNREADABLE;
                 format!("{}: {error}\n", name.to_string_lossy())
             }
         };
@@ -115,30 +129,43 @@ fn sweep(arch: &dyn GuestArch, features: u64, mut section: Section<'_>, found: &
         }
         let insn = arch.disassemble(here, &window);
         pc += insn.len as u64;
-        if insn.text.starts_with('.') {
-            found.data += 1;
-            continue;
-        }
+        let (list, extension) = match arch.absence(features, &window) {
+            Absence::NoInstruction => {
+                found.data += insn.len as u64;
+                continue;
+            }
+            Absence::NotAdvertised(extension) => (&mut found.not_advertised, extension),
+            Absence::Missing(extension) => (&mut found.missing, extension),
+        };
         found.instructions += 1;
-        let Some(extension) = arch.extension(&window) else { continue };
         let mnemonic = insn.text.split_whitespace().next().unwrap_or_default().to_owned();
-        *found.missing.entry((mnemonic, extension)).or_default() += 1;
+        *list.entry((mnemonic, extension)).or_default() += 1;
     }
 }
 
 fn report(file: &str, found: &Findings) -> String {
-    let total: u64 = found.missing.values().sum();
+    let (missing, others) = (sum(&found.missing), sum(&found.not_advertised));
     let mut text = format!(
-        "{file}: {} instructions, {total} not implemented, {} bytes that are no instruction\n",
+        "{file}: {} instructions, {missing} missing, {others} of extensions not advertised, {} bytes that are no instruction\n",
         found.instructions, found.data
     );
-    let mut ranked: Vec<_> = found.missing.iter().collect();
+    list(&mut text, "missing", &found.missing);
+    list(&mut text, "not advertised", &found.not_advertised);
+    text
+}
+
+fn sum(counts: &Counts) -> u64 {
+    counts.values().sum()
+}
+
+/// A line for each, the most frequent first.
+fn list(text: &mut String, title: &str, counts: &Counts) {
+    let mut ranked: Vec<_> = counts.iter().collect();
     ranked.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for ((mnemonic, extension), count) in ranked {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{count:9} {mnemonic:<20} {extension}");
+        let _ = writeln!(text, "{count:9} {title}: {mnemonic:<20} {extension}");
     }
-    text
 }
 
 #[cfg(test)]
@@ -153,7 +180,22 @@ mod tests {
         let mut found = Findings::default();
         sweep(arch, arch.cpu_models()[0].features, Section { addr: 0x1000, bytes: &code }, &mut found);
         assert_eq!((found.instructions, found.data), (3, 0));
-        let missing: Vec<_> = found.missing.into_iter().collect();
-        assert_eq!(missing, [(("vaddps".to_owned(), "AVX512F".to_owned()), 1)]);
+        assert_eq!(found.missing, Counts::new());
+        let others: Vec<_> = found.not_advertised.into_iter().collect();
+        assert_eq!(others, [(("vaddps".to_owned(), "AVX512F".to_owned()), 1)]);
+    }
+
+    #[test]
+    fn a_model_of_less_does_not_advertise_the_rest() {
+        let arch = crate::guests::by_name("x86_64").unwrap();
+        // vaddps ymm0, ymm1, ymm2; ud2
+        let code = [0xc5, 0xf4, 0x58, 0xc2, 0x0f, 0x0b];
+        for (model, others) in [("x86-64-v2", 1), ("x86-64-v3", 0)] {
+            let features = arch.cpu_models().iter().find(|m| m.name == model).unwrap().features;
+            let mut found = Findings::default();
+            sweep(arch, features, Section { addr: 0, bytes: &code }, &mut found);
+            assert_eq!((found.instructions, found.data, sum(&found.missing)), (1, 2, 0), "{model}");
+            assert_eq!(sum(&found.not_advertised), others, "{model}");
+        }
     }
 }

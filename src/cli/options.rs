@@ -118,7 +118,7 @@ pub static OPTIONS: &[OptionRow] = &[
         "isa-coverage",
         Nothing,
         "",
-        "list the instructions in the files that follow which are not implemented, and end",
+        "list the instructions in the files that follow which are not there, and end: 1 if the CPU advertises one",
     ),
     row("version", Nothing, "", "print the version and end"),
     row("h", Nothing, "", "print this help and end (also -help, --help)"),

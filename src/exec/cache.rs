@@ -6,7 +6,7 @@
 use super::jit::code_memory::{self, SlotAddr};
 use super::{Env, jit};
 use crate::host::signals::{Port, poll};
-use crate::mem::{CodeInvalidation, Invalidated, space};
+use crate::mem::{Changes, CodeInvalidation, Invalidated, space};
 use guest::GuestAddr;
 use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
 use guest::ir::{Block, passes};
@@ -161,6 +161,15 @@ struct Window {
     start: u64,
     bytes: [u8; FETCH_WINDOW],
     len: usize,
+    changes: Changes,
+}
+
+impl Window {
+    fn at(start: u64, changes: Changes) -> Self {
+        let mut bytes = [0; FETCH_WINDOW];
+        let len = space().fetch(GuestAddr(start), &mut bytes, changes);
+        Self { start, bytes, len, changes }
+    }
 }
 
 impl CodeReader for Window {
@@ -173,7 +182,7 @@ impl CodeReader for Window {
         let ends_early = self.len < FETCH_WINDOW;
         if inside > self.len as u64 || (!ends_early && inside as usize + MAX_INSN_LEN > self.len) {
             self.start = pc.raw();
-            self.len = space().fetch(pc, &mut self.bytes);
+            self.len = space().fetch(pc, &mut self.bytes, self.changes);
             return &self.bytes[..self.len];
         }
         &self.bytes[inside as usize..self.len]
@@ -227,7 +236,12 @@ impl Cache {
             return Arc::clone(found);
         }
         let before = self.generation.load(Ordering::Acquire);
-        let made = Arc::new(self.translate(pc, control, MAX_BLOCK_INSNS.load(Ordering::Relaxed)));
+        let made = Arc::new(self.translate(
+            pc,
+            control,
+            MAX_BLOCK_INSNS.load(Ordering::Relaxed),
+            Changes::AreNoticed,
+        ));
         let mut inner = lock(&self.inner);
         if self.generation.load(Ordering::Acquire) == before {
             self.keep(&mut inner, key, &made);
@@ -274,11 +288,14 @@ impl Cache {
         inner.blocks.insert(key, Arc::clone(made));
     }
 
-    /// Lifts at most `max_insns` instructions at `pc`, without keeping the result.
-    pub fn translate(&self, pc: u64, control: u64, max_insns: usize) -> Translation {
+    /// Lifts one instruction at `pc`, to be run once.
+    pub fn translate_one(&self, pc: u64, control: u64) -> Translation {
+        self.translate(pc, control, 1, Changes::AreNot)
+    }
+
+    fn translate(&self, pc: u64, control: u64, max_insns: usize, changes: Changes) -> Translation {
         let config = LiftConfig { features: self.env.features, control };
-        let mut window = Window { start: pc, bytes: [0; FETCH_WINDOW], len: 0 };
-        window.len = space().fetch(GuestAddr(pc), &mut window.bytes);
+        let mut window = Window::at(pc, changes);
         let mut block = self.env.arch.lift(&config, LiftLimits { max_insns }, &mut window, GuestAddr(pc));
         verify(&block);
         passes::optimize(&mut block);

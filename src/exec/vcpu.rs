@@ -243,7 +243,7 @@ impl Vcpu {
 
     /// Lifts and interprets exactly one instruction, bypassing the cache.
     fn run_single(&mut self) -> BlockEnd {
-        let translation = self.cache.translate(self.state.pc(), self.control, 1);
+        let translation = self.cache.translate_one(self.state.pc(), self.control);
         self.interpreted += 1;
         run_block(&translation.block, &mut self.state, self.env, &mut self.cells)
     }

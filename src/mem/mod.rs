@@ -13,7 +13,7 @@ mod space;
 pub use access::Memory;
 pub use code_pages::{CodeInvalidation, Invalidated};
 pub use mapping::{Backing, Mapping, Prot};
-pub use space::{GUEST_TOP, MapRequest, Space, space};
+pub use space::{Changes, GUEST_TOP, MapRequest, Space, space};
 
 use guest::{Access, Fault, FaultKind, GuestAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,17 +31,19 @@ pub fn ignores_top_byte() -> bool {
     TOP_BYTE_IGNORED.load(Ordering::Relaxed)
 }
 
-/// The address without its tag, where it has one and tags are ignored.
+/// The address without its tag, where it has one and tags are ignored. In the upper half of the addresses, which
+/// bit 55 tells, the top byte counts.
 #[must_use]
 pub fn untagged(addr: GuestAddr) -> Option<GuestAddr> {
-    let tagged = addr.raw() >> 56 != 0 && TOP_BYTE_IGNORED.load(Ordering::Relaxed);
+    let tagged = addr.raw() >> 56 != 0 && addr.raw() >> 55 & 1 == 0 && ignores_top_byte();
     tagged.then_some(GuestAddr(addr.raw() & (u64::MAX >> 8)))
 }
 
 /// Where `fault` is a write into a page that is protected only because code was translated from it:
 /// drops those translations, makes the page writable, and says so.
 pub fn release_code(fault: &Fault) -> bool {
-    fault.access == Access::Write && fault.kind == FaultKind::Protected && space().release_code(fault.addr, 1)
+    let addr = untagged(fault.addr).unwrap_or(fault.addr);
+    fault.access == Access::Write && fault.kind == FaultKind::Protected && space().release_code(addr, 1)
 }
 
 /// The fault of fetching an instruction byte at `addr`.

@@ -56,6 +56,14 @@ pub fn space() -> &'static Space {
     &SPACE
 }
 
+/// Whether changes of fetched code must be noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changes {
+    AreNoticed,
+    /// For an instruction that is run once: it may be the one that changes its own page.
+    AreNot,
+}
+
 /// An mmap request in the kernel's terms.
 #[derive(Clone, Copy, Debug)]
 pub struct MapRequest {
@@ -374,9 +382,8 @@ impl Space {
         wanted
     }
 
-    /// Copies executable bytes from `pc` into `out`, after making sure that later changes to them are
-    /// noticed; how many there were.
-    pub fn fetch(&self, pc: GuestAddr, out: &mut [u8]) -> usize {
+    /// Copies executable bytes from `pc` into `out`; how many there were.
+    pub fn fetch(&self, pc: GuestAddr, out: &mut [u8], changes: Changes) -> usize {
         let mut inner = self.lock();
         let mut done = 0;
         while done < out.len() {
@@ -385,7 +392,9 @@ impl Space {
             if !mapping.prot.executable() {
                 break;
             }
-            self.guard(&mut inner, at.page().raw(), &mapping);
+            if changes == Changes::AreNoticed {
+                self.guard(&mut inner, at.page().raw(), &mapping);
+            }
             let in_page = (PAGE - at.raw() % PAGE) as usize;
             let chunk = in_page.min(out.len() - done);
             if let Err((copied, _)) = guest_access::copy_in(&mut out[done..done + chunk], at) {

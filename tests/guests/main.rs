@@ -13,6 +13,7 @@ macro_rules! on_both {
 }
 
 mod interface;
+mod models;
 mod options;
 
 use harness::{Arch, compiled, guest_command, program_same_as_native, run, same_as_native};

@@ -1,9 +1,9 @@
 //! The contract's implementation: mostly a table of contents.
 
 use crate::state::{FEATURES, FPCR, FPSR, KEY_COUNT, KEYS, SP};
-use crate::{disasm, features, fpenv, guarded, helpers, lift, linux, regs};
+use crate::{decode, disasm, features, fpenv, guarded, helpers, lift, linux, regs};
 use guest::GuestAddr;
-use guest::arch::{CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
+use guest::arch::{Absence, CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
 use guest::helper::HelperDef;
 use guest::ir::Block;
 use guest::ir::flags::FlagRecord;
@@ -59,6 +59,11 @@ impl GuestArch for AArch64 {
 
     fn disassemble(&self, _pc: GuestAddr, bytes: &[u8]) -> Disassembly {
         disasm::disassemble(bytes)
+    }
+
+    fn absence(&self, features: u64, bytes: &[u8]) -> Absence {
+        let word = bytes.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
+        word.map_or(Absence::NoInstruction, |word| decode::absence(word, features))
     }
 
     fn initial_state(&self, features: u64) -> GuestState {

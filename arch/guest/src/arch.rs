@@ -45,6 +45,17 @@ pub struct CpuModel {
     pub features: u64,
 }
 
+/// Why an instruction is not there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Absence {
+    /// It is none, or one that is there to be illegal (`UD2`, `UDF`).
+    NoInstruction,
+    /// It belongs to an extension, named here, that the processor does not claim to have.
+    NotAdvertised(String),
+    /// The processor claims to have it (the extension is named): it is not implemented.
+    Missing(String),
+}
+
 /// One disassembled instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Disassembly {
@@ -80,11 +91,9 @@ pub trait GuestArch: Sync {
     /// One instruction as text, from at most [`MAX_INSN_LEN`] bytes. Bytes that are no instruction read
     /// as data.
     fn disassemble(&self, pc: GuestAddr, bytes: &[u8]) -> Disassembly;
-    /// The instruction-set extension that an instruction needs, in the manufacturer's words; none where it is
-    /// there to be illegal, everywhere and for ever (`UD2`).
-    fn extension(&self, _bytes: &[u8]) -> Option<String> {
-        Some(String::new())
-    }
+    /// Why the instruction at the start of `bytes`, which lifts to an illegal one, is not there on a processor
+    /// with these features.
+    fn absence(&self, features: u64, bytes: &[u8]) -> Absence;
     /// The state of a thread before its first instruction, apart from pc and sp.
     fn initial_state(&self, features: u64) -> GuestState;
     /// Gives a process new secret keys (AArch64 pointer authentication): those whose bits are set in `which`.

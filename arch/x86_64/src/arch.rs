@@ -4,7 +4,7 @@ use crate::state::{
     EFLAGS_REST, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RSP, X87_CONTROL, X87_CONTROL_DEFAULT, XCR0, eflags,
 };
 use crate::{cpu, helpers, lift, linux, regs};
-use guest::arch::{CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
+use guest::arch::{Absence, CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
 use guest::helper::HelperDef;
 use guest::ir::Block;
 use guest::ir::flags::FlagRecord;
@@ -76,11 +76,14 @@ impl GuestArch for Arch {
         Disassembly { text, len: insn.len() }
     }
 
-    fn extension(&self, bytes: &[u8]) -> Option<String> {
+    fn absence(&self, features: u64, bytes: &[u8]) -> Absence {
         let insn = Decoder::new(64, bytes, DecoderOptions::NONE).decode();
-        let names = insn.cpuid_features().iter().map(|feature| format!("{feature:?}"));
-        let illegal = matches!(insn.mnemonic(), Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2);
-        (!illegal).then(|| names.collect::<Vec<_>>().join(" "))
+        if insn.is_invalid() || matches!(insn.mnemonic(), Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2) {
+            return Absence::NoInstruction;
+        }
+        let names: Vec<_> = insn.cpuid_features().iter().map(|feature| format!("{feature:?}")).collect();
+        let names = names.join(" ");
+        if cpu::advertises(features, &insn) { Absence::Missing(names) } else { Absence::NotAdvertised(names) }
     }
 
     fn initial_state(&self, features: u64) -> GuestState {

@@ -180,6 +180,45 @@ pub fn allows(features: u64, insn: &Instruction) -> bool {
     })
 }
 
+/// What every 64-bit processor has. (SYSENTER enters the kernel as a 32-bit program does, and is left out with those.)
+const BASE: &[CpuidFeature] = &[
+    CpuidFeature::INTEL8086,
+    CpuidFeature::INTEL186,
+    CpuidFeature::INTEL286,
+    CpuidFeature::INTEL386,
+    CpuidFeature::INTEL486,
+    CpuidFeature::X64,
+    CpuidFeature::CET_IBT,
+    CpuidFeature::CLFSH,
+    CpuidFeature::CMOV,
+    CpuidFeature::CPUID,
+    CpuidFeature::CX8,
+    CpuidFeature::FPU,
+    CpuidFeature::FPU287,
+    CpuidFeature::FPU387,
+    CpuidFeature::FXSR,
+    CpuidFeature::MMX,
+    CpuidFeature::MSR,
+    CpuidFeature::MULTIBYTENOP,
+    CpuidFeature::PAUSE,
+    CpuidFeature::PREFETCHW,
+    CpuidFeature::RDPMC,
+    CpuidFeature::SSE,
+    CpuidFeature::SSE2,
+    CpuidFeature::SYSCALL,
+    CpuidFeature::TSC,
+];
+
+/// Whether a processor with these features claims to have all that the instruction needs.
+pub(crate) fn advertises(features: u64, insn: &Instruction) -> bool {
+    let features = effective(features);
+    let has = |needed: &CpuidFeature| {
+        BASE.contains(needed)
+            || FEATURES.iter().any(|f| f.needed_by == Some(*needed) && features & f.flag != 0)
+    };
+    insn.cpuid_features().iter().all(has)
+}
+
 impl Word {
     /// The leaf, the subleaf and which of eax, ebx, ecx, edx it is.
     const fn place(self) -> (u32, u32, usize) {

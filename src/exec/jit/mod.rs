@@ -20,6 +20,7 @@ mod cells;
 pub mod code_memory;
 mod commit;
 pub mod compile_thread;
+mod constants;
 pub mod entry;
 mod lower;
 mod region;

@@ -6,6 +6,7 @@
 
 use super::cells::{CellSet, Cells};
 use super::commit::{Plan, Step};
+use super::constants;
 use crate::exec::cache::{Cache, Translation};
 use guest::GuestAddr;
 use guest::ir::{FlagKind, Op, Terminator, Width};
@@ -90,6 +91,8 @@ pub struct Region {
     pub cells: Cells,
     /// Cells whose values on entry to the region are needed.
     pub entry: CellSet,
+    /// Cells that may hold what Cranelift knows.
+    pub constant: CellSet,
     /// Where the state in memory is exact.
     pub plan: Plan,
 }
@@ -108,7 +111,9 @@ impl Region {
     pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Option<Self> {
         let blocks = collect(cache, head, limits);
         let cells = Cells::of(blocks.iter().map(|b| &b.translation.block))?;
-        let mut region = Self { cells, blocks, entry: CellSet::default(), plan: Plan::default() };
+        let lifted: Vec<_> = blocks.iter().map(|b| &b.translation.block).collect();
+        let constant = constants::constant_cells(&lifted, &cells);
+        let mut region = Self { cells, blocks, entry: CellSet::default(), constant, plan: Plan::default() };
         mark_back_edges(&mut region.blocks);
         region.find_invariants();
         region.find_flags();

@@ -3,6 +3,7 @@
 //! The tables are the only list of encodings. A two-level index over bits 31:21 and 15:10, built at the
 //! first use, leaves one or two rows to compare; a word that no row matches is not allocated.
 
+mod arm;
 mod base;
 mod crypto;
 mod fp;
@@ -17,11 +18,11 @@ mod simd_products;
 #[cfg(test)]
 mod tests;
 
+pub use arm::absence;
 pub use insn::{Insn, lane};
 
 use crate::features;
 use crate::lift::Lifter;
-use guest::ir::FSize;
 use pattern::Pattern;
 use std::sync::LazyLock;
 
@@ -54,7 +55,7 @@ pub enum Sizes {
 impl Row {
     /// The features that `insn` needs.
     pub fn needs(&self, insn: Insn) -> u64 {
-        let half = self.sizes == Sizes::Ftype && insn.ftype() == FSize::F16;
+        let half = self.sizes == Sizes::Ftype && insn.bits(22, 2) == 3;
         self.needs | if half { features::FP16 } else { 0 }
     }
 }

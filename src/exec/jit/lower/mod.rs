@@ -6,7 +6,7 @@
 //!   all where the user came out of an optimisation: a `sequence_point` after each load keeps it whole.
 //! - Float operations count as pure. They must neither vanish (their flags count) nor move out of loops:
 //!   results that end in a register are stored at the block's end, and operands that a loop does not
-//!   change are made opaque.
+//!   change, or that Cranelift may know ([`constants`]), are made opaque.
 
 mod crypto;
 mod exits;
@@ -25,6 +25,7 @@ mod visitor;
 
 use super::cells::CellSet;
 use super::commit;
+use super::constants;
 use super::entry;
 use super::region::{Flags, Region, RegionBlock};
 use super::slow;
@@ -286,11 +287,8 @@ impl Lowering<'_, '_> {
 
     fn lower_op(&mut self, op: Op, block_ops: &[Op]) {
         self.op = op;
-        let varying = op.effect() == Effect::Loads || op.effect() == Effect::Commits || {
-            let mut any = false;
-            op.for_each_use(|v| any |= self.vals.is_varying(v));
-            any
-        };
+        let made = op.effect() == Effect::Loads || op.effect() == Effect::Commits;
+        let varying = made || constants::depends_on_varying(op, |v| self.vals.is_varying(v));
         let float = op.effect() == Effect::Float;
         if float && !varying {
             self.make_opaque(op);
@@ -304,7 +302,9 @@ impl Lowering<'_, '_> {
             op.visit(self)
         }
         if let Some((dst, _)) = op.result() {
-            self.vals.set_varying(dst, varying || float || self.reads_varying(op));
+            let fixed =
+                constants::is_fixed(op, |v| self.vals.konst(v) == Some(0) || self.vals.vconst(v) == Some(0));
+            self.vals.set_varying(dst, !fixed && (varying || float || self.reads_varying(op)));
             let mut tainted = float && !self.is_repeated(op, block_ops);
             op.for_each_use(|v| tainted |= self.vals.is_float_result(v));
             self.vals.set_float_result(dst, tainted && op.effect() != Effect::Loads);
@@ -320,6 +320,9 @@ impl Lowering<'_, '_> {
 
     fn reads_varying(&self, op: Op) -> bool {
         let invariant = &self.region.blocks[self.at].invariant;
+        if constants::reads_constant(op, &self.region.cells, &self.region.constant) {
+            return false;
+        }
         match op {
             Op::Get { w, slot, .. } => self.place_varies(slot, w.bytes() as u16, Some(w), invariant),
             Op::Vget { n, slot, .. } => self.place_varies(slot, 16 * n.units() as u16, None, invariant),
