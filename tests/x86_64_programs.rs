@@ -27,10 +27,8 @@ fn the_trap_flag_steps_through_single_instructions() {
 fn selectors_are_those_of_a_64_bit_program() {
     same_as_native("segments");
 }
-/// What still differs: INT n and INT1, instructions of more than 15 bytes, error codes of faults, #SS, jumps to what is
-/// not canonical, ENTER's address, masked stores of nothing, and which exception a SIGFPE names.
+
 #[test]
-#[ignore = "signals differ in their details, see above"]
 fn faults_become_the_signals_that_the_kernel_makes_of_them() {
     same_as_native("faults");
 }
