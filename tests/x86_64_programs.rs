@@ -32,3 +32,17 @@ fn selectors_are_those_of_a_64_bit_program() {
 fn faults_become_the_signals_that_the_kernel_makes_of_them() {
     same_as_native("faults");
 }
+
+#[test]
+fn x87_results_and_environments_are_the_processors() {
+    same_as_native("x87");
+}
+
+#[test]
+fn extended_state_is_saved_and_restored_as_the_processor_does() {
+    if !is_x86_feature_detected!("xsavec") {
+        println!("the host has no XSAVEC");
+        return;
+    }
+    same_as_native("xstate");
+}

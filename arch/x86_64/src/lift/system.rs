@@ -176,9 +176,14 @@ impl Lifter {
         self.write(0, clean);
     }
 
-    /// `WRFSBASE`, `WRGSBASE`
+    /// `WRFSBASE`, `WRGSBASE`: #GP where it is no address.
     fn write_base(&mut self, slot: Slot) {
         let value = self.read_clean(0);
+        if self.width(0) == Width::W64 {
+            let extended = self.ir.sextract(0, 48, value);
+            let different = self.ir.xor(Width::W64, value, extended);
+            self.ir.trap_when(Trap::GeneralProtection, different);
+        }
         self.ir.write_slot(slot, value);
     }
 
