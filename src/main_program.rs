@@ -274,7 +274,7 @@ fn cpu_features(arch: &dyn GuestArch, settings: &Settings) -> Result<u64, StartE
             .find(|f| f.0 == name)
             .ok_or_else(|| usage(format!("unknown CPU feature {name}; known are {}", names())))?
             .1;
-        features = if on { features | bit } else { features & !bit };
+        features = if on { features | bit | arch.cpu_feature_needs(bit) } else { features & !bit };
     }
     Ok(features)
 }

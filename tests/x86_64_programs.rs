@@ -27,10 +27,22 @@ fn the_trap_flag_steps_through_single_instructions() {
 fn selectors_are_those_of_a_64_bit_program() {
     same_as_native("segments");
 }
-/// What still differs: INT n and INT1, instructions of more than 15 bytes, error codes of faults, #SS, jumps to what is
-/// not canonical, ENTER's address, masked stores of nothing, and which exception a SIGFPE names.
+
 #[test]
-#[ignore = "signals differ in their details, see above"]
 fn faults_become_the_signals_that_the_kernel_makes_of_them() {
     same_as_native("faults");
+}
+
+#[test]
+fn x87_results_and_environments_are_the_processors() {
+    same_as_native("x87");
+}
+
+#[test]
+fn extended_state_is_saved_and_restored_as_the_processor_does() {
+    if !is_x86_feature_detected!("xsavec") {
+        println!("the host has no XSAVEC");
+        return;
+    }
+    same_as_native("xstate");
 }

@@ -1,9 +1,10 @@
 //! The machine, as helpers see it.
 
 use super::Env;
-use crate::host::{tsc, x87};
+use crate::host::{guest_strings, tsc, x87};
 use crate::mem::{Memory, access};
-use guest::helper::{F80, HelperContext, X87Op, X87Result};
+use guest::helper::{Direction, F80, HelperContext, StringOp, StringRun, X87Op, X87Result};
+use guest::ir::Width;
 use guest::state::GuestState;
 use guest::{Fault, GuestAddr, GuestMemory};
 
@@ -28,6 +29,15 @@ impl HelperContext for Context<'_> {
     }
     fn probe_write(&self, addr: GuestAddr, len: u64) -> Result<(), Fault> {
         access::probe_write(addr, len)
+    }
+    fn repeat_string(
+        &mut self,
+        op: StringOp,
+        w: Width,
+        direction: Direction,
+        run: &mut StringRun,
+    ) -> Result<(), Fault> {
+        guest_strings::repeat(op, w, direction, run)
     }
     fn timestamp(&mut self) -> u64 {
         tsc::timestamp()

@@ -33,16 +33,17 @@ unsafe extern "C" {
     static __stop_guest_faults: Entry;
 }
 
-/// What the fault handler saw: signal, `si_code`, `si_addr`.
+/// What the fault handler saw: signal, `si_code`, `si_addr`, and whether the access was a write.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct HostFault {
     pub signal: i32,
     pub code: i32,
     pub addr: u64,
+    pub write: bool,
 }
 
 thread_local! {
-    static LAST: Cell<HostFault> = const { Cell::new(HostFault { signal: 0, code: 0, addr: 0 }) };
+    static LAST: Cell<HostFault> = const { Cell::new(HostFault { signal: 0, code: 0, addr: 0, write: false }) };
 }
 
 /// The error exit for a fault at host address `pc`, if that is a guarded access. Async-signal-safe.
@@ -69,6 +70,12 @@ pub fn record(fault: HostFault) {
 /// The fault of the guarded access that has just failed on this thread.
 pub fn take_fault(access: Access) -> Fault {
     classify(LAST.get(), access)
+}
+
+/// The same for an instruction that reads and writes: the host knows which it was.
+pub fn take_own_fault() -> Fault {
+    let last = LAST.get();
+    classify(last, if last.write { Access::Write } else { Access::Read })
 }
 
 /// A host fault in the guest's terms.

@@ -6,6 +6,7 @@ pub mod fault_table;
 pub mod files;
 pub mod fp;
 pub mod guest_access;
+pub mod guest_strings;
 pub mod heap;
 pub mod hidden_fd;
 pub mod layout;

@@ -223,6 +223,9 @@ pub fn mask() -> u64 {
 
 /// Indices into `mcontext_t.gregs`.
 const REG_RIP: usize = 16;
+const REG_ERR: usize = 19;
+/// In a page fault's error code: the access was a write.
+const PAGE_FAULT_WRITE: i64 = 2;
 
 extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut libc::ucontext_t) {
     // SAFETY: the kernel passes a valid siginfo_t (128 bytes) ...
@@ -231,7 +234,8 @@ extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut li
     let context = unsafe { &mut *context };
     let code = (info[1] & 0xffff_ffff) as i32;
     if code > 0 && OPEN_SIGNALS & bit(signal) != 0 {
-        return synchronous(HostFault { signal, code, addr: info[2] }, context);
+        let write = context.uc_mcontext.gregs[REG_ERR] & PAGE_FAULT_WRITE != 0;
+        return synchronous(HostFault { signal, code, addr: info[2], write }, context);
     }
     let port = PORT.get();
     if port.is_null() {

@@ -192,6 +192,8 @@ impl Thread {
         if crate::debug::enabled(crate::debug::item::UNIMP) || trap == Trap::BadGate {
             self.describe_trap(trap);
         }
+        // The exceptions' flags may be the host's still.
+        self.save_fp();
         let signal = arch.linux().trap_signal(trap, &self.vcpu.state);
         let pending = Pending::synchronous(signal.signal as i32, signal.code, signal.addr.raw());
         signal::force(self, pending, None, Some(trap));
@@ -229,18 +231,12 @@ impl Thread {
     }
 
     fn fault(&mut self, fault: Fault) {
-        use guest::FaultKind;
         if crate::debug::enabled(crate::debug::item::UNIMP) {
             self.describe_fault(&fault);
         }
-        let (number, code) = match fault.kind {
-            FaultKind::Unmapped => (libc::SIGSEGV, 1),
-            FaultKind::Protected => (libc::SIGSEGV, 2),
-            FaultKind::NonCanonical => (libc::SIGSEGV, libc::SI_KERNEL),
-            FaultKind::BeyondEnd => (libc::SIGBUS, libc::BUS_ADRERR),
-            FaultKind::Misaligned => (libc::SIGBUS, libc::BUS_ADRALN),
-        };
-        let pending = Pending::synchronous(number, code, fault.addr.raw());
+        let linux = self.vcpu.env.arch.linux();
+        let signal = linux.fault_signal(fault, &self.vcpu.state, &crate::mem::Memory);
+        let pending = Pending::synchronous(signal.signal as i32, signal.code, signal.addr.raw());
         signal::force(self, pending, Some(fault), None);
     }
 

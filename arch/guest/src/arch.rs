@@ -75,6 +75,10 @@ pub trait GuestArch: Sync {
     fn cpu_models(&self) -> &'static [CpuModel];
     /// Names of single features for `-cpu model,+feature`, with their bits.
     fn cpu_features(&self) -> &'static [(&'static str, u64)];
+    /// The features that one rests on, without which it would not be there.
+    fn cpu_feature_needs(&self, _feature: u64) -> u64 {
+        0
+    }
     /// Lifts a block at `pc`. Never fails: code that is no instruction becomes a trap, code that cannot
     /// be fetched a fetch fault, each only where no instruction stands before it in the block.
     fn lift(

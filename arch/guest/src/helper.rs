@@ -3,6 +3,7 @@
 //! They are safe Rust functions of the architecture crate. What they need of the machine they are given:
 //! the state, guest memory, time, random bytes and the host's x87.
 
+use crate::ir::Width;
 use crate::state::GuestState;
 use crate::{Fault, GuestAddr, GuestMemory, Trap};
 
@@ -31,6 +32,15 @@ pub trait HelperContext {
     fn memory(&self) -> &dyn GuestMemory;
     /// Faults as a write of `len` bytes at `addr` would.
     fn probe_write(&self, addr: GuestAddr, len: u64) -> Result<(), Fault>;
+    /// Runs a repeated string operation on `run.count` elements at most, which is not 0. At a fault `run` says how far
+    /// it has come.
+    fn repeat_string(
+        &mut self,
+        op: StringOp,
+        w: Width,
+        direction: Direction,
+        run: &mut StringRun,
+    ) -> Result<(), Fault>;
     /// The time stamp counter.
     fn timestamp(&mut self) -> u64;
     /// A steady clock, in nanoseconds.
@@ -42,6 +52,43 @@ pub trait HelperContext {
     fn features(&self) -> u64;
     /// An extended-precision operation on the x87 unit.
     fn x87(&mut self, op: X87Op, control: u16, a: F80, b: F80) -> X87Result;
+}
+
+/// x86's repeated string operations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StringOp {
+    Movs,
+    Stos,
+    Lods,
+    CmpsWhileEqual,
+    CmpsUntilEqual,
+    ScasWhileEqual,
+    ScasUntilEqual,
+}
+
+impl StringOp {
+    #[must_use]
+    pub const fn compares(self) -> bool {
+        !matches!(self, Self::Movs | Self::Stos | Self::Lods)
+    }
+}
+
+/// Which way a string operation's addresses move.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    Up,
+    Down,
+}
+
+/// A string operation's registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StringRun {
+    pub source: u64,
+    pub dest: u64,
+    pub count: u64,
+    pub accumulator: u64,
+    /// EFLAGS after the last comparison.
+    pub flags: u64,
 }
 
 /// An 80-bit extended float: 64-bit significand, then sign and exponent, little endian.

@@ -119,10 +119,12 @@ pub enum Trap {
     BranchTarget,
     /// A pointer's authentication failed (AArch64): SIGILL / `ILL_ILLOPN`.
     Authentication,
+    /// A software interrupt (x86 `INT n`, `INT1`): the state says which exception it is.
+    Interrupt,
 }
 
 impl Trap {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Illegal,
         Self::DivideError,
         Self::Breakpoint,
@@ -135,6 +137,7 @@ impl Trap {
         Self::BadGate,
         Self::BranchTarget,
         Self::Authentication,
+        Self::Interrupt,
     ];
 
     /// The trap with this number (`trap as u8`), as compiled code reports it.

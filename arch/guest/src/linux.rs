@@ -5,7 +5,7 @@
 //! flags that are laid out differently.
 
 use crate::state::GuestState;
-use crate::{Fault, GuestAddr, GuestMemory, Trap};
+use crate::{Fault, FaultKind, GuestAddr, GuestMemory, Trap};
 
 /// A system call as the guest made it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -108,6 +108,22 @@ pub struct VdsoDescription {
     pub sigreturn: Option<&'static str>,
 }
 
+/// The signal of a fault by its kind alone (asm-generic/siginfo.h).
+#[must_use]
+pub fn fault_signal(fault: Fault) -> TrapSignal {
+    const SIGBUS: u32 = 7;
+    const SIGSEGV: u32 = 11;
+    const SI_KERNEL: i32 = 0x80;
+    let (signal, code) = match fault.kind {
+        FaultKind::Unmapped => (SIGSEGV, 1),
+        FaultKind::Protected => (SIGSEGV, 2),
+        FaultKind::NonCanonical => (SIGSEGV, SI_KERNEL),
+        FaultKind::BeyondEnd => (SIGBUS, 2),
+        FaultKind::Misaligned => (SIGBUS, 1),
+    };
+    TrapSignal { signal, code, addr: fault.addr }
+}
+
 /// The kernel ABI of one architecture.
 pub trait GuestLinux: Sync {
     /// Every system call number and its kernel name, in order of number.
@@ -157,6 +173,10 @@ pub trait GuestLinux: Sync {
     ) -> Result<RestoredFrame, Fault>;
     /// Which signal a trap at the state's pc becomes.
     fn trap_signal(&self, trap: Trap, state: &GuestState) -> TrapSignal;
+    /// Which signal a fault of the instruction at the state's pc becomes.
+    fn fault_signal(&self, fault: Fault, _state: &GuestState, _memory: &dyn GuestMemory) -> TrapSignal {
+        fault_signal(fault)
+    }
 
     /// Protection bits that `mmap` and `mprotect` know besides read, write and execute (PROT_BTI).
     fn guard_protection(&self, _features: u64) -> i32 {

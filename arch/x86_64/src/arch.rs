@@ -47,6 +47,10 @@ impl GuestArch for Arch {
         cpu::FEATURE_NAMES
     }
 
+    fn cpu_feature_needs(&self, feature: u64) -> u64 {
+        cpu::needs(feature)
+    }
+
     fn lift(
         &self,
         config: &LiftConfig,

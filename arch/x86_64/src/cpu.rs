@@ -134,10 +134,19 @@ const MAX: u64 = HASWELL
 const NEED_AVX: u64 =
     feature::AVX2 | feature::FMA | feature::F16C | feature::VAES | feature::VPCLMULQDQ | feature::AVX_VNNI;
 
+/// What needs XSAVE.
+const NEED_XSAVE: u64 = feature::AVX | feature::XSAVEOPT | feature::XSAVEC | feature::XGETBV1;
+
+/// What features rest on.
+pub(crate) fn needs(features: u64) -> u64 {
+    let avx = if features & NEED_AVX != 0 { feature::AVX } else { 0 };
+    let xsave = if (features | avx) & NEED_XSAVE != 0 { feature::XSAVE } else { 0 };
+    avx | xsave
+}
+
 /// The features that are left when one that others rest on was switched off.
 fn effective(features: u64) -> u64 {
-    let without_xsave = feature::AVX | feature::XSAVEOPT | feature::XSAVEC | feature::XGETBV1;
-    let features = if features & feature::XSAVE == 0 { features & !without_xsave } else { features };
+    let features = if features & feature::XSAVE == 0 { features & !NEED_XSAVE } else { features };
     if features & feature::AVX == 0 { features & !NEED_AVX } else { features }
 }
 
@@ -173,6 +182,9 @@ pub fn allows(features: u64, insn: &Instruction) -> bool {
         return true;
     }
     let features = effective(features);
+    if matches!(insn.mnemonic(), Mnemonic::Lahf | Mnemonic::Sahf) {
+        return features & feature::LAHF != 0;
+    }
     let needs = insn.cpuid_features();
     FEATURES.iter().all(|f| {
         let needed = f.needed_by.is_some_and(|needed| needs.contains(&needed));
@@ -377,6 +389,13 @@ mod tests {
                 model.name
             );
         }
+    }
+
+    #[test]
+    fn a_feature_that_is_added_brings_what_it_rests_on() {
+        let asked = V1 | feature::AVX2 | needs(feature::AVX2);
+        assert_eq!(effective(asked), asked);
+        assert_eq!(asked & !V1, feature::AVX2 | feature::AVX | feature::XSAVE);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub const X87_FDP: Slot = Slot(336);
 pub const X87_FOP: Slot = Slot(344);
 /// The extended-state components that the model has (the XSAVE feature set); 0 without XSAVE.
 pub const XCR0: Slot = Slot(352);
+/// The exception of a software interrupt that is being raised: its vector, and above 8 bits its error code.
+pub const EXCEPTION: Slot = Slot(360);
 /// st(0) to st(7), 16 bytes apart.
 pub const X87_STACK: Slot = Slot(384);
 
@@ -64,6 +66,8 @@ pub mod eflags {
     pub const TF: u64 = 1 << 8;
     pub const IF: u64 = 1 << 9;
     pub const DF: u64 = 1 << 10;
+    /// Set in the image that a fault leaves.
+    pub const RF: u64 = 1 << 16;
     pub const AC: u64 = 1 << 18;
     pub const ID: u64 = 1 << 21;
     /// Bit 1, which always reads as 1.

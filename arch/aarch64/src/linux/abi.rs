@@ -113,7 +113,7 @@ impl GuestLinux for Linux {
             Trap::SingleStep => (SIGTRAP, 2),
             Trap::Alignment | Trap::PcAlignment => (SIGBUS, 1),
             Trap::DivideError | Trap::FloatingPoint | Trap::X87 => (SIGFPE, 1),
-            Trap::GeneralProtection | Trap::BadGate => (SIGSEGV, 0x80),
+            Trap::GeneralProtection | Trap::BadGate | Trap::Interrupt => (SIGSEGV, 0x80),
         };
         TrapSignal { signal, code, addr: GuestAddr(guarded::pc(state)) }
     }

@@ -1,21 +1,19 @@
 //! Repeated string instructions, in bulk.
 //!
-//! Each step works on elements that lie in one page on either side, so that an access that faults has
-//! done nothing, and the registers say how far the instruction has come.
+//! The machine runs them as a whole ([`HelperContext::repeat_string`]). Here is what the guest's registers add: 32-bit
+//! addresses that wrap around, the source's segment, and an end now and then, so that signals are never held up.
 
-use super::write_whole;
 use crate::state::{DF, EFLAGS_REST, RAX, RCX, RDI, RSI, eflags};
-use guest::helper::{HelperContext, HelperExit};
+use guest::GuestAddr;
+use guest::helper::{Direction, HelperContext, HelperExit, StringOp, StringRun};
 use guest::ir::flags::FlagRecord;
-use guest::ir::{FlagKind, Width};
-use guest::state::{GuestState, Slot, vector_slot};
-use guest::{Fault, GuestAddr};
+use guest::ir::{Width, flag};
+use guest::state::vector_slot;
 
 type Outcome = Result<u64, HelperExit>;
 
-const PAGE: u64 = 4096;
-/// Steps of at most a page that one call does before it returns to let signals in.
-const STEPS_PER_CALL: usize = 256;
+/// Elements that one call does before it returns to let signals in: some 100 us of work.
+const PER_CALL: u64 = 1 << 18;
 
 /// What the instruction asks for, as the lifter passes it.
 #[derive(Clone, Copy)]
@@ -43,290 +41,115 @@ impl How {
         if self.address32 { Width::W32.mask() } else { u64::MAX }
     }
 
-    fn bytes(self) -> u64 {
-        u64::from(self.size.bytes())
-    }
-}
-
-/// One call's view of the machine.
-struct Run<'a> {
-    cx: &'a mut dyn HelperContext,
-    how: How,
-    /// Segment base of the source.
-    base: u64,
-}
-
-impl<'a> Run<'a> {
-    fn new(cx: &'a mut dyn HelperContext, how: u64, base: u64) -> Self {
-        Self { cx, how: How::decode(how), base }
-    }
-
-    fn state(&mut self) -> &mut GuestState {
-        self.cx.state()
-    }
-
-    fn register(&mut self, slot: Slot) -> u64 {
-        let mask = self.how.mask();
-        self.state().u64(slot) & mask
-    }
-
-    fn backwards(&mut self) -> bool {
-        self.state().u64(DF) != 0
-    }
-
-    fn source(&mut self) -> u64 {
-        let rsi = self.register(RSI);
-        self.base.wrapping_add(rsi)
-    }
-
-    fn count(&mut self) -> u64 {
-        self.register(RCX)
-    }
-
-    /// Elements from `addr` on, in the direction of travel, that lie whole in its page: at least 1.
-    fn in_page(&mut self, addr: u64) -> u64 {
-        let (size, offset) = (self.how.bytes(), addr % PAGE);
-        let room = if self.backwards() { offset / size + 1 } else { (PAGE - offset) / size };
-        // Backwards, the first element may reach into the next page: then it goes alone.
-        let straddles = offset + size > PAGE;
-        if straddles { 1 } else { room.max(1) }
-    }
-
-    /// Elements before the register itself would wrap around.
-    fn before_wrap(&mut self, slot: Slot) -> u64 {
-        let (value, mask, size) = (self.register(slot), self.how.mask(), self.how.bytes());
-        let room = if self.backwards() { value / size + 1 } else { (mask - value) / size + 1 };
-        room.max(1)
-    }
-
-    /// The lowest address of `n` elements that start at `addr`.
-    fn lowest(&mut self, addr: u64, n: u64) -> GuestAddr {
-        let back = if self.backwards() { (n - 1) * self.how.bytes() } else { 0 };
-        GuestAddr(addr.wrapping_sub(back))
-    }
-
-    /// Moves `slot` by `n` elements.
-    fn advance(&mut self, slot: Slot, n: u64) {
-        let by = n.wrapping_mul(self.how.bytes());
-        let old = self.register(slot);
-        let new = if self.backwards() { old.wrapping_sub(by) } else { old.wrapping_add(by) };
-        let mask = self.how.mask();
-        self.state().set_u64(slot, new & mask);
-    }
-
-    fn count_down(&mut self, n: u64) {
-        let left = self.count() - n;
-        self.state().set_u64(RCX, left);
-    }
-
-    fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
-        self.cx.memory().read(addr, out)
-    }
-
-    /// Writes what lies in one page, or an element across two: all of it or nothing.
-    fn write(&mut self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
-        write_whole(self.cx, addr.0, data)
-    }
-
-    fn element(bytes: &[u8]) -> u64 {
-        let mut whole = [0; 8];
-        whole[..bytes.len()].copy_from_slice(bytes);
-        u64::from_le_bytes(whole)
-    }
-}
-
-/// Runs `step` until the count is 0, it says to stop, or enough is done: one element, if each is to be trapped (SDM
-/// vol. 3B, 17.3.1.4). Gives 1 where the instruction is complete.
-fn repeat(run: &mut Run<'_>, mut step: impl FnMut(&mut Run<'_>, u64) -> Result<Next, HelperExit>) -> Outcome {
-    let stepped = run.state().u64(EFLAGS_REST) & eflags::TF != 0;
-    for _ in 0..if stepped { 1 } else { STEPS_PER_CALL } {
-        let left = run.count();
-        if left == 0 {
-            return Ok(1);
-        }
-        if step(run, if stepped { 1 } else { left })? == Next::Stop {
-            return Ok(1);
+    /// Elements that a pointer at `at` can pass before it wraps around: all, where it is as wide as addresses are.
+    fn before_wrap(self, at: u64, direction: Direction) -> u64 {
+        let size = u64::from(self.size.bytes());
+        match (self.address32, direction) {
+            (false, _) => u64::MAX,
+            (true, Direction::Up) => (self.mask() - at) / size + 1,
+            (true, Direction::Down) => at / size + 1,
         }
     }
-    Ok(u64::from(run.count() == 0))
 }
 
+/// Which of the pointers an operation moves.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    More,
-    Stop,
+struct Moves {
+    source: bool,
+    dest: bool,
 }
 
 /// `REP MOVS`
 pub(super) fn rep_movs(cx: &mut dyn HelperContext, how: u64, base: u64, _c: u64) -> Outcome {
-    let mut run = Run::new(cx, how, base);
-    repeat(&mut run, |run, left| {
-        let (from, to) = (run.source(), run.register(RDI));
-        let mut n = left.min(run.in_page(from)).min(run.in_page(to));
-        n = n.min(run.before_wrap(RSI)).min(run.before_wrap(RDI)).min(run.apart(from, to));
-        let mut buffer = [0; PAGE as usize];
-        let bytes = &mut buffer[..(n * run.how.bytes()) as usize];
-        let from = run.lowest(from, n);
-        run.read(from, bytes)?;
-        let to = run.lowest(to, n);
-        run.write(to, bytes)?;
-        run.advance(RSI, n);
-        run.advance(RDI, n);
-        run.count_down(n);
-        Ok(Next::More)
-    })
-}
-
-impl Run<'_> {
-    /// Elements that can be copied at once before the source would show what has been written.
-    fn apart(&mut self, from: u64, to: u64) -> u64 {
-        let ahead = if self.backwards() { from.wrapping_sub(to) } else { to.wrapping_sub(from) };
-        match ahead {
-            0 => u64::MAX,
-            distance => (distance / self.how.bytes()).max(1),
-        }
-    }
+    repeat(cx, How::decode(how), base, StringOp::Movs)
 }
 
 /// `REP STOS`
 pub(super) fn rep_stos(cx: &mut dyn HelperContext, how: u64, base: u64, _c: u64) -> Outcome {
-    let mut run = Run::new(cx, how, base);
-    let value = run.state().u64(RAX).to_le_bytes();
-    let mut buffer = [0; PAGE as usize];
-    let size = run.how.bytes() as usize;
-    for element in buffer.chunks_mut(size) {
-        element.copy_from_slice(&value[..size]);
-    }
-    repeat(&mut run, |run, left| {
-        let to = run.register(RDI);
-        let n = left.min(run.in_page(to)).min(run.before_wrap(RDI));
-        let to = run.lowest(to, n);
-        run.write(to, &buffer[..n as usize * size])?;
-        run.advance(RDI, n);
-        run.count_down(n);
-        Ok(Next::More)
-    })
+    repeat(cx, How::decode(how), base, StringOp::Stos)
 }
 
 /// `REP LODS`: only the last element stays, but every one is read.
 pub(super) fn rep_lods(cx: &mut dyn HelperContext, how: u64, base: u64, _c: u64) -> Outcome {
-    let mut run = Run::new(cx, how, base);
-    repeat(&mut run, |run, left| {
-        let from = run.source();
-        let n = left.min(run.in_page(from)).min(run.before_wrap(RSI));
-        let mut buffer = [0; PAGE as usize];
-        let size = run.how.bytes() as usize;
-        let bytes = &mut buffer[..n as usize * size];
-        let lowest = run.lowest(from, n);
-        run.read(lowest, bytes)?;
-        let last = if run.backwards() { &bytes[..size] } else { &bytes[bytes.len() - size..] };
-        let value = Run::element(last);
-        run.set_acc(value);
-        run.advance(RSI, n);
-        run.count_down(n);
-        Ok(Next::More)
-    })
-}
-
-impl Run<'_> {
-    fn set_acc(&mut self, value: u64) {
-        let (w, old) = (self.how.size, self.state().u64(RAX));
-        let kept = if matches!(w, Width::W8 | Width::W16) { old & !w.mask() } else { 0 };
-        self.state().set_u64(RAX, kept | value);
-    }
-
-    fn set_compare_flags(&mut self, a: u64, b: u64) {
-        let w = self.how.size;
-        let r = a.wrapping_sub(b) & w.mask();
-        FlagRecord { kind: FlagKind::Sub, w, a, b, r }.store(self.state());
-    }
-
-    /// Where the comparison ends: after the first element whose equality is not the one wanted.
-    fn compared(&mut self, pairs: impl Iterator<Item = (u64, u64)>) -> (u64, Next) {
-        let (mut done, mut last, mut next) = (0, (0, 0), Next::More);
-        for (a, b) in pairs {
-            (done, last) = (done + 1, (a, b));
-            if (a == b) != self.how.while_equal {
-                next = Next::Stop;
-                break;
-            }
-        }
-        self.set_compare_flags(last.0, last.1);
-        (done, next)
-    }
-}
-
-/// Elements of `bytes` in the direction of travel.
-fn elements(bytes: &[u8], size: usize, backwards: bool) -> impl Iterator<Item = u64> {
-    let count = bytes.len() / size;
-    (0..count).map(move |i| {
-        let place = if backwards { count - 1 - i } else { i };
-        Run::element(&bytes[place * size..][..size])
-    })
-}
-
-/// Runs a comparison; at a fault the flags are those from before the instruction (SDM, `REP`).
-fn keeping_flags(
-    cx: &mut dyn HelperContext,
-    how: u64,
-    base: u64,
-    compare: fn(&mut Run<'_>) -> Outcome,
-) -> Outcome {
-    let before = FlagRecord::load(cx.state());
-    let outcome = compare(&mut Run::new(cx, how, base));
-    if outcome.is_err() {
-        before.store(cx.state());
-    }
-    outcome
+    repeat(cx, How::decode(how), base, StringOp::Lods)
 }
 
 /// `REPE CMPS`, `REPNE CMPS`
 pub(super) fn rep_cmps(cx: &mut dyn HelperContext, how: u64, base: u64, _c: u64) -> Outcome {
-    keeping_flags(cx, how, base, compare_runs)
-}
-
-fn compare_runs(run: &mut Run<'_>) -> Outcome {
-    repeat(run, |run, left| {
-        let (from, to) = (run.source(), run.register(RDI));
-        let mut n = left.min(run.in_page(from)).min(run.in_page(to));
-        n = n.min(run.before_wrap(RSI)).min(run.before_wrap(RDI));
-        let size = run.how.bytes() as usize;
-        let (mut a, mut b) = ([0; PAGE as usize], [0; PAGE as usize]);
-        let (a, b) = (&mut a[..n as usize * size], &mut b[..n as usize * size]);
-        let (from, to) = (run.lowest(from, n), run.lowest(to, n));
-        run.read(from, a)?;
-        run.read(to, b)?;
-        let backwards = run.backwards();
-        let pairs = elements(a, size, backwards).zip(elements(b, size, backwards));
-        let (done, next) = run.compared(pairs);
-        run.advance(RSI, done);
-        run.advance(RDI, done);
-        run.count_down(done);
-        Ok(next)
-    })
+    let how = How::decode(how);
+    let op = if how.while_equal { StringOp::CmpsWhileEqual } else { StringOp::CmpsUntilEqual };
+    repeat(cx, how, base, op)
 }
 
 /// `REPE SCAS`, `REPNE SCAS`
 pub(super) fn rep_scas(cx: &mut dyn HelperContext, how: u64, base: u64, _c: u64) -> Outcome {
-    keeping_flags(cx, how, base, scan)
+    let how = How::decode(how);
+    let op = if how.while_equal { StringOp::ScasWhileEqual } else { StringOp::ScasUntilEqual };
+    repeat(cx, how, base, op)
 }
 
-fn scan(run: &mut Run<'_>) -> Outcome {
-    let acc = run.state().u64(RAX) & run.how.size.mask();
-    repeat(run, |run, left| {
-        let to = run.register(RDI);
-        let n = left.min(run.in_page(to)).min(run.before_wrap(RDI));
-        let size = run.how.bytes() as usize;
-        let mut buffer = [0; PAGE as usize];
-        let bytes = &mut buffer[..n as usize * size];
-        let lowest = run.lowest(to, n);
-        run.read(lowest, bytes)?;
-        let backwards = run.backwards();
-        let (done, next) = run.compared(elements(bytes, size, backwards).map(|b| (acc, b)));
-        run.advance(RDI, done);
-        run.count_down(done);
-        Ok(next)
-    })
+/// Runs until the count is 0, a comparison ends it, or enough is done: one element, if each is to be trapped (SDM
+/// vol. 3B, 17.3.1.4). Gives 1 where the instruction is complete. At a fault the registers say how far it has come, and
+/// the flags are those from before the instruction (SDM vol. 2B, `REP`).
+fn repeat(cx: &mut dyn HelperContext, how: How, base: u64, op: StringOp) -> Outcome {
+    let state = cx.state();
+    let [rsi, rdi, rcx] = [RSI, RDI, RCX].map(|slot| state.u64(slot) & how.mask());
+    if rcx == 0 {
+        return Ok(1);
+    }
+    let direction = if state.u64(DF) == 0 { Direction::Up } else { Direction::Down };
+    let moves = moves(op);
+    let stepped = state.u64(EFLAGS_REST) & eflags::TF != 0;
+    let mut count = if stepped { 1 } else { rcx.min(PER_CALL) };
+    if moves.source {
+        count = count.min(how.before_wrap(rsi, direction));
+    }
+    if moves.dest {
+        count = count.min(how.before_wrap(rdi, direction));
+    }
+    let accumulator = state.u64(RAX);
+    let mut run = StringRun { source: base.wrapping_add(rsi), dest: rdi, count, accumulator, flags: 0 };
+    let outcome = cx.repeat_string(op, how.size, direction, &mut run);
+    let state = cx.state();
+    let left = rcx - (count - run.count);
+    if left != rcx {
+        state.set_u64(RCX, left);
+        state.set_u64(RAX, run.accumulator);
+        if moves.source {
+            state.set_u64(RSI, run.source.wrapping_sub(base) & how.mask());
+        }
+        if moves.dest {
+            state.set_u64(RDI, run.dest & how.mask());
+        }
+    }
+    outcome?;
+    let complete = left == 0 || is_last(op, run.flags);
+    if op.compares() && (complete || stepped) {
+        FlagRecord::packed(run.flags & flag::ALL).store(cx.state());
+    }
+    Ok(complete.into())
+}
+
+fn moves(op: StringOp) -> Moves {
+    match op {
+        StringOp::Movs | StringOp::CmpsWhileEqual | StringOp::CmpsUntilEqual => {
+            Moves { source: true, dest: true }
+        }
+        StringOp::Lods => Moves { source: true, dest: false },
+        StringOp::Stos | StringOp::ScasWhileEqual | StringOp::ScasUntilEqual => {
+            Moves { source: false, dest: true }
+        }
+    }
+}
+
+/// Whether the comparison with these flags ends the operation.
+fn is_last(op: StringOp, flags: u64) -> bool {
+    let equal = flags & flag::Z != 0;
+    match op {
+        StringOp::CmpsWhileEqual | StringOp::ScasWhileEqual => !equal,
+        StringOp::CmpsUntilEqual | StringOp::ScasUntilEqual => equal,
+        StringOp::Movs | StringOp::Stos | StringOp::Lods => false,
+    }
 }
 
 /// `MASKMOVDQU`: bytes of vector register `register` whose bit is set in `mask`.

@@ -5,7 +5,7 @@
 //! instruction's address, which the unit remembers.
 
 use super::write_whole;
-use super::x87_unit::{FLAG_INVALID, INDEFINITE, Unit, exception, status};
+use super::x87_unit::{FLAG_INVALID, INDEFINITE, Layout, Unit, exception, status};
 use guest::helper::{F80, HelperContext, HelperExit, X87Op};
 use guest::ir::flag;
 use guest::ir::flags::FlagRecord;
@@ -479,39 +479,52 @@ pub(super) fn load_control(cx: Cx<'_>, value: u64, _b: u64, pc: u64) -> Outcome 
     Ok(0)
 }
 
-const ENV_LEN: usize = 28;
-const SAVE_LEN: usize = 108;
+/// Which image of the unit, as the lifter passes it.
+pub(crate) mod image {
+    /// The registers stand behind the environment.
+    pub const REGISTERS: u64 = 1;
+    /// The environment is that of 16-bit code.
+    pub const NARROW: u64 = 2;
+}
 
-/// `FNSTENV` (0), `FNSAVE` (1)
-pub(super) fn save(cx: Cx<'_>, a: u64, addr: u64, _pc: u64) -> Outcome {
+/// The longest image's bytes: an environment and eight registers.
+const SAVE_LEN: usize = Layout::Wide.len() + 80;
+
+fn layout(how: u64) -> Layout {
+    if how & image::NARROW != 0 { Layout::Narrow } else { Layout::Wide }
+}
+
+/// `FNSTENV`, `FNSAVE`
+pub(super) fn save(cx: Cx<'_>, how: u64, addr: u64, _pc: u64) -> Outcome {
     let mut unit = Unit::quiet(cx);
-    let image = unit.environment();
-    if a == 0 {
-        write_whole(unit.cx, addr, &image)?;
+    let mut whole = [0; SAVE_LEN];
+    let len = layout(how).len();
+    unit.put_environment(layout(how), &mut whole[..len]);
+    if how & image::REGISTERS == 0 {
+        write_whole(unit.cx, addr, &whole[..len])?;
         unit.mask_all();
         return Ok(0);
     }
-    let mut whole = [0; SAVE_LEN];
-    whole[..ENV_LEN].copy_from_slice(&image);
     for n in 0..8 {
-        whole[ENV_LEN + 10 * n..][..10].copy_from_slice(&unit.value(n as u16));
+        whole[len + 10 * n..][..10].copy_from_slice(&unit.value(n as u16));
     }
-    write_whole(unit.cx, addr, &whole)?;
+    write_whole(unit.cx, addr, &whole[..len + 80])?;
     unit.reset();
     Ok(0)
 }
 
-/// `FLDENV` (0), `FRSTOR` (1)
-pub(super) fn restore(cx: Cx<'_>, a: u64, addr: u64, pc: u64) -> Outcome {
+/// `FLDENV`, `FRSTOR`
+pub(super) fn restore(cx: Cx<'_>, how: u64, addr: u64, pc: u64) -> Outcome {
     let mut unit = Unit::start_without_record(cx, pc)?;
     let mut whole = [0; SAVE_LEN];
-    let len = if a == 0 { ENV_LEN } else { SAVE_LEN };
-    unit.cx.memory().read(GuestAddr(addr), &mut whole[..len])?;
-    unit.set_environment(&whole);
-    if a != 0 {
+    let len = layout(how).len();
+    let registers = how & image::REGISTERS != 0;
+    unit.cx.memory().read(GuestAddr(addr), &mut whole[..if registers { len + 80 } else { len }])?;
+    unit.set_environment(layout(how), &whole[..len]);
+    if registers {
         for n in 0..8 {
             let mut value = [0; 10];
-            value.copy_from_slice(&whole[ENV_LEN + 10 * n..][..10]);
+            value.copy_from_slice(&whole[len + 10 * n..][..10]);
             unit.put_value(n as u16, value);
         }
     }

@@ -37,6 +37,24 @@ pub(super) mod status {
 /// The quiet NaN of masked invalid operations.
 pub(super) const INDEFINITE: F80 = [0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff];
 
+/// The environment in memory (SDM vol. 1, 8.1.10): seven words, as protected mode lays them out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Of 16 bits each.
+    Narrow,
+    /// Of 32 bits each.
+    Wide,
+}
+
+impl Layout {
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Narrow => 14,
+            Self::Wide => 28,
+        }
+    }
+}
+
 /// One instruction's work on the unit.
 pub(super) struct Unit<'a> {
     pub cx: &'a mut dyn HelperContext,
@@ -286,42 +304,45 @@ impl<'a> Unit<'a> {
         self.set_control(control);
     }
 
-    /// The 28-byte environment of protected mode.
-    pub fn environment(&mut self) -> [u8; 28] {
+    /// Writes the environment, `layout.len()` bytes. The selectors are 0, as processors since 2013 have them.
+    pub fn put_environment(&mut self, layout: Layout, image: &mut [u8]) {
         let (control, flags) = (self.control(), self.status());
         let tags = full_tags(self.cx.state());
         let state = self.cx.state();
-        let words = [
-            u32::from(control) | 0xffff_0000,
-            u32::from(flags) | 0xffff_0000,
-            u32::from(tags) | 0xffff_0000,
-            state.u64(X87_FIP) as u32,
-            u32::from(state.u16(X87_FOP)) << 16,
-            state.u64(X87_FDP) as u32,
-            0xffff_0000,
-        ];
-        let mut image = [0; 28];
-        for (chunk, word) in image.chunks_mut(4).zip(words) {
-            chunk.copy_from_slice(&word.to_le_bytes());
+        let (ip, dp) = (state.u64(X87_FIP) as u32, state.u64(X87_FDP) as u32);
+        let words = match layout {
+            Layout::Narrow => [control, flags, tags, ip as u16, 0, dp as u16, 0].map(u32::from),
+            Layout::Wide => {
+                let opcode = u32::from(state.u16(X87_FOP)) << 16;
+                let [control, flags, tags] = [control, flags, tags].map(|word| u32::from(word) | 0xffff_0000);
+                [control, flags, tags, ip, opcode, dp, 0xffff_0000]
+            }
+        };
+        let size = layout.len() / words.len();
+        for (chunk, word) in image.chunks_mut(size).zip(words) {
+            chunk.copy_from_slice(&word.to_le_bytes()[..size]);
         }
-        image
     }
 
-    pub fn set_environment(&mut self, image: &[u8]) {
-        let u16_at = |at: usize| u16::from_le_bytes([image[at], image[at + 1]]);
-        let u32_at = |at: usize| u32::from(u16_at(at)) | u32::from(u16_at(at + 2)) << 16;
-        let flags = u16_at(4);
+    pub fn set_environment(&mut self, layout: Layout, image: &[u8]) {
+        let size = layout.len() / 7;
+        let word = |n: usize| {
+            let mut bytes = [0; 4];
+            bytes[..size].copy_from_slice(&image[n * size..][..size]);
+            u32::from_le_bytes(bytes)
+        };
+        let flags = word(1) as u16;
         let by = ((flags >> 11 & 7) + 8 - self.top()) & 7;
         self.turn(by);
         self.set_status(flags);
-        let full = u16_at(8);
+        let full = word(2);
         let tags = (0..8).filter(|n| full >> (2 * n) & 3 != 3).fold(0, |tags, n| tags | 1u8 << n);
         let state = self.cx.state();
         state.set_u8(X87_TAGS, tags);
-        state.set_u64(X87_FIP, u32_at(12).into());
-        state.set_u16(X87_FOP, u16_at(18) & 0x7ff);
-        state.set_u64(X87_FDP, u32_at(20).into());
-        self.set_control(u16_at(0));
+        state.set_u64(X87_FIP, word(3).into());
+        state.set_u16(X87_FOP, (word(4) >> 16) as u16 & 0x7ff);
+        state.set_u64(X87_FDP, word(5).into());
+        self.set_control(word(0) as u16);
     }
 
     pub fn enter_mmx(&mut self) {

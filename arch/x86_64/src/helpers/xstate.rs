@@ -6,6 +6,7 @@
 use super::fxstate::{
     DEFINED, SSE_PART, X87_PARTS, load_sse, load_x87, mxcsr_of, save_mxcsr, save_sse, save_x87,
 };
+use crate::cpu::feature;
 use crate::state::{
     MXCSR, MXCSR_DEFAULT, MXCSR_MASK, RAX, RCX, RDX, X87_CONTROL_DEFAULT, XCR0, component, st,
 };
@@ -122,11 +123,12 @@ fn word(area: &Area, at: usize) -> u64 {
 
 /// `XGETBV`: XCR0, or which of its components are in use.
 pub(super) fn xgetbv(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -> Outcome {
+    let has_xgetbv1 = cx.features() & feature::XGETBV1 != 0;
     let state = cx.state();
     let enabled = state.u64(XCR0);
     match state.u64(RCX) as u32 {
         0 => Ok(enabled),
-        1 => Ok(in_use(state) & enabled),
+        1 if has_xgetbv1 => Ok(in_use(state) & enabled),
         _ => Err(Trap::GeneralProtection.into()),
     }
 }
@@ -134,7 +136,9 @@ pub(super) fn xgetbv(cx: &mut dyn HelperContext, _a: u64, _b: u64, _c: u64) -> O
 /// `XSAVE`, `XSAVEOPT`, `XSAVEC`
 pub(super) fn xsave(cx: &mut dyn HelperContext, addr: u64, mxcsr: u64, how: u64) -> Outcome {
     let wanted = requested(cx.state());
-    let used = in_use(cx.state());
+    // An MXCSR of its own makes the SSE component one that is in use.
+    let own_mxcsr = if mxcsr as u32 == MXCSR_DEFAULT { 0 } else { component::SSE };
+    let used = in_use(cx.state()) | own_mxcsr;
     let mut area: Area = [0; AREA_SIZE];
     cx.memory().read(GuestAddr(addr).offset(HEADER_AT as i64), &mut area[HEADER_AT..HEADER_AT + 16])?;
     let (old, compact) = (word(&area, HEADER_AT), how & how::COMPACT != 0);
@@ -143,7 +147,9 @@ pub(super) fn xsave(cx: &mut dyn HelperContext, addr: u64, mxcsr: u64, how: u64)
     save_mxcsr(mxcsr as u32, &mut area);
     save_ymm(cx.state(), &mut area);
     let written = if how & (how::OPTIMISED | how::COMPACT) != 0 { wanted & used } else { wanted };
-    write_components(cx, addr, &area, written, wanted & (component::SSE | component::AVX) != 0)?;
+    // MXCSR goes with the SSE component, and in the standard form with AVX's, too (SDM vol. 1, 13.7 and 13.10).
+    let with_mxcsr = if compact { component::SSE & written } else { component::SSE | component::AVX };
+    write_components(cx, addr, &area, written, wanted & with_mxcsr != 0)?;
     let kept = if compact { 0 } else { old & !wanted };
     let mut header = [kept | wanted & used, wanted | COMPACTED].map(u64::to_le_bytes).concat();
     header.truncate(if compact { 16 } else { 8 });

@@ -59,11 +59,20 @@ pub(crate) struct Lifter {
     shadows: bool,
 }
 
+/// The most bytes of an instruction (SDM vol. 2A, 2.3.11).
+const LONGEST: usize = 15;
+
 /// What decoding at an address gave.
 enum Decoded {
     Insn(Handler),
-    Illegal { len: u8 },
-    Unfetchable { fault: GuestAddr },
+    Illegal {
+        len: u8,
+    },
+    /// More than 15 bytes.
+    TooLong,
+    Unfetchable {
+        fault: GuestAddr,
+    },
 }
 
 /// The handler of an instruction, or none where the CPU model lacks it.
@@ -117,6 +126,14 @@ pub(crate) fn lift(
     lifter.ir.finish(terminator)
 }
 
+/// Whether what is no instruction would need more than the longest one's bytes: one less does not settle it.
+fn is_too_long(bytes: &[u8]) -> bool {
+    let mut decoder = Decoder::new(64, &bytes[..bytes.len().min(LONGEST - 1)], DecoderOptions::NONE);
+    bytes.len() >= LONGEST
+        && decoder.decode().is_invalid()
+        && decoder.last_error() == DecoderError::NoMoreBytes
+}
+
 impl Lifter {
     fn run(
         &mut self,
@@ -134,7 +151,7 @@ impl Lifter {
                 if stop && pc != start.0 && !self.shadows {
                     return Terminator::Jump { target: GuestAddr(pc), hint: Hint::None };
                 }
-                match self.decode(&mut decoder, config.features) {
+                match self.decode(&mut decoder, bytes, config.features) {
                     Decoded::Insn(handler) => self.emit(handler),
                     other => return self.end_undecoded(&other, start, GuestAddr(pc)),
                 }
@@ -149,14 +166,16 @@ impl Lifter {
         }
     }
 
-    fn decode(&mut self, decoder: &mut Decoder<'_>, features: u64) -> Decoded {
+    fn decode(&mut self, decoder: &mut Decoder<'_>, bytes: &[u8], features: u64) -> Decoded {
+        let start = decoder.position();
         decoder.decode_out(&mut self.insn);
         if self.insn.is_invalid() {
             let room = decoder.max_position();
             return match decoder.last_error() {
-                DecoderError::NoMoreBytes if room < MAX_INSN_LEN => {
+                DecoderError::NoMoreBytes if room < LONGEST => {
                     Decoded::Unfetchable { fault: GuestAddr(self.insn.ip() + room as u64) }
                 }
+                _ if is_too_long(&bytes[start..]) => Decoded::TooLong,
                 _ => Decoded::Illegal { len: self.insn.len().clamp(1, 15) as u8 },
             };
         }
@@ -188,6 +207,10 @@ impl Lifter {
             Decoded::Illegal { len } => {
                 self.ir.begin_insn(pc, len);
                 Terminator::Trap { trap: Trap::Illegal, pc }
+            }
+            Decoded::TooLong => {
+                self.ir.begin_insn(pc, LONGEST as u8);
+                Terminator::Trap { trap: Trap::GeneralProtection, pc }
             }
             Decoded::Insn(_) => unreachable!("a decoded instruction was emitted"),
         }

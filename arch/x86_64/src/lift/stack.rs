@@ -126,6 +126,7 @@ impl Lifter {
         let (rsp, rbp) = (self.rsp(), self.ir.read_slot(RBP));
         let frame = self.ir.add_imm(rsp, i64::from(-step));
         let top = self.ir.add_imm(frame, -size - i64::from(level * step));
+        self.ir.probe_write(step as u8, frame, 0);
         self.ir.probe_write(step as u8, top, 0);
         self.ir.store(w, Order::Tso, frame, 0, rbp);
         for depth in 1..level {

@@ -3,10 +3,10 @@
 
 use super::{Handler, Lifter};
 use crate::helpers::id;
-use crate::state::{FS_BASE, GS_BASE, MXCSR, MXCSR_MASK, RAX, RCX, RDX};
-use guest::Trap;
+use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, MXCSR_MASK, RAX, RCX, RDX};
 use guest::ir::{HelperId, Order, Terminator, Val, Width};
 use guest::state::Slot;
+use guest::{GuestAddr, Trap};
 use iced_x86::{Instruction, Mnemonic as M, Register};
 
 pub(super) fn lookup(insn: &Instruction, mnemonic: M) -> Option<Handler> {
@@ -23,7 +23,9 @@ pub(super) fn lookup(insn: &Instruction, mnemonic: M) -> Option<Handler> {
         M::Syscall => |l| l.end = Some(Terminator::Syscall { next: l.next() }),
         M::Int3 => |l| l.raise(Trap::Breakpoint, l.next()),
         M::Int if insn.immediate(0) == 0x80 => |l| l.raise(Trap::BadGate, l.here()),
-        M::Int | M::Int1 | M::Hlt | M::In | M::Out | M::Cli | M::Sti => Lifter::general_protection,
+        M::Int => Lifter::software_interrupt,
+        M::Int1 => |l| l.interrupt(1, 0, l.next()),
+        M::Hlt | M::In | M::Out | M::Cli | M::Sti => Lifter::general_protection,
         M::Insb | M::Insw | M::Insd | M::Outsb | M::Outsw | M::Outsd => Lifter::general_protection,
         M::Rdmsr | M::Wrmsr | M::Rdpmc | M::Invd | M::Wbinvd | M::Clts | M::Lmsw => {
             Lifter::general_protection
@@ -76,6 +78,21 @@ impl Lifter {
         } else {
             self.write_reg(self.reg(0), value);
         }
+    }
+
+    /// `INT n`: two gates are open to programs, the breakpoint's and the overflow's; the others are refused (SDM vol. 3A,
+    /// 6.13: the error code names the gate).
+    fn software_interrupt(&mut self) {
+        match self.insn.immediate(0) & 0xff {
+            vector @ (3 | 4) => self.interrupt(vector, 0, self.next()),
+            gate => self.interrupt(13, gate << 3 | 2, self.here()),
+        }
+    }
+
+    fn interrupt(&mut self, vector: u64, error: u64, pc: GuestAddr) {
+        let exception = self.ir.imm(vector | error << 8);
+        self.ir.write_slot(EXCEPTION, exception);
+        self.raise(Trap::Interrupt, pc);
     }
 
     /// A helper that takes nothing.
@@ -159,9 +176,14 @@ impl Lifter {
         self.write(0, clean);
     }
 
-    /// `WRFSBASE`, `WRGSBASE`
+    /// `WRFSBASE`, `WRGSBASE`: #GP where it is no address.
     fn write_base(&mut self, slot: Slot) {
         let value = self.read_clean(0);
+        if self.width(0) == Width::W64 {
+            let extended = self.ir.sextract(0, 48, value);
+            let different = self.ir.xor(Width::W64, value, extended);
+            self.ir.trap_when(Trap::GeneralProtection, different);
+        }
         self.ir.write_slot(slot, value);
     }
 

@@ -3,7 +3,7 @@
 
 use super::{Handler, Lifter};
 use crate::helpers::id;
-use crate::helpers::x87::{OPS, arith, compare, format};
+use crate::helpers::x87::{OPS, arith, compare, format, image};
 use crate::state::{X87_CONTROL, X87_STATUS};
 use guest::helper::X87Op;
 use guest::ir::{Cond, HelperId, Val, Width};
@@ -127,10 +127,16 @@ fn control(insn: &Instruction) -> Option<Handler> {
         M::Fldcw => Lifter::x87_load_control,
         M::Emms => |l| l.x87_plain(id::LEAVE_MMX, 0),
         _ => match insn.code() {
-            C::Fnstenv_m28byte => |l| l.x87_memory(id::X87_SAVE, 0),
-            C::Fnsave_m108byte => |l| l.x87_memory(id::X87_SAVE, 1),
+            C::Fnstenv_m28byte | C::Fstenv_m28byte => |l| l.x87_memory(id::X87_SAVE, 0),
+            C::Fnsave_m108byte | C::Fsave_m108byte => |l| l.x87_memory(id::X87_SAVE, image::REGISTERS),
             C::Fldenv_m28byte => |l| l.x87_memory(id::X87_RESTORE, 0),
-            C::Frstor_m108byte => |l| l.x87_memory(id::X87_RESTORE, 1),
+            C::Frstor_m108byte => |l| l.x87_memory(id::X87_RESTORE, image::REGISTERS),
+            C::Fnstenv_m14byte | C::Fstenv_m14byte => |l| l.x87_memory(id::X87_SAVE, image::NARROW),
+            C::Fnsave_m94byte | C::Fsave_m94byte => {
+                |l| l.x87_memory(id::X87_SAVE, image::NARROW | image::REGISTERS)
+            }
+            C::Fldenv_m14byte => |l| l.x87_memory(id::X87_RESTORE, image::NARROW),
+            C::Frstor_m94byte => |l| l.x87_memory(id::X87_RESTORE, image::NARROW | image::REGISTERS),
             _ => return None,
         },
     })

@@ -1,6 +1,6 @@
 //! System calls, traps and what else the kernel ABI of x86-64 has of its own.
 
-use super::{numbers, signal_frame, vdso};
+use super::{exception, numbers, signal_frame, vdso};
 use crate::cpu::{self, feature};
 use crate::state::{FS_BASE, GS_BASE, ORIG_RAX, R8, R9, R10, R11, RAX, RCX, RDI, RDX, RSI, read_eflags};
 use guest::linux::{
@@ -36,7 +36,7 @@ mod signal {
     pub const SI_KERNEL: i32 = 0x80;
     pub const ILL_ILLOPN: i32 = 2;
     pub const FPE_INTDIV: i32 = 1;
-    pub const FPE_FLTINV: i32 = 7;
+    pub const TRAP_BRKPT: i32 = 1;
     pub const TRAP_TRACE: i32 = 2;
     pub const BUS_ADRALN: i32 = 1;
 }
@@ -129,12 +129,24 @@ impl GuestLinux for Linux {
         match trap {
             Trap::Illegal | Trap::BranchTarget | Trap::Authentication => at(SIGILL, signal::ILL_ILLOPN),
             Trap::DivideError => at(SIGFPE, signal::FPE_INTDIV),
-            Trap::FloatingPoint | Trap::X87 => at(SIGFPE, signal::FPE_FLTINV),
+            Trap::FloatingPoint | Trap::X87 => at(SIGFPE, exception::float_code(trap, state)),
+            Trap::Interrupt => match exception::of_interrupt(state).vector {
+                exception::DEBUG => at(SIGTRAP, signal::TRAP_BRKPT),
+                exception::BREAKPOINT => nowhere(SIGTRAP, SI_KERNEL),
+                _ => nowhere(SIGSEGV, SI_KERNEL),
+            },
             Trap::SingleStep => at(SIGTRAP, signal::TRAP_TRACE),
             Trap::Breakpoint => nowhere(SIGTRAP, SI_KERNEL),
             Trap::GeneralProtection | Trap::BadGate => nowhere(SIGSEGV, SI_KERNEL),
             Trap::Alignment | Trap::PcAlignment => nowhere(SIGBUS, signal::BUS_ADRALN),
         }
+    }
+
+    fn fault_signal(&self, fault: Fault, state: &GuestState, memory: &dyn GuestMemory) -> TrapSignal {
+        if exception::of_fault(fault, state, memory).vector == exception::STACK {
+            return TrapSignal { signal: signal::SIGBUS, code: signal::SI_KERNEL, addr: GuestAddr(0) };
+        }
+        guest::linux::fault_signal(fault)
     }
 
     fn platform(&self) -> &'static str {

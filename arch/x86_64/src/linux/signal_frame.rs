@@ -4,6 +4,7 @@
 //! to 64, the XSAVE area (or just the FXSAVE image) that the context points to. Unwinders and debuggers know
 //! this layout.
 
+use super::exception::Exception;
 use crate::helpers::{AREA_SIZE, Area, HEADER_AT, area_size, load_area, save_area};
 use crate::state::{
     DF, EFLAGS_REST, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RAX, RDI, RDX, RSI, RSP, XCR0, component, eflags, gpr,
@@ -11,7 +12,7 @@ use crate::state::{
 };
 use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
 use guest::state::{GuestState, Slot};
-use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
+use guest::{Fault, GuestAddr, GuestMemory};
 
 /// Bytes below the stack pointer that leaf functions use.
 const RED_ZONE: u64 = 128;
@@ -66,39 +67,6 @@ impl Frame {
     }
 }
 
-/// Hardware's exception number, error code and cr2.
-fn exception(delivery: &SignalDelivery) -> (u64, u64, u64) {
-    if let Some(fault) = delivery.fault {
-        return fault_exception(fault);
-    }
-    match delivery.trap {
-        Some(Trap::DivideError) => (0, 0, 0),
-        Some(Trap::SingleStep) => (1, 0, 0),
-        Some(Trap::Breakpoint) => (3, 0, 0),
-        Some(Trap::Illegal | Trap::BranchTarget | Trap::Authentication) => (6, 0, 0),
-        Some(Trap::GeneralProtection) => (13, 0, 0),
-        Some(Trap::BadGate) => (13, 0x80 << 3 | 2, 0),
-        Some(Trap::X87) => (16, 0, 0),
-        Some(Trap::Alignment | Trap::PcAlignment) => (17, 0, 0),
-        Some(Trap::FloatingPoint) => (19, 0, 0),
-        None => (0, 0, 0),
-    }
-}
-
-/// A page fault's error code: present, write, user, fetch.
-fn fault_exception(fault: Fault) -> (u64, u64, u64) {
-    if fault.kind == FaultKind::NonCanonical {
-        return (13, 0, 0);
-    }
-    let present = u64::from(fault.kind == FaultKind::Protected);
-    let access = match fault.access {
-        Access::Read => 0,
-        Access::Write => 2,
-        Access::Fetch => 16,
-    };
-    (14, present | access | 4, fault.addr.0)
-}
-
 /// Where the frame and its FXSAVE image go. The frame is 8 below a multiple of 16, as after a call.
 fn place(state: &GuestState, delivery: &SignalDelivery) -> (u64, u64) {
     let top = delivery.stack_top.0;
@@ -117,14 +85,14 @@ pub(super) fn push(
 ) -> Result<(), Fault> {
     let (at, fx_at) = place(state, delivery);
     memory.write(GuestAddr(fx_at), &float_bytes(state))?;
-    memory.write(GuestAddr(at), &compose(state, delivery, fx_at).0)?;
+    memory.write(GuestAddr(at), &compose(state, memory, delivery, fx_at).0)?;
     enter_handler(state, delivery, at);
     Ok(())
 }
 
-fn compose(state: &GuestState, delivery: &SignalDelivery, fx_at: u64) -> Frame {
+fn compose(state: &GuestState, memory: &dyn GuestMemory, delivery: &SignalDelivery, fx_at: u64) -> Frame {
     let mut frame = Frame([0; FRAME_SIZE]);
-    let (trapno, err, cr2) = exception(delivery);
+    let exception = Exception::of(delivery, state, memory);
     frame.set(0, delivery.restorer.unwrap_or(delivery.trampoline).0);
     frame.set(UC_AT, UC_FLAGS | if state.u64(XCR0) == 0 { 0 } else { UC_FP_XSTATE });
     frame.set(STACK_AT, delivery.alt_stack.sp);
@@ -134,12 +102,12 @@ fn compose(state: &GuestState, delivery: &SignalDelivery, fx_at: u64) -> Frame {
         frame.set(CONTEXT_AT + 8 * index, state.u64(gpr(n)));
     }
     frame.set(RIP_AT, state.pc());
-    frame.set(EFLAGS_AT, read_eflags(state));
+    frame.set(EFLAGS_AT, read_eflags(state) | if exception.resumes { eflags::RF } else { 0 });
     frame.set(SELECTORS_AT, SELECTORS.iter().rev().fold(0, |all, &s| all << 16 | u64::from(s)));
-    frame.set(ERR_AT, err);
-    frame.set(TRAPNO_AT, trapno);
+    frame.set(ERR_AT, exception.error);
+    frame.set(TRAPNO_AT, exception.vector);
     frame.set(OLDMASK_AT, delivery.mask);
-    frame.set(CR2_AT, cr2);
+    frame.set(CR2_AT, exception.address);
     frame.set(FPSTATE_AT, fx_at);
     frame.set(MASK_AT, delivery.mask);
     frame.0[INFO_AT..].copy_from_slice(&delivery.info);

@@ -1,0 +1,172 @@
+//! What the processor says of a fault or trap: the exception's vector, its error code, the address (cr2).
+//!
+//! The engine knows what an access was for and why it failed. What more the hardware knows is the instruction's: an
+//! address that goes through the stack segment is #SS rather than #GP, and what reads and then writes a place faults
+//! as a write. So the instruction is decoded once more, here, where it costs nothing.
+
+use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, X87_CONTROL, X87_STATUS, gpr};
+use guest::linux::SignalDelivery;
+use guest::state::GuestState;
+use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
+use iced_x86::{
+    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpAccess, Register, UsedMemory,
+};
+
+pub(super) const DIVIDE: u64 = 0;
+pub(super) const DEBUG: u64 = 1;
+pub(super) const BREAKPOINT: u64 = 3;
+const OVERFLOW: u64 = 4;
+const INVALID_OPCODE: u64 = 6;
+pub(super) const STACK: u64 = 12;
+const PROTECTION: u64 = 13;
+const PAGE_FAULT: u64 = 14;
+const X87: u64 = 16;
+const ALIGNMENT: u64 = 17;
+const SIMD: u64 = 19;
+
+// A page fault's error code (SDM vol. 3A, 4.7).
+const PRESENT: u64 = 1;
+const WRITE: u64 = 2;
+const USER: u64 = 4;
+const FETCH: u64 = 16;
+
+/// Addresses from here on are the kernel's: faults there are shown as if there were a page, to tell nothing
+/// (arch/x86/mm/fault.c).
+const TASK_SIZE: u64 = 0x7fff_ffff_f000;
+
+/// The gate of 32-bit system calls, refused.
+const SYSCALL_GATE: u64 = 0x80;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Exception {
+    pub vector: u64,
+    pub error: u64,
+    /// cr2
+    pub address: u64,
+    /// Whether it is a fault, after which the instruction may run again: EFLAGS.RF is set in the image (SDM vol. 3B,
+    /// 17.3.1.1).
+    pub resumes: bool,
+}
+
+impl Exception {
+    const fn fault(vector: u64, error: u64) -> Self {
+        Self { vector, error, address: 0, resumes: true }
+    }
+
+    const fn trap(vector: u64) -> Self {
+        Self { vector, error: 0, address: 0, resumes: false }
+    }
+
+    /// What is behind a signal; nothing, where it came from elsewhere.
+    pub(super) fn of(delivery: &SignalDelivery, state: &GuestState, memory: &dyn GuestMemory) -> Self {
+        match (delivery.fault, delivery.trap) {
+            (Some(fault), _) => of_fault(fault, state, memory),
+            (None, Some(trap)) => of_trap(trap, state),
+            (None, None) => Self::default(),
+        }
+    }
+}
+
+fn of_trap(trap: Trap, state: &GuestState) -> Exception {
+    match trap {
+        Trap::DivideError => Exception::fault(DIVIDE, 0),
+        Trap::SingleStep => Exception::trap(DEBUG),
+        Trap::Breakpoint => Exception::trap(BREAKPOINT),
+        Trap::Illegal | Trap::BranchTarget | Trap::Authentication => Exception::fault(INVALID_OPCODE, 0),
+        Trap::GeneralProtection => Exception::fault(PROTECTION, 0),
+        Trap::BadGate => Exception::fault(PROTECTION, SYSCALL_GATE << 3 | 2),
+        Trap::Interrupt => of_interrupt(state),
+        Trap::X87 => Exception::fault(X87, 0),
+        Trap::Alignment | Trap::PcAlignment => Exception::fault(ALIGNMENT, 0),
+        Trap::FloatingPoint => Exception::fault(SIMD, 0),
+    }
+}
+
+/// The exception that a software interrupt has left in the state.
+pub(super) fn of_interrupt(state: &GuestState) -> Exception {
+    let word = state.u64(EXCEPTION);
+    let (vector, error) = (word & 0xff, word >> 8);
+    match vector {
+        DEBUG | BREAKPOINT | OVERFLOW => Exception::trap(vector),
+        _ => Exception::fault(vector, error),
+    }
+}
+
+/// The exception of a failed access by the instruction at the state's pc.
+pub(super) fn of_fault(fault: Fault, state: &GuestState, memory: &dyn GuestMemory) -> Exception {
+    let insn = || decode(state.pc(), memory);
+    if fault.kind == FaultKind::NonCanonical {
+        let through_stack = insn().is_some_and(|insn| goes_through_stack(&insn, state));
+        return Exception::fault(if through_stack { STACK } else { PROTECTION }, 0);
+    }
+    let present = fault.kind == FaultKind::Protected || fault.addr.0 >= TASK_SIZE;
+    let access = match fault.access {
+        Access::Read if insn().is_some_and(|insn| modifies(&insn)) => WRITE,
+        Access::Read => 0,
+        Access::Write => WRITE,
+        Access::Fetch => FETCH,
+    };
+    let error = USER | access | if present { PRESENT } else { 0 };
+    Exception { address: fault.addr.0, ..Exception::fault(PAGE_FAULT, error) }
+}
+
+/// The instruction at `pc`, if it can be read.
+fn decode(pc: u64, memory: &dyn GuestMemory) -> Option<Instruction> {
+    const LONGEST: usize = 15;
+    let mut bytes = [0; LONGEST];
+    let in_page = (0x1000 - pc as usize % 0x1000).min(LONGEST);
+    if memory.read(GuestAddr(pc), &mut bytes).is_err() {
+        memory.read(GuestAddr(pc), &mut bytes[..in_page]).ok()?;
+    }
+    let insn = Decoder::with_ip(64, &bytes, pc, DecoderOptions::NONE).decode();
+    (!insn.is_invalid()).then_some(insn)
+}
+
+/// Whether it reads and writes one place in memory.
+fn modifies(insn: &Instruction) -> bool {
+    let mut factory = InstructionInfoFactory::new();
+    let both = |m: &UsedMemory| matches!(m.access(), OpAccess::ReadWrite | OpAccess::ReadCondWrite);
+    factory.info(insn).used_memory().iter().any(both)
+}
+
+/// Whether the first of its addresses that does not exist is one of the stack segment.
+fn goes_through_stack(insn: &Instruction, state: &GuestState) -> bool {
+    let mut factory = InstructionInfoFactory::new();
+    let outside =
+        |m: &&UsedMemory| address(m, state).is_none_or(|at| !is_canonical(at, m.memory_size().size()));
+    let first = factory.info(insn).used_memory().iter().find(outside).copied();
+    first.is_some_and(|m| m.segment() == Register::SS)
+}
+
+fn is_canonical(at: u64, size: usize) -> bool {
+    let whole = |at: u64| (at << 16) as i64 >> 16 == at as i64;
+    whole(at) && whole(at.wrapping_add(size.max(1) as u64 - 1))
+}
+
+fn address(memory: &UsedMemory, state: &GuestState) -> Option<u64> {
+    memory.virtual_address(0, |reg, _, _| match reg {
+        Register::FS => Some(state.u64(FS_BASE)),
+        Register::GS => Some(state.u64(GS_BASE)),
+        reg if reg.is_segment_register() => Some(0),
+        reg if reg.is_gpr() => Some(state.u64(gpr(reg.full_register().number() as u16))),
+        _ => None,
+    })
+}
+
+/// `si_code` of SIGFPE (`fpu__exception_code` in arch/x86/kernel/fpu/core.c): the first exception that is flagged and
+/// not masked.
+pub(super) fn float_code(trap: Trap, state: &GuestState) -> i32 {
+    const INVALID: u32 = 1;
+    const ZERO_DIVIDE: u32 = 4;
+    const TOO_LARGE: u32 = 8;
+    const DENORMAL_OR_TOO_SMALL: u32 = 0x12;
+    const CODES: [(u32, i32); 4] =
+        [(INVALID, 7), (ZERO_DIVIDE, 3), (TOO_LARGE, 4), (DENORMAL_OR_TOO_SMALL, 5)];
+    const INEXACT_CODE: i32 = 6;
+    let (flags, masks) = match trap {
+        Trap::X87 => (state.u16(X87_STATUS).into(), state.u16(X87_CONTROL).into()),
+        _ => (state.u32(MXCSR), state.u32(MXCSR) >> 7),
+    };
+    let open = flags & !masks;
+    CODES.iter().find(|(which, _)| open & which != 0).map_or(INEXACT_CODE, |&(_, code)| code)
+}
