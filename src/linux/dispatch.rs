@@ -1,6 +1,7 @@
 //! From a guest's system call number to what is done about it.
 
 use super::table::{Done, How, ROWS};
+use super::tags;
 use super::thread::Thread;
 use crate::host::sys;
 use crate::mem::{Memory, space};
@@ -81,14 +82,26 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
             format!("system call {} ({number}) is not implemented: ENOSYS", entry.name)
         });
     }
+    if crate::mem::ignores_top_byte() {
+        let taken = thread.vcpu.env.arch.linux().takes_tagged_pointers(&thread.vcpu.state);
+        if let Some(call) = tags::untagged(&entry, args, taken) {
+            let done = perform_entry(thread, &entry, &call.args);
+            call.finish();
+            return done;
+        }
+    }
+    perform_entry(thread, &entry, args)
+}
+
+fn perform_entry(thread: &mut Thread, entry: &Entry, args: &[u64; 6]) -> Done {
     match entry.how {
         How::Own(handler) => handler(thread, args),
         How::Refuse(errno) => Done::errno(errno),
-        How::Pass => pass(thread, &entry, args, Blocking::No),
-        How::Block => pass(thread, &entry, args, Blocking::Yes),
+        How::Pass => pass(thread, entry, args, Blocking::No),
+        How::Block => pass(thread, entry, args, Blocking::Yes),
         How::Alone => {
             thread.process.stand_alone();
-            pass(thread, &entry, args, Blocking::No)
+            pass(thread, entry, args, Blocking::No)
         }
     }
 }
@@ -109,7 +122,7 @@ pub fn pass(thread: &Thread, entry: &Entry, args: &[u64; 6], blocking: Blocking)
     if let Some(errno) = refused_descriptor(entry, args) {
         return Done::errno(errno);
     }
-    let mut args = thread.untagged(args);
+    let mut args = *args;
     release_outputs(entry, &args);
     let redirected = super::path::redirect(thread, entry.args, &mut args);
     let result = match blocking {

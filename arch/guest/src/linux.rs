@@ -157,6 +157,16 @@ pub trait GuestLinux: Sync {
     ) -> Result<RestoredFrame, Fault>;
     /// Which signal a trap at the state's pc becomes.
     fn trap_signal(&self, trap: Trap, state: &GuestState) -> TrapSignal;
+    /// The access that the trap is about, where there is one: then the signal is that of a fault.
+    fn trapped_access(&self, _trap: Trap, _state: &GuestState, _memory: &dyn GuestMemory) -> Option<Fault> {
+        None
+    }
+
+    /// Whether pointers with a tag in the top byte may be given to system calls (AArch64's
+    /// `PR_SET_TAGGED_ADDR_CTRL`).
+    fn takes_tagged_pointers(&self, _state: &GuestState) -> bool {
+        false
+    }
 
     /// Protection bits that `mmap` and `mprotect` know besides read, write and execute (PROT_BTI).
     fn guard_protection(&self, _features: u64) -> i32 {
