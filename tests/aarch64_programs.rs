@@ -49,3 +49,23 @@ fn branches_into_guarded_pages_must_land() {
     let expected = format!("advertised 0 0\nguarded -22\n{nothing}handled 10\nunguarded 0 0\n");
     check("landings", &["-cpu", "neoverse-n1"], &expected);
 }
+
+/// By the kernel's sources: arch/arm64/kernel/traps.c, arch/arm64/mm/fault.c.
+#[test]
+fn signals_say_what_the_kernel_says() {
+    check("signals", &[], include_str!("aarch64/signals.txt"));
+}
+
+/// By Documentation/arch/arm64/tagged-pointers.rst and tagged-address-abi.rst.
+#[test]
+fn tags_are_ignored_by_accesses_and_minded_by_the_kernel() {
+    check("tags", &[], include_str!("aarch64/tags.txt"));
+}
+
+#[test]
+fn exclusive_pairs_fail_when_they_must_and_only_then() {
+    let expected = "pair: 5 0, again 1, value 6\nclrex: 1\nother address: 1\ntag: 0\n\
+        signal: 1, one that takes it 1, one that stores 1\nanother thread: 1, value 99\nsum: 0\n\
+        torn: exclusive 0, pairs 0 0, vectors 0 0\nin a page of code: 200\nread-only: 0 0\n";
+    check("exclusives", &[], expected);
+}

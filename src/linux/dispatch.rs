@@ -3,6 +3,7 @@
 use super::path::Paths;
 use super::table::kinds::{Kind, Param};
 use super::table::{self, Done, How};
+use super::tags;
 use super::thread::Thread;
 use crate::host::sys;
 use crate::mem::{Memory, space};
@@ -92,14 +93,26 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
             format!("system call {} ({number}) is not implemented: ENOSYS", entry.name)
         });
     }
+    if crate::mem::ignores_top_byte() {
+        let taken = thread.vcpu.env.arch.linux().takes_tagged_pointers(&thread.vcpu.state);
+        if let Some(call) = tags::untagged(&entry, args, taken) {
+            let done = perform_entry(thread, &entry, &call.args);
+            call.finish();
+            return done;
+        }
+    }
+    perform_entry(thread, &entry, args)
+}
+
+fn perform_entry(thread: &mut Thread, entry: &Entry, args: &[u64; 6]) -> Done {
     match entry.how {
         How::Translate(handler) | How::Emulate(handler) => handler(thread, args),
         How::Refuse(errno) => Done::errno(errno),
-        How::Pass => pass(thread, &entry, args, Blocking::No),
-        How::Block => pass(thread, &entry, args, Blocking::Yes),
+        How::Pass => pass(thread, entry, args, Blocking::No),
+        How::Block => pass(thread, entry, args, Blocking::Yes),
         How::Alone => {
             thread.process.stand_alone();
-            pass(thread, &entry, args, Blocking::No)
+            pass(thread, entry, args, Blocking::No)
         }
     }
 }
@@ -120,7 +133,7 @@ pub fn pass(thread: &Thread, entry: &Entry, args: &[u64; 6], blocking: Blocking)
     if let Some(errno) = refused_descriptor(entry, args) {
         return Done::errno(errno);
     }
-    let mut args = thread.untagged(args);
+    let mut args = *args;
     release_outputs(entry, &args);
     let redirected = super::path::redirect(thread, entry.paths, &mut args);
     let result = match blocking {

@@ -5,6 +5,5 @@ use super::thread::Thread;
 use crate::host::sys;
 
 pub fn futex(thread: &mut Thread, args: &[u64; 6]) -> Done {
-    let args = thread.untagged(args);
-    Done::raw(sys::interruptible(libc::SYS_futex, args, &thread.vcpu.port.poll))
+    Done::raw(sys::interruptible(libc::SYS_futex, *args, &thread.vcpu.port.poll))
 }

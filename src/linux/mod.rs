@@ -21,6 +21,7 @@ pub mod procfs;
 pub mod signal;
 pub mod strace;
 pub mod table;
+mod tags;
 pub mod thread;
 pub mod time;
 pub mod uring;
@@ -126,6 +127,9 @@ pub fn read_path(addr: u64) -> Result<Vec<u8>, i32> {
 
 /// A NUL-terminated guest string; `None` where it is longer than `max`.
 pub fn read_string(addr: u64, max: usize) -> Result<Option<Vec<u8>>, i32> {
+    if !tags::may_access(addr) {
+        return Err(libc::EFAULT);
+    }
     let mut out = Vec::new();
     let mut at = addr;
     while out.len() < max {
@@ -148,11 +152,17 @@ pub fn read_string(addr: u64, max: usize) -> Result<Option<Vec<u8>>, i32> {
 
 /// Writes to guest memory: EFAULT where it cannot.
 pub fn write_guest(addr: u64, bytes: &[u8]) -> Result<(), i32> {
+    if !tags::may_access(addr) {
+        return Err(libc::EFAULT);
+    }
     crate::mem::Memory.write(GuestAddr(addr), bytes).map_err(|_| libc::EFAULT)
 }
 
 /// Reads guest memory: EFAULT where it cannot.
 pub fn read_guest<const N: usize>(addr: u64) -> Result<[u8; N], i32> {
+    if !tags::may_access(addr) {
+        return Err(libc::EFAULT);
+    }
     let mut out = [0; N];
     crate::mem::Memory.read(GuestAddr(addr), &mut out).map_err(|_| libc::EFAULT)?;
     Ok(out)

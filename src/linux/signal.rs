@@ -5,7 +5,7 @@ use super::thread::Thread;
 use super::{read_guest, read_word, write_guest};
 use crate::host::signals::{self, Arrived, HostAction, OPEN_SIGNALS, bit};
 use crate::host::sys;
-use crate::mem::Memory;
+use crate::mem::{Memory, untagged};
 use guest::linux::{AltStack, SignalDelivery};
 use guest::{Fault, GuestAddr, Trap};
 use std::sync::PoisonError;
@@ -14,6 +14,10 @@ pub const SIG_DFL: u64 = 0;
 pub const SIG_IGN: u64 = 1;
 const UNBLOCKABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
 const SA_RESTORER: u64 = 0x0400_0000;
+/// A fault's address keeps its tag.
+const SA_EXPOSE_TAGBITS: u64 = 0x800;
+/// What the kernel keeps of `sa_flags`, so that programs can find out (include/linux/signal.h, `UAPI_SA_FLAGS`).
+const KNOWN_FLAGS: u64 = 0xdc00_0007 | SA_EXPOSE_TAGBITS;
 
 /// The guest's `struct sigaction`, as the kernel has it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -123,7 +127,19 @@ pub fn force(thread: &mut Thread, pending: Pending, fault: Option<Fault>, trap: 
     if blocked || matches!(action.handler, SIG_DFL | SIG_IGN) {
         die_of(pending.signal);
     }
-    enter_handler(thread, &pending, action, fault, trap);
+    let shown = match fault {
+        Some(fault) if action.flags & SA_EXPOSE_TAGBITS == 0 => without_tag(pending, &fault),
+        _ => pending,
+    };
+    enter_handler(thread, &shown, action, fault, trap);
+}
+
+/// `hide_si_addr_tag_bits` (kernel/signal.c).
+fn without_tag(mut pending: Pending, fault: &Fault) -> Pending {
+    if let Some(plain) = untagged(fault.addr) {
+        pending.info[16..24].copy_from_slice(&plain.raw().to_le_bytes());
+    }
+    pending
 }
 
 fn enter_handler(
@@ -253,6 +269,7 @@ fn set_and_get_action(thread: &Thread, &[signal, new, old, size, ..]: &[u64; 6])
     let before = action_of(thread, number);
     if let Some(mut action) = wanted {
         action.mask &= !UNBLOCKABLE;
+        action.flags &= KNOWN_FLAGS;
         set_action(thread, number, action);
     }
     if old != 0 {

@@ -6,6 +6,7 @@ use super::table::Done;
 use super::{Process, strace};
 use crate::exec::vcpu::{Exit, Vcpu};
 use crate::host::{fp, signals, sys};
+use crate::mem::Memory;
 use crate::rules::{CallEnd, Outcome, ThreadRules};
 use guest::linux::{AltStack, SyscallRequest};
 use guest::{Fault, Trap};
@@ -194,6 +195,9 @@ impl Thread {
         }
         // The exceptions' flags may be the host's still.
         self.save_fp();
+        if let Some(fault) = arch.linux().trapped_access(trap, &self.vcpu.state, &Memory) {
+            return self.fault(fault);
+        }
         let signal = arch.linux().trap_signal(trap, &self.vcpu.state);
         let pending = Pending::synchronous(signal.signal as i32, signal.code, signal.addr.raw());
         signal::force(self, pending, None, Some(trap));
@@ -203,7 +207,7 @@ impl Thread {
         let arch = self.vcpu.env.arch;
         let pc = guest::GuestAddr(self.vcpu.state.pc());
         let mut bytes = [0; 16];
-        let got = crate::mem::Memory.read_prefix(pc, &mut bytes);
+        let got = Memory.read_prefix(pc, &mut bytes);
         let shown = arch.disassemble(pc, &bytes[..got]);
         let hex: Vec<String> = bytes[..shown.len.min(got)].iter().map(|b| format!("{b:02x}")).collect();
         crate::log::line(&format!(
@@ -238,12 +242,6 @@ impl Thread {
         let signal = linux.fault_signal(fault, &self.vcpu.state, &crate::mem::Memory);
         let pending = Pending::synchronous(signal.signal as i32, signal.code, signal.addr.raw());
         signal::force(self, pending, Some(fault), None);
-    }
-
-    /// Arguments with pointer tags removed where the architecture has them: what the kernel is given.
-    #[must_use]
-    pub fn untagged(&self, args: &[u64; 6]) -> [u64; 6] {
-        *args
     }
 
     /// What a system call made from a rule means for it.

@@ -1,14 +1,15 @@
 //! Guest memory accesses as the interpreter, helpers and system calls make them.
 //!
-//! A failed access to a tagged AArch64 address gets a second chance without the tag. A write into a page
+//! A failed access to a tagged AArch64 address gets a second chance without the tag; where that fails too, the
+//! fault names the address with it. A write into a page
 //! that is protected because code was translated from it comes back as a fault here: the run loop releases
 //! the page and repeats the instruction alone, so that code which patches its own next instruction is
 //! right. System calls and signal frames, which are no instructions, release the page themselves.
 
 use crate::host::guest_access as raw;
-use crate::mem::{release_code, untagged};
+use crate::mem::{ignores_top_byte, release_code, untagged};
 use guest::ir::{RmwOp, Width};
-use guest::{Fault, GuestAddr, GuestMemory};
+use guest::{Fault, FaultKind, GuestAddr, GuestMemory};
 
 /// Runs the access, again after each recovery.
 #[inline(always)]
@@ -25,7 +26,23 @@ fn retry<T>(
     fault: Fault,
     access: impl Fn(GuestAddr) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    untagged(addr).map_or(Err(fault), access)
+    match untagged(addr) {
+        None => Err(as_the_guest_has_it(addr, fault)),
+        Some(plain) => access(plain).map_err(|fault| as_the_guest_has_it(addr, fault)),
+    }
+}
+
+/// The fault of an access at `addr`. Where tags are ignored, what the host cannot form is just not mapped.
+#[cold]
+fn as_the_guest_has_it(addr: GuestAddr, fault: Fault) -> Fault {
+    const TAG: u64 = 0xff << 56;
+    if !ignores_top_byte() {
+        return fault;
+    }
+    match fault.kind {
+        FaultKind::NonCanonical => Fault { addr, kind: FaultKind::Unmapped, ..fault },
+        _ => Fault { addr: GuestAddr(fault.addr.raw() | addr.raw() & TAG), ..fault },
+    }
 }
 
 /// Loads `w` bits, zero-extended.
@@ -169,18 +186,20 @@ impl Memory {
 
 impl GuestMemory for Memory {
     fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
-        raw::copy_in(out, untagged(addr).unwrap_or(addr)).map_err(|(_, fault)| fault)
+        let copied = raw::copy_in(out, untagged(addr).unwrap_or(addr));
+        copied.map_err(|(_, fault)| as_the_guest_has_it(addr, fault))
     }
 
     fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
         match self.write_prefix(addr, data) {
             (_, None) => Ok(()),
-            (_, Some(fault)) => Err(fault),
+            (_, Some(fault)) => Err(as_the_guest_has_it(addr, fault)),
         }
     }
 }
 
 /// Writes as an instruction does: a page with translations faults.
 pub fn write_unreleased(addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
-    raw::copy_out(untagged(addr).unwrap_or(addr), data).map_err(|(_, fault)| fault)
+    let copied = raw::copy_out(untagged(addr).unwrap_or(addr), data);
+    copied.map_err(|(_, fault)| as_the_guest_has_it(addr, fault))
 }

@@ -25,6 +25,9 @@ pub const PSTATE: Slot = Slot(448);
 pub const KEYS: Slot = Slot(464);
 pub const KEY_COUNT: u16 = 5;
 
+/// Whether system calls take tagged pointers: as `PR_SET_TAGGED_ADDR_CTRL` has set it.
+pub const TAGGED_POINTERS: Slot = KEYS.plus(16 * KEY_COUNT);
+
 /// The slot of register number `n`; 31 is the stack pointer.
 pub const fn x(n: u16) -> Slot {
     Slot(X0.0 + 8 * n)

@@ -177,6 +177,16 @@ pub trait GuestLinux: Sync {
     fn fault_signal(&self, fault: Fault, _state: &GuestState, _memory: &dyn GuestMemory) -> TrapSignal {
         fault_signal(fault)
     }
+    /// The access that the trap is about, where there is one: then the signal is that of a fault.
+    fn trapped_access(&self, _trap: Trap, _state: &GuestState, _memory: &dyn GuestMemory) -> Option<Fault> {
+        None
+    }
+
+    /// Whether pointers with a tag in the top byte may be given to system calls (AArch64's
+    /// `PR_SET_TAGGED_ADDR_CTRL`).
+    fn takes_tagged_pointers(&self, _state: &GuestState) -> bool {
+        false
+    }
 
     /// Protection bits that `mmap` and `mprotect` know besides read, write and execute (PROT_BTI).
     fn guard_protection(&self, _features: u64) -> i32 {

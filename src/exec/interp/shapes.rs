@@ -84,10 +84,10 @@ impl Interp<'_> {
         self.state.set_u128(MONITOR_VALUE, value);
     }
 
-    /// The value a store-exclusive must find, if the monitor is armed for it. Disarms it.
-    pub(super) fn take_monitor(&mut self, addr: GuestAddr, size: u64) -> Option<u128> {
-        let armed = self.state.u64(MONITOR_SIZE) == size && self.state.u64(MONITOR_ADDR) == addr.raw();
-        self.state.set_u64(MONITOR_SIZE, 0);
+    /// The value a store-exclusive must find, if the monitor is armed for it. A tag does not count.
+    pub(super) fn monitored(&self, addr: GuestAddr, size: u64) -> Option<u128> {
+        let same_place = (self.state.u64(MONITOR_ADDR) ^ addr.raw()) << 8 == 0;
+        let armed = self.state.u64(MONITOR_SIZE) == size && same_place;
         armed.then(|| self.state.u128(MONITOR_VALUE))
     }
 

@@ -235,26 +235,29 @@ impl OpVisitor for Interp<'_> {
         self.set_unit(dst, 0, value);
         Ok(())
     }
+    // A store that faults leaves the monitor armed: the instruction is run again after a page with code was released.
     fn store_ex(&mut self, dst: Val, w: Width, _ord: Order, addr: Val, a: Val) -> Done {
         let at = self.addr(addr, 0);
-        let stored = match self.take_monitor(at, u64::from(w.bytes())) {
+        let stored = match self.monitored(at, u64::from(w.bytes())) {
             Some(seen) => {
                 let old = access::cas(w, at, seen as u64, self.int(a));
                 self.check(old)? & w.mask() == seen as u64
             }
             None => false,
         };
+        self.state.set_u64(MONITOR_SIZE, 0);
         self.gives(dst, u64::from(!stored))
     }
     fn store_ex128(&mut self, dst: Val, _ord: Order, addr: Val, a: Val) -> Done {
         let at = self.addr(addr, 0);
-        let stored = match self.take_monitor(at, 16) {
+        let stored = match self.monitored(at, 16) {
             Some(seen) => {
                 let old = access::cas128(at, seen, self.unit(a, 0));
                 self.check(old)? == seen
             }
             None => false,
         };
+        self.state.set_u64(MONITOR_SIZE, 0);
         self.gives(dst, u64::from(!stored))
     }
     fn clear_ex(&mut self) -> Done {

@@ -17,8 +17,12 @@ pub enum Kind {
     Long,
     /// A number of bytes, or another that is never negative.
     Size,
-    /// Bits without names.
+    /// Bits without names, or what may be an address (`ioctl`).
     Hex,
+    /// An address that names a place only: the kernel does not access it.
+    Place,
+    /// An address where something shall be, or another number that no tag is taken off.
+    Verbatim,
     /// A guest address of which no more is said; the kernel may write there.
     Address,
     /// A file descriptor.
@@ -77,6 +81,14 @@ impl Kind {
         matches!(self, Self::Fd | Self::DirFd)
     }
 
+    /// Whether it is, or may be, an address that the kernel accesses.
+    #[must_use]
+    pub const fn is_pointer(self) -> bool {
+        matches!(self, Self::Str | Self::Path | Self::In | Self::InVec | Self::Takes(_) | Self::TakesAddress)
+            || matches!(self, Self::Hex | Self::Out | Self::OutVec | Self::Strings)
+            || self.is_written()
+    }
+
     /// Whether its text can only be made after the call.
     #[must_use]
     pub const fn is_result(self) -> bool {
@@ -115,6 +127,7 @@ impl Kind {
             Self::Long => "long",
             Self::Size => "size",
             Self::Hex => "bits",
+            Self::Place | Self::Verbatim => "place",
             Self::Address => "address",
             Self::Fd => "fd",
             Self::DirFd => "directory fd",

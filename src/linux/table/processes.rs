@@ -6,7 +6,7 @@ use crate::linux::{clone, exec, futex, process};
 
 rows! { PROCESSES:
     /// A thread or process of the host that stays under the emulator.
-    emulate(clone::clone) clone(flags: Choice(n::SIGNALS, n::CLONE), newsp: Hex, parent_tidptr: Address, child_tidptr: Address, tls: Address);
+    emulate(clone::clone) clone(flags: Choice(n::SIGNALS, n::CLONE), newsp: Verbatim, parent_tidptr: Address, child_tidptr: Address, tls: Address);
     /// As clone.
     emulate(clone::clone3) clone3(uargs: Takes(s::CLONE_ARGS), size: Size);
     /// As clone.
@@ -27,7 +27,7 @@ rows! { PROCESSES:
     pass getppid();
     pass gettid();
     /// The address is cleared when the guest's thread ends.
-    emulate(process::set_tid_address) set_tid_address(tidptr: Address);
+    emulate(process::set_tid_address) set_tid_address(tidptr: Verbatim);
     pass set_robust_list(head: Address, len: Size);
     pass get_robust_list(pid: Int, head_ptr: Address, len_ptr: Address);
     /// ENOSYS: a restartable sequence would have to be aborted at every preemption, which the host does not tell of.

@@ -1,7 +1,7 @@
 //! System call conventions, structure layouts, signals of traps, AT_HWCAP, /proc/cpuinfo.
 
-use super::{numbers, signal_frame, vdso};
-use crate::state::{ORIG_X0, TPIDR, X0, x};
+use super::{faults, numbers, signal_frame, vdso};
+use crate::state::{ORIG_X0, TAGGED_POINTERS, TPIDR, X0, x};
 use crate::{features, guarded};
 use guest::linux::{
     AltStack, GuestLinux, KernelLayout, OpenFlags, RestoredFrame, SignalDelivery, StatLayout, SyscallRequest,
@@ -72,12 +72,12 @@ impl GuestLinux for Linux {
 
     fn own_syscall(
         &self,
-        _name: &str,
-        _state: &mut GuestState,
+        name: &str,
+        state: &mut GuestState,
         _memory: &dyn GuestMemory,
-        _args: &[u64; 6],
+        args: &[u64; 6],
     ) -> Option<i64> {
-        None
+        if name == "prctl" { tagged_address_control(state, args) } else { None }
     }
 
     fn set_thread_pointer(&self, state: &mut GuestState, tls: u64) {
@@ -116,6 +116,14 @@ impl GuestLinux for Linux {
             Trap::GeneralProtection | Trap::BadGate | Trap::Interrupt => (SIGSEGV, 0x80),
         };
         TrapSignal { signal, code, addr: GuestAddr(guarded::pc(state)) }
+    }
+
+    fn trapped_access(&self, trap: Trap, state: &GuestState, memory: &dyn GuestMemory) -> Option<Fault> {
+        if trap == Trap::Alignment { faults::misaligned(state, memory) } else { None }
+    }
+
+    fn takes_tagged_pointers(&self, state: &GuestState) -> bool {
+        state.u64(TAGGED_POINTERS) != 0
     }
 
     fn guard_protection(&self, features: u64) -> i32 {
@@ -162,6 +170,25 @@ impl GuestLinux for Linux {
             midr & 0xf,
         );
         text
+    }
+}
+
+/// `PR_SET_TAGGED_ADDR_CTRL` and `PR_GET_TAGGED_ADDR_CTRL` without memory tagging
+/// (Documentation/arch/arm64/tagged-address-abi.rst).
+fn tagged_address_control(state: &mut GuestState, args: &[u64; 6]) -> Option<i64> {
+    const SET: u64 = 55;
+    const GET: u64 = 56;
+    const ENABLE: u64 = 1;
+    const EINVAL: i64 = 22;
+    match args[0] {
+        SET if args[1] & !ENABLE != 0 || args[2..5] != [0; 3] => Some(-EINVAL),
+        SET => {
+            state.set_u64(TAGGED_POINTERS, args[1]);
+            Some(0)
+        }
+        GET if args[1..5] != [0; 4] => Some(-EINVAL),
+        GET => Some(state.u64(TAGGED_POINTERS) as i64),
+        _ => None,
     }
 }
 

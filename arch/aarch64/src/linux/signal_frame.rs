@@ -5,6 +5,7 @@
 //! pointers walks through the handler into the interrupted code.
 
 use super::abi::stack_bytes;
+use super::faults;
 use crate::regs::{cpsr, set_cpsr};
 use crate::state::{FPCR, SP, x};
 use crate::{fpenv, guarded};
@@ -74,7 +75,7 @@ pub fn push(
     let record = (delivery.stack_top.raw().wrapping_sub(RECORD_SIZE as u64)) & !15;
     let sp = record.wrapping_sub(FRAME_SIZE as u64);
     let mut frame = Frame(vec![0; (record - sp) as usize + RECORD_SIZE]);
-    fill(&mut frame, state, delivery);
+    fill(&mut frame, state, delivery, esr(state, memory, delivery));
     frame.put_u64(FRAME_SIZE, state.u64(x(29)));
     frame.put_u64(FRAME_SIZE + 8, state.u64(x(30)));
     memory.write(GuestAddr(sp), &frame.0)?;
@@ -82,13 +83,22 @@ pub fn push(
     Ok(())
 }
 
-fn fill(frame: &mut Frame, state: &GuestState, delivery: &SignalDelivery) {
+/// ESR_EL1, where the kernel shows it.
+fn esr(state: &GuestState, memory: &dyn GuestMemory, delivery: &SignalDelivery) -> Option<u64> {
+    match (&delivery.fault, delivery.trap) {
+        (Some(fault), _) => Some(faults::syndrome(fault, state, memory)),
+        (None, Some(trap)) => faults::trap_syndrome(trap, state, memory),
+        (None, None) => None,
+    }
+}
+
+fn fill(frame: &mut Frame, state: &GuestState, delivery: &SignalDelivery, esr: Option<u64>) {
     if delivery.sa_flags & SA_SIGINFO != 0 {
         frame.put(INFO, &delivery.info);
     }
     frame.put(UC_STACK, &stack_bytes(&delivery.alt_stack));
     frame.put_u64(UC_SIGMASK, delivery.mask);
-    frame.put_u64(FAULT_ADDRESS, delivery.fault.map_or(0, |fault| fault.addr.raw()));
+    frame.put_u64(FAULT_ADDRESS, delivery.fault.map_or(0, |fault| faults::untagged(fault.addr.raw())));
     for n in 0..31 {
         frame.put_u64(REGS + 8 * usize::from(n), state.u64(x(n)));
     }
@@ -103,27 +113,15 @@ fn fill(frame: &mut Frame, state: &GuestState, delivery: &SignalDelivery) {
         frame.put(at + 16 + 16 * usize::from(n), state.bytes_at(vector_slot(n), 16));
     }
     at += FPSIMD_SIZE;
-    if let Some(fault) = &delivery.fault {
+    if let Some(esr) = esr {
         put_record_head(frame, at, ESR_MAGIC, ESR_SIZE);
-        frame.put_u64(at + 8, syndrome(fault));
+        frame.put_u64(at + 8, esr);
     }
 }
 
 fn put_record_head(frame: &mut Frame, at: usize, magic: u32, size: usize) {
     frame.put_u32(at, magic);
     frame.put_u32(at + 4, size as u32);
-}
-
-/// ESR_EL1 for a fault from EL0: exception class, IL, write bit and status code (level 3).
-fn syndrome(fault: &Fault) -> u64 {
-    let class: u64 = if fault.access == Access::Fetch { 0x20 } else { 0x24 };
-    let write: u64 = if fault.access == Access::Write { 1 << 6 } else { 0 };
-    let status = match fault.kind {
-        FaultKind::Protected => 0x0f,
-        FaultKind::Misaligned => 0x21,
-        FaultKind::Unmapped | FaultKind::NonCanonical | FaultKind::BeyondEnd => 0x07,
-    };
-    class << 26 | 1 << 25 | write | status
 }
 
 fn enter_handler(state: &mut GuestState, delivery: &SignalDelivery, sp: u64, record: u64) {
@@ -196,7 +194,9 @@ mod tests {
 
     impl GuestMemory for Memory {
         fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
-            let start = (addr.raw() - BASE) as usize;
+            let Some(start) = addr.raw().checked_sub(BASE).map(|at| at as usize) else {
+                return Err(Fault { addr, access: Access::Read, kind: FaultKind::Unmapped });
+            };
             out.copy_from_slice(&self.0.borrow()[start..start + out.len()]);
             Ok(())
         }
