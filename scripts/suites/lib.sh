@@ -9,11 +9,15 @@ bin=$PWD/target/x86_64-unknown-linux-gnu/release
 passed=0
 failed=0
 
-# The programs and libraries that the suites look at. One root for all of them, because its packages are fetched again
-# when the list changes.
-root_packages=(
-    bash coreutils cpp-12 ffmpeg fzf libavcodec59 libc6 libnode108 libopenblas0-pthread libpython3.11-testsuite
-    libx264-164 openssl perl python3 python3-hypothesis python3-numpy python3-pytest ripgrep
+# The programs and libraries that isa-coverage and cross-check look at, and what the other suites run besides. One root for all of them,
+# because its packages are fetched again when the list changes.
+looked_at=(
+    bash coreutils cpp-12 ffmpeg fzf libavcodec59 libc6 libnode108 libopenblas0-pthread libx264-164 openssl python3
+    ripgrep
+)
+run_besides=(
+    gcc libc6-dev libpython3.11-testsuite perl python3-dev python3-hypothesis python3-numpy python3-pytest
+    python3-setuptools python3-tz
 )
 
 # arguments of a suite: the guest architectures, by default both
@@ -32,7 +36,18 @@ start() {
 
 # a Debian 12 system of the architecture: debian_root amd64|arm64
 debian_root() {
-    scripts/sysroot --arch "$1" "$work/$1" "${root_packages[@]}"
+    local packages=("${looked_at[@]}")
+    [ "$1" != arm64 ] || packages+=("${run_besides[@]}")
+    scripts/sysroot --arch "$1" "$work/$1" "${packages[@]}"
+}
+
+# the files that isa-coverage and cross-check look at: files_looked_at amd64|arm64. The last two are a Go and a Rust program.
+files_looked_at() {
+    local root=$work/$1/usr triplet=x86_64-linux-gnu
+    [ "$1" = amd64 ] || triplet=aarch64-linux-gnu
+    printf "$root/lib/$triplet/%s\n" libc.so.6 libm.so.6 libcrypto.so.3 libavcodec.so.59 libx264.so.164 \
+        openblas-pthread/libopenblas.so.0 libnode.so.108
+    printf "$root/%s\n" "lib/gcc/$triplet/12/cc1" bin/python3 bin/fzf bin/rg
 }
 
 # guest ARCH MODEL PROGRAM ARGUMENT...: a program of the host or of the AArch64 system, under the emulator
