@@ -2,6 +2,8 @@
 #![cfg(target_arch = "x86_64")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "insn/bugs.rs"]
+mod bugs;
 #[path = "insn/case.rs"]
 mod case;
 #[path = "insn/compare.rs"]
@@ -69,22 +71,44 @@ fn random_instructions_agree_with_the_host_cpu() {
     assert!(failures.is_empty(), "{} mnemonics differ from the host CPU", failures.len());
 }
 
-/// What `scripts/fuzz-insn` runs. `FUZZ_FILES` is separated by colons.
-#[test]
-#[ignore = "runs as long as FUZZ_SECONDS says"]
-fn fuzzed_instructions_agree_with_the_host_cpu() {
+/// What the environment asks for. `FUZZ_FILES` is separated by colons.
+fn wanted() -> fuzz::Wanted {
     const FILES: &str = "/proc/self/exe:/lib/x86_64-linux-gnu/libc.so.6:/lib/x86_64-linux-gnu/libm.so.6:\
                          /usr/lib/x86_64-linux-gnu/libcrypto.so.3:/bin/bash";
     let number = |name: &str, default| std::env::var(name).map_or(default, |v| v.parse().unwrap());
     let files = std::env::var("FUZZ_FILES").unwrap_or_else(|_| FILES.to_owned());
-    let wanted = fuzz::Wanted {
+    fuzz::Wanted {
         seed: number("FUZZ_SEED", 1),
         seconds: number("FUZZ_SECONDS", 10),
         cases: ["FUZZ_SINGLES", "FUZZ_MUTATED", "FUZZ_SEQUENCES"].map(|name| number(name, u64::MAX)),
         per_form: number("FUZZ_PER_FORM", 0),
         files: files.split(':').map(str::to_owned).collect(),
-    };
+        bug: None,
+    }
+}
+
+/// What `scripts/fuzz-insn` runs.
+#[test]
+#[ignore = "runs as long as FUZZ_SECONDS says"]
+fn fuzzed_instructions_agree_with_the_host_cpu() {
     let _pages = pages();
-    let wrong = fuzz::run(&wanted);
+    let wrong = fuzz::run(&wanted());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What `scripts/fuzz-insn x86_64 --bugs` runs.
+#[test]
+#[ignore = "takes a minute for each bug that it does not find"]
+fn planted_bugs_are_found_within_a_minute() {
+    let _pages = pages();
+    let mut missed = Vec::new();
+    for (what, bug) in bugs::BUGS {
+        let begin = std::time::Instant::now();
+        let wrong = fuzz::run(&fuzz::Wanted { seconds: 60, bug: Some(bug), ..wanted() });
+        println!("{what}: found {} after {:.1} s", !wrong.is_empty(), begin.elapsed().as_secs_f32());
+        if wrong.is_empty() {
+            missed.push(what);
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
 }

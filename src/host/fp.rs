@@ -16,6 +16,8 @@ pub const DEFAULT_MXCSR: u32 = 0x1f80;
 const MASKS: u32 = 0x1f80;
 /// MXCSR's sticky flags.
 pub const STICKY: u32 = 0x3f;
+/// Those that operands raise: invalid, denormal, divide by zero.
+pub const OF_OPERANDS: u32 = 7;
 
 /// A sticky flag that MXCSR does not have: AArch64's flushed operand (FPSR.IDC).
 pub const INPUT_DENORMAL: u32 = 1 << 16;
@@ -39,15 +41,59 @@ pub fn mxcsr() -> u32 {
 #[inline]
 pub fn set_mxcsr(value: u32) {
     GUEST_MASKS.set(value & (MASKS | INPUT_DENORMAL));
-    let host = value & 0xffff | MASKS;
-    // SAFETY: loads four bytes from the local; reserved bits are clear, so it cannot raise #GP.
-    unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const host, options(nostack)) };
+    load(value & 0xffff | MASKS);
 }
 
 /// The sticky flags whose exceptions the guest has unmasked; usually none.
 #[inline]
 pub fn unmasked() -> u32 {
     !GUEST_MASKS.get() >> 7 & STICKY
+}
+
+thread_local! {
+    /// Whether the host's masks are the guest's for now.
+    static UNMASKED: Cell<bool> = const { Cell::new(false) };
+    /// MXCSR at the exception whose instruction is being run again.
+    static STEPPED: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Runs `f` under the guest's masks, too; what it gives, and the flags that it raises. An instruction of the host's that
+/// raises an unmasked exception runs again with all masked, and leaves the flags that it had raised first.
+pub fn with_unmasked<T>(f: impl FnOnce() -> T) -> (T, u32) {
+    let value = mxcsr();
+    UNMASKED.set(true);
+    load(value & 0xffff);
+    let result = f();
+    let raised = mxcsr() & STICKY;
+    load(value & 0xffff | MASKS);
+    UNMASKED.set(false);
+    (result, raised)
+}
+
+fn load(mxcsr: u32) {
+    // SAFETY: loads four bytes from the local; reserved bits are clear, so it cannot raise #GP.
+    unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack)) };
+}
+
+/// In the signal handler: an unmasked exception of an instruction within [`with_unmasked`] is masked for one step;
+/// whether it was one. Async-signal-safe.
+pub fn step_over(mxcsr: &mut u32, eflags: &mut i64) -> bool {
+    const TRAP_FLAG: i64 = 1 << 8;
+    if !UNMASKED.get() {
+        return false;
+    }
+    match STEPPED.take() {
+        None => {
+            STEPPED.set(Some(*mxcsr));
+            *mxcsr |= MASKS;
+            *eflags |= TRAP_FLAG;
+        }
+        Some(raised) => {
+            *mxcsr = raised;
+            *eflags &= !TRAP_FLAG;
+        }
+    }
+    true
 }
 
 fn vector(bits: u128) -> __m128i {

@@ -9,8 +9,8 @@
 #![allow(unsafe_code)] // signal handlers and the kernel's sigaction
 
 use crate::host::fault_table::{self, HostFault};
-use crate::host::rule_stop;
 use crate::host::sys;
+use crate::host::{fp, rule_stop};
 use std::arch::global_asm;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -223,6 +223,7 @@ pub fn mask() -> u64 {
 
 /// Indices into `mcontext_t.gregs`.
 const REG_RIP: usize = 16;
+const REG_EFL: usize = 17;
 const REG_ERR: usize = 19;
 /// In a page fault's error code: the access was a write.
 const PAGE_FAULT_WRITE: i64 = 2;
@@ -234,6 +235,9 @@ extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut li
     let context = unsafe { &mut *context };
     let code = (info[1] & 0xffff_ffff) as i32;
     if code > 0 && OPEN_SIGNALS & bit(signal) != 0 {
+        if matches!(signal, libc::SIGFPE | libc::SIGTRAP) && step_over_exception(context) {
+            return;
+        }
         let write = context.uc_mcontext.gregs[REG_ERR] & PAGE_FAULT_WRITE != 0;
         return synchronous(HostFault { signal, code, addr: info[2], write }, context);
     }
@@ -249,6 +253,13 @@ extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut li
         context.uc_mcontext.gregs[REG_RIP] = abort as i64;
     }
     rule_stop::signal_arrived(signal);
+}
+
+/// An exception of the guest's floats, if it is one.
+fn step_over_exception(context: &mut libc::ucontext_t) -> bool {
+    // SAFETY: the kernel has put the FXSAVE image behind this pointer, for the handler's duration.
+    let Some(image) = (unsafe { context.uc_mcontext.fpregs.as_mut() }) else { return false };
+    fp::step_over(&mut image.mxcsr, &mut context.uc_mcontext.gregs[REG_EFL])
 }
 
 /// The thread goes on with everything but the open signals blocked; in a rule, signals that would end it stay as

@@ -27,7 +27,6 @@ macro_rules! run {
                 "fninit",
                 "fldcw word ptr [{f} + 64]",
                 $($line,)*
-                "fnclex",
                 "fninit",
                 f = in(reg) &raw mut $frame, out("ax") _,
                 out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
@@ -42,13 +41,13 @@ macro_rules! run {
 macro_rules! binary {
     ($frame:ident, $insn:literal) => {
         run!($frame: "fld tbyte ptr [{f} + 16]", "fld tbyte ptr [{f}]", "fnclex", $insn,
-             "fnstsw word ptr [{f} + 66]", "fstp tbyte ptr [{f} + 32]")
+             "fnstsw word ptr [{f} + 66]", "fnclex", "fstp tbyte ptr [{f} + 32]")
     };
 }
 
 macro_rules! unary {
     ($frame:ident, $insn:literal) => {
-        run!($frame: "fld tbyte ptr [{f}]", "fnclex", $insn, "fnstsw word ptr [{f} + 66]",
+        run!($frame: "fld tbyte ptr [{f}]", "fnclex", $insn, "fnstsw word ptr [{f} + 66]", "fnclex",
              "fstp tbyte ptr [{f} + 32]")
     };
 }
@@ -56,7 +55,7 @@ macro_rules! unary {
 /// Two results: st(0) to `second`, st(1) to `value`.
 macro_rules! twin {
     ($frame:ident, $insn:literal) => {
-        run!($frame: "fld tbyte ptr [{f}]", "fnclex", $insn, "fnstsw word ptr [{f} + 66]",
+        run!($frame: "fld tbyte ptr [{f}]", "fnclex", $insn, "fnstsw word ptr [{f} + 66]", "fnclex",
              "fstp tbyte ptr [{f} + 48]", "fstp tbyte ptr [{f} + 32]")
     };
 }
@@ -64,7 +63,7 @@ macro_rules! twin {
 /// A load that converts from memory.
 macro_rules! load {
     ($frame:ident, $insn:literal) => {
-        run!($frame: $insn, "fnstsw word ptr [{f} + 66]", "fstp tbyte ptr [{f} + 32]")
+        run!($frame: $insn, "fnstsw word ptr [{f} + 66]", "fnclex", "fstp tbyte ptr [{f} + 32]")
     };
 }
 
@@ -84,9 +83,11 @@ macro_rules! compare {
 
 /// Runs `op` on `a` (st(0)) and `b` under the control word.
 pub fn execute(op: X87Op, control: u16, a: F80, b: F80) -> X87Result {
-    // With every exception masked; the caller looks at the status and raises what its guest unmasked.
-    let mut frame =
-        Frame { a: wide(a), b: wide(b), value: [0; 16], second: [0; 16], control: control | 0x3f, status: 0 };
+    // The caller looks at the status and raises what its guest has unmasked. Here only overflow and underflow are, because
+    // then results are others; what waits for the unit would raise them, so they are cleared before.
+    const OTHERS: u16 = 0x27;
+    let control = control | OTHERS;
+    let mut frame = Frame { a: wide(a), b: wide(b), value: [0; 16], second: [0; 16], control, status: 0 };
     match op {
         X87Op::Add => binary!(frame, "fadd st(0), st(1)"),
         X87Op::Sub => binary!(frame, "fsub st(0), st(1)"),

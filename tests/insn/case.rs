@@ -58,6 +58,14 @@ impl Registers {
     }
 }
 
+impl Registers {
+    /// The x87 status word as the unit has it: the summary follows from flags and masks.
+    pub const fn settled_fsw(&self) -> u16 {
+        let summary = if self.fsw & !self.fcw & 0x3f != 0 { 0x8080 } else { 0 };
+        self.fsw & !0x8080 | summary
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Case {

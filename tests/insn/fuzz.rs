@@ -10,10 +10,10 @@ use crate::case::{CODE, Case, DATA, MAX_CODE, Outcome, Registers, Rng};
 use crate::compare::{Different, difference, host_form, is_excused, is_hash_of_memory, undefined_flags};
 use crate::forms::Forms;
 use crate::generate::{MAPS, complete, encode, encode_apart};
-use crate::machine::Machine;
+use crate::machine::{Bug, Machine};
 use crate::random::host_outcomes;
 use crate::tiers::Tier;
-use crate::values::prepare;
+use crate::values::{prepare, uses_area};
 use crate::{oracle, text};
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic as M, Register};
 use std::collections::BTreeMap;
@@ -66,6 +66,8 @@ pub struct Wanted {
     pub per_form: u64,
     /// Whose instructions are mutated.
     pub files: Vec<String>,
+    /// A mistake to find; the first mismatch ends the run.
+    pub bug: Option<Bug>,
 }
 
 impl Wanted {
@@ -93,7 +95,8 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn is_done(&self) -> bool {
-        Instant::now() >= self.end || self.wanted.kinds(&self.counts).is_empty()
+        let found = self.wanted.bug.is_some() && self.counts.get(FAILED) > 0;
+        found || Instant::now() >= self.end || self.wanted.kinds(&self.counts).is_empty()
     }
 }
 
@@ -147,6 +150,9 @@ impl Work<'_> {
     /// A child's work.
     fn run(&self, seed: u64) {
         let (mut rng, mut machine) = (Rng(seed), Machine::new());
+        if let Some(bug) = self.wanted.bug {
+            machine.plant(bug);
+        }
         let stop_at = self.counts.total() + PER_CHILD;
         let mut reported = BTreeMap::new();
         while !self.is_done() && self.counts.total() < stop_at {
@@ -274,7 +280,7 @@ fn may_stand_in_sequence(case: &Case, insn: &Instruction) -> bool {
             | M::Wait
     );
     // In a sequence an instruction cannot take the host's form, and is not excused for what it does itself.
-    let lacking = host_form(case, insn).len != case.len || is_hash_of_memory(insn);
+    let lacking = host_form(case, insn).len != case.len || is_hash_of_memory(insn) || uses_area(insn);
     insn.flow_control() == FlowControl::Next && !lacking && !stack && !elsewhere && !spreads
 }
 
@@ -286,10 +292,10 @@ fn compare(machine: &mut Machine, groups: &[Group], counts: &Counts, reported: &
     for (group, host) in groups.iter().zip(host.chunks(STATES)) {
         machine.load(&group.cases[0]);
         for tier in Tier::ALL {
-            if !machine.can_run(tier) {
-                continue;
-            }
             for (case, host) in group.cases.iter().zip(host) {
+                if !machine.can_run(tier, case) {
+                    continue;
+                }
                 machine.run(case, tier, &mut ours);
                 if difference(&group.insns, &ours, host).is_some() {
                     counts.add(FAILED, 1);
@@ -386,7 +392,11 @@ const SIMPLER: [fn(&mut Case, usize); 7] = [
     |case, n| case.before.ymm_high[n] = 0,
     |case, n| case.before.st[n % 8] = 0,
     |case, n| case.before.eflags &= !(1 << n) | 0x202,
-    |case, _| case.before.mxcsr = 0x1f80,
+    |case, n| match n {
+        0 => case.before.mxcsr = 0x1f80,
+        1 => case.before.mxcsr |= 0x1f80,
+        _ => case.before.mxcsr |= 0x80 << (n % 6),
+    },
     |case, n| match n {
         0 => case.seed = 0,
         1 => case.before.fsw = 0,

@@ -146,12 +146,8 @@ pub fn is_skipped(insn: &Instruction) -> bool {
         CpuidFeature::SMM,
         CpuidFeature::VMX,
         CpuidFeature::SVM,
-        CpuidFeature::XSAVE,
-        CpuidFeature::XSAVEC,
-        CpuidFeature::XSAVEOPT,
         CpuidFeature::XSAVES,
         CpuidFeature::RTM,
-        CpuidFeature::FSGSBASE,
         CpuidFeature::PKU,
         CpuidFeature::SEP,
         CpuidFeature::MONITOR,
@@ -162,13 +158,15 @@ pub fn is_skipped(insn: &Instruction) -> bool {
     if features.iter().any(|f| other.contains(f)) || insn.memory_segment() == Register::FS {
         return true;
     }
-    let far = matches!(insn.flow_control(), FlowControl::Interrupt)
-        || insn.op_kinds().any(|k| matches!(k, OpKind::FarBranch16 | OpKind::FarBranch32));
+    let system_call = insn.mnemonic() == M::Int && insn.immediate(0) == 0x80;
+    let far = system_call || insn.op_kinds().any(|k| matches!(k, OpKind::FarBranch16 | OpKind::FarBranch32));
     far || matches!(
         insn.mnemonic(),
         M::Syscall
-            | M::Sysret
-            | M::Sysretq
+            | M::Rdfsbase
+            | M::Wrfsbase
+            | M::Wrgsbase
+            | M::Xgetbv
             | M::Iret
             | M::Iretd
             | M::Iretq

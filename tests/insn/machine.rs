@@ -7,11 +7,12 @@ use arch_x86_64::{X86_64, state as x86};
 use guest::arch::{CodeReader, GuestArch, LiftConfig, LiftLimits};
 use guest::ir::{Block, Terminator, passes, verify};
 use guest::state::{GuestState, vector_slot};
-use guest::{FaultKind, GuestAddr, Trap};
+use guest::{GuestAddr, Trap};
 use qemu_lua::exec::Env;
 use qemu_lua::exec::cache::Translation;
 use qemu_lua::exec::interp::BlockEnd;
 use qemu_lua::host::{fp, signals};
+use qemu_lua::mem::Memory;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -28,11 +29,16 @@ impl CodeReader for Code<'_> {
 /// What each tier has made of a block.
 type Made = [Option<Arc<Translation>>; 3];
 
+/// A mistake in lifted code.
+pub type Bug = fn(&mut Block);
+
 /// The tiers with their environment.
 pub struct Machine {
     tiers: Tiers,
-    /// The blocks of the case that was loaded last, by pc, and what each tier has made of them.
-    blocks: HashMap<u64, (Block, Made)>,
+    bug: Option<Bug>,
+    /// The blocks of the case that was loaded last, by pc and by whether a float exception is unmasked, and what each
+    /// tier has made of them.
+    blocks: HashMap<(u64, bool), (Block, Made)>,
     compilable: bool,
     filled: Option<Filled>,
 }
@@ -45,7 +51,12 @@ fn env() -> &'static Env {
 impl Machine {
     pub fn new() -> Self {
         signals::install_fault_handlers();
-        Self { tiers: Tiers::new(env()), blocks: HashMap::new(), compilable: false, filled: None }
+        Self { tiers: Tiers::new(env()), bug: None, blocks: HashMap::new(), compilable: false, filled: None }
+    }
+
+    /// Makes the mistake in everything that is lifted from now on.
+    pub fn plant(&mut self, bug: Bug) {
+        self.bug = Some(bug);
     }
 
     /// Takes the case's code; false where it is not implemented.
@@ -54,7 +65,7 @@ impl Machine {
         self.tiers.forget();
         let Some(block) = self.lift(case, CODE) else { return false };
         self.compilable = !is_endless(&block);
-        self.blocks.insert(CODE, (block, [const { None }; 3]));
+        self.blocks.insert((CODE, has_unmasked(case)), (block, [const { None }; 3]));
         true
     }
 
@@ -63,19 +74,24 @@ impl Machine {
         self.lift(&Case { insns: 1, ..*case }, CODE).is_some()
     }
 
-    pub fn can_run(&self, tier: Tier) -> bool {
-        tier == Tier::Interpreter || self.compilable
+    /// While SSE exceptions are unmasked, the engine interprets.
+    pub fn can_run(&self, tier: Tier, case: &Case) -> bool {
+        tier == Tier::Interpreter || self.compilable && !has_unmasked(case)
     }
 
     /// The code at `pc` as IR; none where it is not implemented.
     fn lift(&self, case: &Case, pc: u64) -> Option<Block> {
         let single = case.insns == 1;
         let code = &case.code[..if single { case.len + 64 } else { case.len }];
-        let config = LiftConfig { features: self.tiers.env.features, control: 0 };
+        let config =
+            LiftConfig { features: self.tiers.env.features, control: u64::from(case.before.mxcsr) & 0xffc0 };
         let limits = LiftLimits { max_insns: if single { 1 } else { 64 } };
         let mut block = X86_64.lift(&config, limits, &mut Code(code), GuestAddr(pc));
         if matches!(block.terminator, Terminator::Trap { trap: Trap::Illegal, .. }) {
             return None;
+        }
+        if let Some(bug) = self.bug {
+            bug(&mut block);
         }
         passes::optimize(&mut block);
         verify(&block).unwrap();
@@ -115,11 +131,12 @@ impl Machine {
 
     /// Runs the block at `pc` once, under the state's floating-point environment.
     fn once(&mut self, case: &Case, pc: u64, tier: Tier, state: &mut GuestState) -> BlockEnd {
-        if !self.blocks.contains_key(&pc) {
+        let key = (pc, has_unmasked(case));
+        if !self.blocks.contains_key(&key) {
             let block = self.lift(case, pc).unwrap_or_else(|| panic!("a sequence of what is implemented"));
-            self.blocks.insert(pc, (block, [const { None }; 3]));
+            self.blocks.insert(key, (block, [const { None }; 3]));
         }
-        let Some((block, made)) = self.blocks.get_mut(&pc) else { unreachable!("just put there") };
+        let Some((block, made)) = self.blocks.get_mut(&key) else { unreachable!("just put there") };
         fp::set_mxcsr(X86_64.fp_environment(state));
         let made = made[tier as usize].get_or_insert_with(|| {
             let made = self.tiers.insert(block, 0);
@@ -134,12 +151,19 @@ impl Machine {
     }
 }
 
+/// Whether an SSE exception is unmasked: then instructions that may raise one start blocks.
+fn has_unmasked(case: &Case) -> bool {
+    case.before.mxcsr & 0x1f80 != 0x1f80
+}
+
 /// Puts the pc where the end says; the signal it means.
 fn settle(end: BlockEnd, state: &mut GuestState) -> i32 {
     let (pc, signal) = match end {
         BlockEnd::Next(pc) | BlockEnd::Resync(pc) | BlockEnd::Syscall { next: pc } => (pc, 0),
-        BlockEnd::Fault { fault, pc } if fault.kind == FaultKind::BeyondEnd => (pc, libc::SIGBUS),
-        BlockEnd::Fault { pc, .. } => (pc, libc::SIGSEGV),
+        BlockEnd::Fault { fault, pc } => {
+            state.set_pc(pc.0);
+            (pc, X86_64.linux().fault_signal(fault, state, &Memory).signal as i32)
+        }
         BlockEnd::Trap { trap, pc } => {
             state.set_pc(pc.0);
             (pc, X86_64.linux().trap_signal(trap, state).signal as i32)
@@ -152,7 +176,7 @@ fn settle(end: BlockEnd, state: &mut GuestState) -> i32 {
 }
 
 fn load(from: &Registers) -> GuestState {
-    let mut state = X86_64.initial_state(0);
+    let mut state = X86_64.initial_state(env().features);
     for (n, &value) in from.gpr.iter().enumerate() {
         state.set_u64(x86::gpr(n as u16), value);
     }
@@ -168,7 +192,7 @@ fn load(from: &Registers) -> GuestState {
     x86::write_eflags(&mut state, from.eflags);
     state.set_u32(x86::MXCSR, from.mxcsr);
     state.set_u16(x86::X87_CONTROL, from.fcw);
-    state.set_u16(x86::X87_STATUS, from.fsw);
+    state.set_u16(x86::X87_STATUS, from.settled_fsw());
     state.set_u8(x86::X87_TAGS, from.ftw);
     state
 }

@@ -230,7 +230,7 @@ fn fx_image<'a>(context: &libc::mcontext_t) -> &'a mut [u8] {
 
 fn put_fx(fx: &mut [u8], from: &Registers) {
     fx[..2].copy_from_slice(&from.fcw.to_le_bytes());
-    fx[2..4].copy_from_slice(&from.fsw.to_le_bytes());
+    fx[2..4].copy_from_slice(&from.settled_fsw().to_le_bytes());
     fx[4] = from.ftw;
     // The last x87 instruction and its operand: none.
     fx[6..24].fill(0);

@@ -64,7 +64,7 @@ fn run_batch(
     for ((case, insn), host) in batch.drain(..).zip(host.iter()) {
         machine.load(&case);
         for tier in Tier::ALL {
-            if !machine.can_run(tier) {
+            if !machine.can_run(tier, &case) {
                 continue;
             }
             machine.run(&case, tier, &mut ours);

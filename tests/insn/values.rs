@@ -2,7 +2,7 @@
 
 use crate::case::{Case, DATA, FLAGS, Registers, Rng};
 use crate::generate::target;
-use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
+use iced_x86::{CpuidFeature, Instruction, Mnemonic as M, OpKind, Register};
 
 fn integer(rng: &mut Rng) -> u64 {
     const EDGES: [u64; 12] =
@@ -148,17 +148,45 @@ pub fn prepare(rng: &mut Rng, case: &mut Case, insn: &Instruction) {
     for value in before.xmm.iter_mut().chain(&mut before.ymm_high) {
         *value = vector(rng);
     }
+    if uses_area(insn) {
+        // What the model has of the host's components; and room for them.
+        (before.gpr[0], before.gpr[2]) = (rng.below(8), 0);
+        if base.is_gpr() {
+            before.gpr[index_of(base)] = area(rng);
+        }
+    }
     if insn.is_vsib() {
         small_indices(rng, before, insn);
     }
     before.mxcsr = 0x1f80 | if rng.one_in(2) { 0 } else { rng.next() as u32 & 0xe07f };
+    if rng.one_in(12) {
+        // Some exceptions unmasked, of those that have not come yet.
+        before.mxcsr &= !(rng.next() as u32 & 0x1f80 & !((before.mxcsr & 0x3f) << 7));
+    }
     before.fcw = 0x37f & !0xf00 | [0x300, 0x200, 0][rng.below(3) as usize] | (rng.below(4) as u16) << 10;
     let top = rng.below(8) as u16;
     before.fsw = top << 11 | rng.next() as u16 & 0x4700;
+    if rng.one_in(8) {
+        before.fcw &= !(rng.next() as u16 & 0x3f);
+        before.fsw |= if rng.one_in(2) { rng.next() as u16 & 0x7f } else { 0 };
+    }
     before.ftw = rng.next() as u8 | if rng.one_in(8) { 0 } else { 3u8.rotate_left(top.into()) };
     for value in &mut before.st {
         *value = extended(rng);
     }
+}
+
+/// Whether its operand is an XSAVE area.
+pub fn uses_area(insn: &Instruction) -> bool {
+    let xsave = [CpuidFeature::XSAVE, CpuidFeature::XSAVEOPT, CpuidFeature::XSAVEC];
+    insn.op_kinds().any(|kind| kind == OpKind::Memory)
+        && insn.cpuid_features().iter().any(|f| xsave.contains(f))
+}
+
+/// Where an XSAVE area may be, mostly aligned.
+fn area(rng: &mut Rng) -> u64 {
+    let at = DATA + 64 * rng.below(100);
+    if rng.one_in(16) { at + 16 } else { at }
 }
 
 /// Indices of a gather that stay near its base.

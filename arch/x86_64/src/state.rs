@@ -87,6 +87,8 @@ pub mod component {
 
 /// MXCSR at reset: all exceptions masked.
 pub const MXCSR_DEFAULT: u32 = 0x1f80;
+/// MXCSR's exception masks.
+pub const MXCSR_MASKS: u64 = 0x1f80;
 /// Bits of MXCSR that exist (DAZ included); others raise #GP.
 pub const MXCSR_MASK: u32 = 0xffff;
 /// The x87 control word after FNINIT.

@@ -21,7 +21,7 @@ impl CodeReader for Bytes<'_> {
 }
 
 fn lift(bytes: &[u8], offset: u64, max_insns: usize) -> Block {
-    let config = LiftConfig { features: X86_64.cpu_models()[0].features, control: 0 };
+    let config = LiftConfig { features: X86_64.cpu_models()[0].features, control: 0x1f80 };
     let pc = GuestAddr(BASE + offset);
     X86_64.lift(&config, LiftLimits { max_insns }, &mut Bytes(bytes), pc)
 }

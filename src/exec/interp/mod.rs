@@ -8,12 +8,13 @@ mod float;
 mod lanes;
 mod scalar;
 mod shapes;
+mod unmasked;
 mod visitor;
 
 use crate::exec::Env;
 use crate::host::fp;
 use guest::helper::HelperExit;
-use guest::ir::{Block, Effect, Hint, MAX_CELLS, NanRule, OP_COUNT, Op, Terminator, Val};
+use guest::ir::{Block, Hint, MAX_CELLS, NanRule, OP_COUNT, Op, Terminator, Val};
 use guest::state::GuestState;
 use guest::{Fault, GuestAddr, Trap};
 
@@ -143,27 +144,6 @@ impl Interp<'_> {
         }
         Ok(())
     }
-
-    /// The same while float exceptions are unmasked: an op that raises such an exception traps.
-    #[cold]
-    fn run_unmasked(&mut self, ops: &[Op], unmasked: u32) -> Result<(), (usize, Stopped)> {
-        for (index, op) in ops.iter().enumerate() {
-            let before = fp::mxcsr();
-            let float = op.effect() == Effect::Float;
-            if float {
-                fp::set_mxcsr(before & !fp::STICKY);
-            }
-            op.visit(self).map_err(|stopped| (index, stopped))?;
-            if float {
-                let raised = fp::mxcsr() & fp::STICKY;
-                fp::set_mxcsr(before | raised);
-                if raised & unmasked != 0 {
-                    return Err((index, self.end(Stop::Trap(Trap::FloatingPoint))));
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Runs one op on values in `cells`: what compiled code does with ops it has no code for.
@@ -187,7 +167,7 @@ pub fn run_block(block: &Block, state: &mut GuestState, env: &Env, cells: &mut C
         Interp { stop: None, cells: &mut cells.0, state, env, pool: &block.pool, nan_rule: block.nan_rule };
     let done = match fp::unmasked() {
         0 => interp.run(&block.ops),
-        unmasked => interp.run_unmasked(&block.ops, unmasked),
+        unmasked => interp.run_unmasked(block, unmasked),
     };
     if let Err((index, Stopped)) = done {
         let pc = block.insn_at(index).map_or(block.pc, |mark| mark.pc);

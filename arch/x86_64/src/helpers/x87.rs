@@ -170,10 +170,11 @@ pub(super) fn store(cx: Cx<'_>, a: u64, addr: u64, pc: u64) -> Outcome {
         }
         None => (unit.indefinite(code), exception::STACK),
     };
-    if !unit.stops_at(raised) {
+    let stored = !unit.stops_store_at(raised);
+    if stored {
         write_whole(unit.cx, addr, &bytes[..format.len])?;
     }
-    if unit.raise(raised) && how & 1 != 0 {
+    if unit.raise(raised) && stored && how & 1 != 0 {
         unit.pop();
     }
     Ok(0)
@@ -273,7 +274,7 @@ fn compare_with(unit: &mut Unit<'_>, how: u64, other: Option<F80>, extra: u16) {
     let went_on = if to_eflags { unit.raise_keeping_c1(raised) } else { unit.raise(raised) };
     if !to_eflags {
         unit.set_codes(codes);
-    } else if went_on {
+    } else {
         let bit = |code: u16, flag: u64| if codes & code != 0 { flag } else { 0 };
         let flags = bit(status::C0, flag::C) | bit(status::C2, flag::P) | bit(status::C3, flag::Z);
         FlagRecord::packed(flags).store(unit.cx.state());
@@ -356,13 +357,15 @@ pub(super) fn operate(cx: Cx<'_>, a: u64, _b: u64, pc: u64) -> Outcome {
                 } else {
                     unit.set_codes(result.status & status::CODES);
                 }
+            } else {
+                unit.set_c2(false);
             }
         }
         _ => {
             if unit.raise(result.status) {
                 unit.set(0, result.value);
-                unit.set_c2(result.status & status::C2 != 0);
             }
+            unit.set_c2(result.status & status::C2 != 0);
         }
     }
     Ok(0)
@@ -377,20 +380,22 @@ fn finish_twin(unit: &mut Unit<'_>, value: F80, pushed: F80, raised: u16) {
         }
         return;
     }
-    if !unit.raise(if full { exception::STACK | status::C1 } else { raised }) {
+    let written = unit.raise(if full { exception::STACK | status::C1 } else { raised });
+    unit.set_c2(false);
+    if !written {
         return;
     }
-    unit.set_c2(false);
     unit.set(0, if full { INDEFINITE } else { value });
     unit.push(if full { INDEFINITE } else { pushed });
 }
 
 fn finish_empty(unit: &mut Unit<'_>, op: X87Op) {
-    if !unit.raise(exception::STACK) {
-        return;
-    }
+    let written = unit.raise(exception::STACK);
     if matches!(op, X87Op::Fptan | X87Op::Fsincos | X87Op::Fsin | X87Op::Fcos | X87Op::Prem | X87Op::Prem1) {
         unit.set_c2(false);
+    }
+    if !written {
+        return;
     }
     match op {
         X87Op::Fyl2x | X87Op::Fyl2xp1 | X87Op::Fpatan => {
@@ -473,9 +478,11 @@ pub(super) fn control(cx: Cx<'_>, a: u64, _b: u64, pc: u64) -> Outcome {
 }
 
 /// `FLDCW m16`: may unmask what is pending.
-pub(super) fn load_control(cx: Cx<'_>, value: u64, _b: u64, pc: u64) -> Outcome {
+pub(super) fn load_control(cx: Cx<'_>, _a: u64, addr: u64, pc: u64) -> Outcome {
     let mut unit = Unit::start_without_record(cx, pc)?;
-    unit.set_control(value as u16);
+    let mut bytes = [0; 2];
+    unit.cx.memory().read(GuestAddr(addr), &mut bytes)?;
+    unit.set_control(u16::from_le_bytes(bytes));
     Ok(0)
 }
 

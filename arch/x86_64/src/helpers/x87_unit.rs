@@ -121,18 +121,30 @@ impl<'a> Unit<'a> {
         raised & !self.control() & exception::BEFORE != 0
     }
 
+    /// Whether they keep a store from its place in memory: all but a result that is inexact (SDM vol. 1, 8.5).
+    pub fn stops_store_at(&mut self, raised: u16) -> bool {
+        const INEXACT: u16 = 0x20;
+        raised & !self.control() & 0x3f & !INEXACT != 0
+    }
+
     /// Takes exceptions of an operation that has no C1 of its own; without any, C1 stays.
     pub fn raise_keeping_c1(&mut self, raised: u16) -> bool {
         if raised & exception::ALL & 0x40 != 0 {
             return self.raise(raised);
         }
         let c1 = self.status() & status::C1;
-        self.raise(raised & !status::C1 | c1)
+        let went_on = self.raise(raised & !status::C1);
+        let now = self.status();
+        self.set_status(now | c1);
+        went_on
     }
 
     /// Takes the exceptions and C1 of an operation; tells whether its result is to be written.
     pub fn raise(&mut self, raised: u16) -> bool {
         let stops = self.stops_at(raised);
+        // What stops it comes before there is a result to be rounded.
+        let c1 = if raised & exception::STACK == exception::STACK { status::C1 } else { 0 };
+        let raised = if stops { raised & (exception::BEFORE | exception::STACK | c1) } else { raised };
         let kept = self.status() & !status::C1;
         self.set_status(kept | raised & (exception::ALL | status::C1));
         self.summarize();
@@ -227,7 +239,8 @@ impl<'a> Unit<'a> {
             if self.raise(exception::STACK | status::C1) {
                 self.push(INDEFINITE);
             }
-        } else if self.raise(raised) {
+        } else if self.raise(raised) || raised & FLAG_INVALID == 0 {
+            // A denormal operand is loaded in any case.
             self.push(value);
         }
     }

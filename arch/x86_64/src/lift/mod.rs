@@ -32,10 +32,11 @@ mod x87;
 mod xstate;
 
 use crate::cpu;
+use crate::state::MXCSR_MASKS;
 use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
 use guest::ir::{Block, Builder, Hint, NanRule, Terminator, Val, VecLen};
 use guest::{GuestAddr, Trap};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, EncodingKind, Instruction};
+use iced_x86::{CpuidFeature, Decoder, DecoderError, DecoderOptions, EncodingKind, Instruction};
 
 /// Emits the IR of the current instruction.
 pub(crate) type Handler = fn(&mut Lifter);
@@ -126,6 +127,19 @@ pub(crate) fn lift(
     lifter.ir.finish(terminator)
 }
 
+/// Whether the control key has a float exception unmasked.
+fn has_unmasked(control: u64) -> bool {
+    control & MXCSR_MASKS != MXCSR_MASKS
+}
+
+/// Whether it may raise a float exception. Such an instruction must find the state exact while one is unmasked, so it
+/// starts a block.
+fn may_raise(insn: &Instruction) -> bool {
+    use CpuidFeature as F;
+    let with_floats = [F::SSE, F::SSE2, F::SSE3, F::SSE4_1, F::AVX, F::FMA, F::F16C];
+    insn.cpuid_features().iter().any(|feature| with_floats.contains(feature))
+}
+
 /// Whether what is no instruction would need more than the longest one's bytes: one less does not settle it.
 fn is_too_long(bytes: &[u8]) -> bool {
     let mut decoder = Decoder::new(64, &bytes[..bytes.len().min(LONGEST - 1)], DecoderOptions::NONE);
@@ -142,6 +156,7 @@ impl Lifter {
         code: &mut dyn CodeReader,
         start: GuestAddr,
     ) -> Terminator {
+        let unmasked = has_unmasked(config.control);
         let mut pc = start.0;
         loop {
             let bytes = code.bytes_at(GuestAddr(pc));
@@ -152,6 +167,9 @@ impl Lifter {
                     return Terminator::Jump { target: GuestAddr(pc), hint: Hint::None };
                 }
                 match self.decode(&mut decoder, bytes, config.features) {
+                    Decoded::Insn(_) if unmasked && pc != start.0 && may_raise(&self.insn) => {
+                        return Terminator::Jump { target: GuestAddr(pc), hint: Hint::None };
+                    }
                     Decoded::Insn(handler) => self.emit(handler),
                     other => return self.end_undecoded(&other, start, GuestAddr(pc)),
                 }

@@ -11,7 +11,7 @@ use iced_x86::{Instruction, Mnemonic as M, Register};
 
 pub(super) fn lookup(insn: &Instruction, mnemonic: M) -> Option<Handler> {
     Some(match mnemonic {
-        M::Nop | M::Reservednop | M::Endbr64 | M::Endbr32 | M::Pause | M::Fnop => |_| {},
+        M::Nop | M::Reservednop | M::Endbr64 | M::Endbr32 | M::Pause => |_| {},
         M::Prefetcht0 | M::Prefetcht1 | M::Prefetcht2 | M::Prefetchnta | M::Prefetchw | M::Prefetch => |_| {},
         // Flushing a cache line changes nothing, but its address must be readable.
         M::Clflush => |l| {

@@ -121,10 +121,10 @@ fn control(insn: &Instruction) -> Option<Handler> {
         // 8087 and 80287 controls: nothing since.
         M::Fneni | M::Fndisi | M::Fnsetpm => |_| {},
         M::Fnclex | M::Fclex => |l| l.x87_plain(id::X87_CONTROL_OP, 1),
-        M::Wait => |l| l.x87_plain(id::X87_CONTROL_OP, 2),
+        M::Wait | M::Fnop => |l| l.x87_plain(id::X87_CONTROL_OP, 2),
         M::Fnstcw | M::Fstcw => |l| l.x87_store_word(X87_CONTROL),
         M::Fnstsw | M::Fstsw => |l| l.x87_store_word(X87_STATUS),
-        M::Fldcw => Lifter::x87_load_control,
+        M::Fldcw => |l| l.x87_memory(id::X87_LOAD_CONTROL, 0),
         M::Emms => |l| l.x87_plain(id::LEAVE_MMX, 0),
         _ => match insn.code() {
             C::Fnstenv_m28byte | C::Fstenv_m28byte => |l| l.x87_memory(id::X87_SAVE, 0),
@@ -227,12 +227,5 @@ impl Lifter {
     fn x87_store_word(&mut self, slot: Slot) {
         let value = self.ir.read_slot_w(Width::W16, slot);
         self.write(0, value);
-    }
-
-    /// `FLDCW m16`
-    fn x87_load_control(&mut self) {
-        let value = self.load_operand(Width::W16);
-        let (zero, pc) = (self.ir.imm(0), self.ir.imm(self.here().0));
-        self.call_state(id::X87_LOAD_CONTROL, value, zero, pc);
     }
 }

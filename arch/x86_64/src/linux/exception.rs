@@ -9,7 +9,7 @@ use guest::linux::SignalDelivery;
 use guest::state::GuestState;
 use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
 use iced_x86::{
-    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpAccess, Register, UsedMemory,
+    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register, UsedMemory,
 };
 
 pub(super) const DIVIDE: u64 = 0;
@@ -134,8 +134,12 @@ fn goes_through_stack(insn: &Instruction, state: &GuestState) -> bool {
     let mut factory = InstructionInfoFactory::new();
     let outside =
         |m: &&UsedMemory| address(m, state).is_none_or(|at| !is_canonical(at, m.memory_size().size()));
+    if matches!(insn.mnemonic(), Mnemonic::Enter | Mnemonic::Leave) {
+        return true;
+    }
     let first = factory.info(insn).used_memory().iter().find(outside).copied();
-    first.is_some_and(|m| m.segment() == Register::SS)
+    // Bit offsets in a register count too, but are not among those addresses.
+    first.map_or(insn.memory_segment() == Register::SS, |m| m.segment() == Register::SS)
 }
 
 fn is_canonical(at: u64, size: usize) -> bool {
