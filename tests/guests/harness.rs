@@ -144,7 +144,8 @@ pub fn compiled_from(arch: Arch, directory: &str, name: &str) -> String {
     static COMPILING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = COMPILING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{directory}/{name}.c"));
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}-{arch:?}", directory.replace('/', "-")));
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{}-{name}-{arch:?}", directory.replace('/', "-")));
     let fresh = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
     if fresh(&out) < fresh(&source) {
         let status = Command::new(arch.compiler())
