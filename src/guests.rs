@@ -17,6 +17,12 @@ pub fn by_machine(machine: u16) -> Option<&'static dyn GuestArch> {
     ALL.iter().copied().find(|arch| arch.elf_machine() == machine)
 }
 
+/// `e_machine` of programs that the host runs.
+#[must_use]
+pub fn host_machine() -> Option<u16> {
+    by_name(std::env::consts::ARCH).map(|arch| arch.elf_machine())
+}
+
 /// The host's own system call numbers.
 #[must_use]
 pub fn host_syscalls() -> &'static [(u32, &'static str)] {

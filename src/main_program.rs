@@ -13,7 +13,7 @@ use crate::linux::dispatch::Dispatch;
 use crate::linux::exec::{Handoff, Named, PROGRAM, Target, resolve, sysroot_path};
 use crate::linux::signal::Actions;
 use crate::linux::thread::Thread;
-use crate::linux::{Options, Process, announce, path};
+use crate::linux::{Options, Process, announce, path, seccomp};
 use crate::loader::stack::{Stack, StackContents};
 use crate::loader::{self, LoadError};
 use crate::log;
@@ -65,6 +65,8 @@ struct Plan {
     target: Target,
     envp: Vec<CString>,
     first_image: bool,
+    /// System call filters of the program before.
+    filters: seccomp::Mode,
 }
 
 fn start(arch: &'static dyn GuestArch, startup: Startup) -> Result<i32, StartError> {
@@ -117,7 +119,7 @@ fn plan_from_arguments(
     }
     let sysroot = absolute(settings.get("L"));
     let target = resolve(sysroot.as_deref(), &Named::path(program.as_bytes()), argv)?;
-    Ok(Ok(Plan { settings, target, envp, first_image: true }))
+    Ok(Ok(Plan { settings, target, envp, first_image: true, filters: seccomp::Mode::Off }))
 }
 
 /// The program that the image before this one was told to execute.
@@ -136,8 +138,9 @@ fn plan_from_handoff(handoff: Handoff, startup: Startup) -> Result<Plan, StartEr
     let missing = || LoadError::Open { path: handoff.path.clone(), errno: libc::ENOENT };
     let file = program.ok_or_else(missing)?;
     let name = CString::new(handoff.name).unwrap_or_default();
+    let filters = seccomp::decode(&handoff.filters);
     let target = Target { path: handoff.path, file, argv: startup.argv, name };
-    Ok(Plan { settings, target, envp: startup.envp, first_image: false })
+    Ok(Plan { settings, target, envp: startup.envp, first_image: false, filters })
 }
 
 /// -h, -version, -cpu help, -d help.
@@ -323,12 +326,19 @@ fn options(settings: &Settings, first_image: bool) -> Result<Options, StartError
             word.parse().map_err(|()| usage(format!("-io-uring: {word} is none of auto, on, off")))?
         }
     };
+    let exec = match settings.get("exec") {
+        None => Default::default(),
+        Some(word) => {
+            word.parse().map_err(|()| usage(format!("-exec: {word} is none of follow, native, deny")))?
+        }
+    };
     Ok(Options {
         sysroot: absolute(settings.get("L")),
         strace: settings.is_set("strace"),
         uname: settings.get("r").map(str::to_owned),
         tier,
         io_uring,
+        exec,
         own_args: absolute_arguments(settings),
     })
 }
@@ -394,7 +404,7 @@ fn run_guest(
     mask: u64,
 ) -> Result<i32, StartError> {
     let rules = open_rules(arch, &plan.settings, plan.first_image)?;
-    let Plan { target, envp, .. } = plan;
+    let Plan { target, envp, filters, .. } = plan;
     // Opened while /proc is surely there: a guest may chroot before it executes something.
     let _ = startup::executable();
     let env: &'static Env = Box::leak(Box::new(Env::new(arch, features)));
@@ -448,6 +458,7 @@ fn run_guest(
     let mut thread = Thread::new(process, Vcpu::new(env, state, tier), Arc::new(Mutex::new(actions)));
     thread.mask = mask;
     thread.owns_host_thread = true;
+    thread.seccomp = seccomp::attach(filters);
     crate::linux::strace::executed(&thread, &target.name, &target.argv);
     thread.run();
     Ok(0)

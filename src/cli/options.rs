@@ -59,6 +59,12 @@ pub static OPTIONS: &[OptionRow] = &[
         "QEMU_IO_URING",
         "whether guests have io_uring: auto (default: where there are no rules, which would not see its requests), on, off",
     ),
+    row(
+        "exec",
+        Value("HOW"),
+        "QEMU_EXEC",
+        "programs that the guest executes: follow (default: under the emulator too), native (the host's own run natively), deny",
+    ),
     row("tier", Value("TIER"), "QEMU_TIER", "how guest code runs: auto (default), interp, template, jit"),
     row(
         "L",

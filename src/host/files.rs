@@ -92,6 +92,13 @@ impl OwnedFile {
         fd
     }
 
+    /// Its length in bytes; moves its position.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let args = [self.0 as u64, 0, libc::SEEK_END as u64, 0, 0, 0];
+        usize::try_from(sys::syscall(libc::SYS_lseek, args)).unwrap_or(0)
+    }
+
     /// Reads up to `out.len()` bytes at `offset`; how many there were.
     #[must_use]
     pub fn read_at(&self, offset: u64, out: &mut [u8]) -> usize {

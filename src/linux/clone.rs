@@ -12,7 +12,7 @@
 use super::signal::Actions;
 use super::table::Done;
 use super::thread::Thread;
-use super::{read_guest, write_guest};
+use super::{read_guest, seccomp, write_guest};
 use crate::exec::vcpu::Vcpu;
 use crate::host::{random, signals, spawn, sys};
 use crate::log;
@@ -167,10 +167,13 @@ fn new_thread(thread: &mut Thread, request: &Request) -> Done {
     let birth: Birth = Arc::default();
     let (theirs, request, process, mask) = (Arc::clone(&birth), *request, thread.process, thread.mask);
     let actions = Arc::clone(&thread.actions);
+    let filters = seccomp::attach(thread.seccomp.get());
     let started = spawn::thread(move || {
         // Made here: a rule's machine belongs to the thread that runs it.
         let mut child = Thread::new(process, vcpu, actions);
         child.mask = mask;
+        seccomp::name(&filters);
+        child.seccomp = filters;
         if request.flags & CHILD_CLEARTID != 0 {
             child.clear_child_tid = request.child_tid;
         }
@@ -208,6 +211,7 @@ fn new_vfork_child(thread: &mut Thread, request: &Request) -> Done {
     child.mask = thread.mask;
     child.alt_stack = thread.alt_stack;
     child.owns_host_thread = true;
+    child.seccomp = seccomp::apart(thread.seccomp.get());
     let parents_port = signals::attached();
     // Everything is blocked across the birth: a signal for the parent must not find the child's port.
     let before = block_all();
@@ -231,10 +235,12 @@ fn new_sharing_process(thread: &mut Thread, request: &Request) -> Done {
     let (cache, port) = (vcpu.cache(), Arc::clone(&vcpu.port));
     let (request, process, mask) = (*request, thread.process, thread.mask);
     let actions = childs_actions(thread, request.flags);
+    let filters = seccomp::apart(thread.seccomp.get());
     process.memory_is_shared();
     let life = move || {
         let mut child = Thread::new(process, vcpu, actions);
         child.mask = mask;
+        child.seccomp = filters;
         child.owns_host_thread = true;
         child_tids(&mut child, &request);
         clear_actions(&child, request.flags);
@@ -302,7 +308,9 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
 /// innermost, and the caller's business.)
 fn with_all_locks<T>(thread: &Thread, f: impl FnOnce() -> T) -> T {
     let _actions = thread.actions.lock().unwrap_or_else(PoisonError::into_inner);
-    spawn::with_locked(|| space().with_locked(|| log::with_locked(|| random::with_locked(f))))
+    spawn::with_locked(|| {
+        space().with_locked(|| log::with_locked(|| random::with_locked(|| seccomp::with_locked(f))))
+    })
 }
 
 /// The flags that the host kernel shall see.
@@ -318,6 +326,7 @@ fn become_child(thread: &mut Thread, request: &Request) {
     thread.vcpu.cache().forget_other_threads(&thread.vcpu.port);
     thread.owns_host_thread = true;
     spawn::forget_threads();
+    seccomp::forked(&thread.seccomp);
     child_tids(thread, request);
     clear_actions(thread, request.flags);
     thread.state_replaced();

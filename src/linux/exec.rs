@@ -6,7 +6,7 @@
 
 use super::table::Done;
 use super::thread::Thread;
-use super::{path, read_path, read_string, read_word};
+use super::{path, read_path, read_string, read_word, seccomp};
 use crate::host::files::{self, OwnedFile};
 use crate::host::sys;
 use crate::loader::{self, LoadError};
@@ -18,6 +18,31 @@ const MAX_SCRIPTS: usize = 4;
 const HEAD: usize = 256;
 /// What one argument may have (`MAX_ARG_STRLEN`).
 const MAX_STRING: usize = 128 * 1024;
+
+/// `--exec`: what becomes of programs that the guest executes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ExecMode {
+    /// They run under the emulator too.
+    #[default]
+    Follow,
+    /// Those of the host's architecture run natively.
+    Native,
+    /// They are refused.
+    Deny,
+}
+
+impl std::str::FromStr for ExecMode {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Ok(match text {
+            "follow" => Self::Follow,
+            "native" => Self::Native,
+            "deny" => Self::Deny,
+            _ => return Err(()),
+        })
+    }
+}
 
 /// What a program is called, and where it is.
 pub struct Named {
@@ -185,6 +210,7 @@ fn execute(thread: &mut Thread, program: &Named, argv: u64, envp: u64) -> Done {
     let own = own.then(|| Named { path: process.exe.clone().into_bytes(), ..Named::path(&program.name) });
     let program = own.as_ref().unwrap_or(program);
     // Everything that can fail is tried here, where the old program can still be told.
+    let arguments = argv.clone();
     let target = match resolve(sysroot, program, argv) {
         Ok(target) => target,
         Err(error) => return Done::errno(error.errno()),
@@ -192,6 +218,15 @@ fn execute(thread: &mut Thread, program: &Named, argv: u64, envp: u64) -> Done {
     let mut header = [0; 20];
     let got = target.file.read_at(0, &mut header);
     let machine = u16::from_le_bytes([header[18], header[19]]);
+    let by_the_host = got == 20 && Some(machine) == crate::guests::host_machine();
+    match process.options.exec {
+        ExecMode::Deny => {
+            crate::log::once("exec", || format!("{} is not executed (-exec deny): EACCES", target.path));
+            return Done::errno(libc::EACCES);
+        }
+        ExecMode::Native if by_the_host => return run_natively(thread, program, &arguments, &envp),
+        ExecMode::Native | ExecMode::Follow => {}
+    }
     let foreign = got == 20 && machine != arch.elf_machine() && crate::guests::by_machine(machine).is_some();
     if !foreign {
         let resolve = |p: &str| sysroot_path(sysroot, p);
@@ -207,6 +242,38 @@ fn execute(thread: &mut Thread, program: &Named, argv: u64, envp: u64) -> Done {
     let sibling = foreign.then(|| crate::guests::by_machine(machine)).flatten();
     let result = replace(thread, &target, &envp, sibling);
     Done::Value(result)
+}
+
+/// Lets the host execute the program. Comes back only with an error.
+fn run_natively(thread: &mut Thread, program: &Named, argv: &[CString], envp: &[CString]) -> Done {
+    if let Some(rules) = &mut thread.rules {
+        rules.flush_at_exit();
+    }
+    crate::host::startup::flush_stdio();
+    let sysroot = thread.process.options.sysroot.as_deref();
+    let path = sysroot_path(sysroot, &String::from_utf8_lossy(&program.path));
+    let Ok(path) = CString::new(path) else { return Done::errno(libc::ENOENT) };
+    let flags = if program.path.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    let before = crate::host::signals::mask();
+    // The mask whole: what is blocked for the guest is for the host's program too.
+    crate::host::signals::set_mask(thread.mask);
+    let args = [
+        program.dir as u64,
+        path.as_ptr() as u64,
+        argv.as_ptr() as u64,
+        envp.as_ptr() as u64,
+        flags as u64,
+        0,
+    ];
+    let result = sys::syscall(libc::SYS_execveat, args);
+    crate::host::signals::set_mask(before);
+    Done::Value(result)
+}
+
+/// Addresses of strings, with a zero at the end.
+fn pointers(strings: &[CString]) -> Vec<u64> {
+    strings.iter().map(|string| string.as_ptr() as u64).chain([0]).collect()
 }
 
 /// Where a path of the guest is on the host.
@@ -242,6 +309,7 @@ fn replace(
         own_args: thread.process.options.own_args.clone(),
         path: target.path.clone(),
         name: target.name.to_string_lossy().into_owned(),
+        filters: seccomp::encode(&thread.seccomp.get()),
         descriptors,
     };
     let result = exec_with(emulator, &handoff, &target.argv, envp);
@@ -257,6 +325,8 @@ pub struct Handoff {
     pub path: String,
     /// The program's name as it was given (AT_EXECFN).
     pub name: String,
+    /// System call filters, as [`seccomp::encode`] writes them.
+    pub filters: String,
     /// Descriptors that stay open for the emulator: (what for, number).
     pub descriptors: Vec<(String, i32)>,
 }
@@ -269,6 +339,7 @@ impl Handoff {
     fn encode(&self) -> Vec<u8> {
         let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
         let mut fields = vec![MAGIC.to_owned(), pid.to_string(), self.path.clone(), self.name.clone()];
+        fields.push(self.filters.clone());
         fields.push(self.descriptors.len().to_string());
         for (what, fd) in &self.descriptors {
             fields.extend([what.clone(), fd.to_string()]);
@@ -283,13 +354,13 @@ impl Handoff {
         if fields.next()? != MAGIC || fields.next()? != sys::syscall(libc::SYS_getpid, [0; 6]).to_string() {
             return None;
         }
-        let (path, name) = (fields.next()?, fields.next()?);
+        let (path, name, filters) = (fields.next()?, fields.next()?, fields.next()?);
         let count: usize = fields.next()?.parse().ok()?;
         let mut descriptors = Vec::new();
         for _ in 0..count {
             descriptors.push((fields.next()?, fields.next()?.parse().ok()?));
         }
-        Some(Self { own_args: fields.collect(), path, name, descriptors })
+        Some(Self { own_args: fields.collect(), path, name, filters, descriptors })
     }
 
     /// The handoff of the image before this one, if it was that which executed us.
@@ -298,7 +369,7 @@ impl Handoff {
         let name = crate::host::startup::execfn()?;
         let executable: i32 = name.strip_prefix("/dev/fd/")?.parse().ok()?;
         let handoff = OwnedFile::from_raw(executable + 1);
-        let mut bytes = vec![0; 1 << 20];
+        let mut bytes = vec![0; handoff.size()];
         let got = handoff.read_at(0, &mut bytes);
         let decoded = Self::decode(&bytes[..got]);
         if decoded.is_none() {
@@ -318,8 +389,6 @@ fn exec_with(emulator: i32, handoff: &Handoff, argv: &[CString], envp: &[CString
     for (_, fd) in &handoff.descriptors {
         set_cloexec(*fd, false);
     }
-    let pointers =
-        |strings: &[CString]| -> Vec<u64> { strings.iter().map(|s| s.as_ptr() as u64).chain([0]).collect() };
     let (argv, envp) = (pointers(argv), pointers(envp));
     let args = [
         executable as u64,

@@ -18,6 +18,7 @@ pub mod path;
 pub mod proc_text;
 pub mod process;
 pub mod procfs;
+pub mod seccomp;
 pub mod signal;
 pub mod strace;
 pub mod table;
@@ -45,6 +46,7 @@ pub struct Options {
     pub uname: Option<String>,
     pub tier: TierMode,
     pub io_uring: uring::IoUring,
+    pub exec: exec::ExecMode,
     /// The emulator's own arguments, to be given to it again on execve.
     pub own_args: Vec<String>,
 }

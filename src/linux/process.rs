@@ -3,7 +3,7 @@
 use super::dispatch;
 use super::table::Done;
 use super::thread::Thread;
-use super::{read_guest, write_guest};
+use super::{read_guest, seccomp, write_guest};
 use crate::host::{fp, layout, sys};
 use crate::mem::Memory;
 use crate::rules::{CallEnd, RuleHost};
@@ -81,8 +81,8 @@ pub fn prctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
     const PR_PAC_RESET_KEYS: u64 = 54;
     const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
     match args[0] {
-        // Our own process would be filtered, not the guest.
-        x if x == libc::PR_SET_SECCOMP as u64 => Done::errno(libc::EINVAL),
+        x if x == libc::PR_SET_SECCOMP as u64 => seccomp::set_by_prctl(thread, args),
+        x if x == libc::PR_GET_SECCOMP as u64 => Done::Value(seccomp::mode_number(thread)),
         PR_SET_MM => Done::errno(libc::EPERM),
         PR_SET_SYSCALL_USER_DISPATCH => Done::errno(libc::EINVAL),
         PR_PAC_RESET_KEYS => reset_keys(thread, args),

@@ -3,7 +3,7 @@
 use super::dispatch;
 use super::signal::{self, Actions, Pending};
 use super::table::Done;
-use super::{Process, strace};
+use super::{Process, seccomp, strace};
 use crate::exec::vcpu::{Exit, Vcpu};
 use crate::host::{fp, signals, sys};
 use crate::mem::Memory;
@@ -42,6 +42,8 @@ pub struct Thread {
     pub after_rule: Option<Done>,
     /// How the process's first thread, or a vforked child, leaves: by the exit system call.
     pub owns_host_thread: bool,
+    /// What its system calls go through first.
+    pub seccomp: Arc<seccomp::Slot>,
 }
 
 impl Thread {
@@ -60,6 +62,7 @@ impl Thread {
             interrupted_in_rule: false,
             after_rule: None,
             owns_host_thread: false,
+            seccomp: Arc::default(),
         }
     }
 
@@ -117,7 +120,10 @@ impl Thread {
         self.request = linux.enter_syscall(&mut self.vcpu.state);
         let request = self.request;
         let traced = strace::enter(self, &request);
-        let done = self.decide(&request);
+        let done = match seccomp::check(self, &request) {
+            Some(done) => done,
+            None => self.decide(&request),
+        };
         strace::leave(self, &request, done, traced);
         match done {
             Done::Value(value) => linux.set_syscall_result(&mut self.vcpu.state, value as u64),

@@ -91,6 +91,8 @@ on_both! {
     programs_without_a_path(arch) { program_same_as_native(arch, "auto", "execute", &[]); }
     a_root_that_has_only_the_program(arch) { program_same_as_native(arch, "auto", "chroot", &[]); }
     fixed_addresses_that_programs_may_take(arch) { program_same_as_native(arch, "auto", "places", &[]); }
+    filters_of_the_programs_own(arch) { program_same_as_native(arch, "auto", "filtered", &[]); }
+    strict_mode(arch) { program_same_as_native(arch, "auto", "strictly", &[]); }
     requests_in_a_ring(arch) { program_same_as_native(arch, "auto", "uring", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
     programs_of_both_architectures_execute_each_other(arch) {

@@ -165,6 +165,20 @@ on_both! {
             rest = rest.splitn(found + 2, '\n').last().unwrap();
         }
     }
+    what_becomes_of_executed_programs(arch) {
+        let script = "busybox uname -m; sh -c 'exit 7'; echo $?";
+        let shell = |how: &str| ended(arch, &["-exec", how], &[], "/bin/busybox", &["sh", "-c", &format!("PATH=/bin:/usr/bin; exec 2>&1; /bin/uname -m; {script}")]);
+        let machine = if arch == Arch::X86_64 { "x86_64" } else { "aarch64" };
+        assert!(shell("follow").stdout.starts_with(&format!("{machine}\n")), "{:?}", shell("follow"));
+        let denied = shell("deny");
+        assert!(denied.stdout.contains("ermission denied") && !denied.stdout.contains(machine), "{denied:?}");
+        // The host's programs run natively; the others have nobody but the emulator.
+        let native = ended(arch, &["-exec", "native", "-strace"], &[], "/bin/busybox", &["sh", "-c", "/bin/busybox true; echo $?"]);
+        assert_eq!(native.stdout, "0\n");
+        assert_eq!(native.stderr.matches("exit_group").count(), if arch == Arch::X86_64 { 1 } else { 2 }, "{}", native.stderr);
+        let unknown = ended(arch, &["-exec", "perhaps"], &[], "/bin/busybox", &["true"]);
+        assert!(unknown.status != 0 && unknown.stderr.contains("none of follow, native, deny"), "{unknown:?}");
+    }
     logs_into_a_file(arch) {
         let place = |name: &str| format!("{}/option-{arch:?}-{name}-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
         let file = place("log");

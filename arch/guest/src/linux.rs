@@ -128,6 +128,8 @@ pub fn fault_signal(fault: Fault) -> TrapSignal {
 pub trait GuestLinux: Sync {
     /// Every system call number and its kernel name, in order of number.
     fn syscall_table(&self) -> &'static [(u32, &'static str)];
+    /// The architecture as audit and seccomp name it (`AUDIT_ARCH_*`, include/uapi/linux/audit.h).
+    fn audit_arch(&self) -> u32;
     /// `uname -m`.
     fn machine(&self) -> &'static str;
     fn layout(&self) -> KernelLayout;

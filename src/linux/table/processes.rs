@@ -2,7 +2,7 @@
 
 use super::kinds::Kind::*;
 use super::{names as n, rows, shapes as s};
-use crate::linux::{clone, exec, futex, process};
+use crate::linux::{clone, exec, futex, process, seccomp};
 
 rows! { PROCESSES:
     /// A thread or process of the host that stays under the emulator.
@@ -13,7 +13,7 @@ rows! { PROCESSES:
     emulate(clone::fork) fork();
     /// As clone; the memory is really shared.
     emulate(clone::vfork) vfork();
-    /// The emulator executes itself with the new program.
+    /// The emulator executes itself with the new program (see --exec).
     emulate(exec::execve) execve(filename: Path, argv: Strings, envp: Address);
     /// As execve.
     emulate(exec::execveat) execveat(dfd: DirFd, filename: Path, argv: Strings, envp: Address, flags: Bits(n::AT));
@@ -68,7 +68,7 @@ rows! { PROCESSES:
     alone capset(header: Takes(s::CAP_HEADER), data: Takes(s::CAP_DATA));
     alone unshare(unshare_flags: Bits(n::UNSHARE));
     alone setns(fd: Fd, flags: Bits(n::UNSHARE));
-    /// What concerns signals on traps, system call filters and the emulator's own name is ours; the rest is the host's.
+    /// System call filters are ours; the layout of memory (PR_SET_MM) and dispatch by signals are refused; the rest is the host's.
     translate(process::prctl) prctl(option: OneOf(n::PRCTL), arg2: Hex, arg3: Hex, arg4: Hex, arg5: Hex);
     /// Segment bases are the guest's registers.
     emulate(process::arch_specific) arch_prctl(option: OneOf(n::ARCH_PRCTL), arg2: Hex);
@@ -98,8 +98,8 @@ rows! { PROCESSES:
     /// Tracing among guest processes is not there yet: a tracer would see the emulator's registers.
     refuse(EPERM) ptrace(request: OneOf(n::PTRACE), pid: Int, addr: Hex, data: Hex);
     pass kcmp(pid1: Int, pid2: Int, kind: Int, idx1: Hex, idx2: Hex);
-    /// A filter would see the emulator's system calls; guests cannot install their own yet.
-    refuse(EINVAL) seccomp(op: OneOf(n::SECCOMP), flags: Bits(n::SECCOMP_FLAGS), uargs: Address);
+    /// Filters are run by the emulator, on the guest's calls, before rules. No listeners.
+    emulate(seccomp::seccomp) seccomp(op: OneOf(n::SECCOMP), flags: Bits(n::SECCOMP_FLAGS), uargs: Address);
     pass landlock_create_ruleset(attr: Address, size: Size, flags: Hex);
     pass landlock_add_rule(ruleset_fd: Fd, rule_type: Int, rule_attr: Address, flags: Hex);
     alone landlock_restrict_self(ruleset_fd: Fd, flags: Hex);

@@ -29,6 +29,9 @@ impl GuestLinux for Linux {
         numbers::SYSCALLS
     }
 
+    fn audit_arch(&self) -> u32 {
+        0xc000_00b7
+    }
     fn machine(&self) -> &'static str {
         "aarch64"
     }

@@ -46,6 +46,9 @@ impl GuestLinux for Linux {
         numbers::SYSCALLS
     }
 
+    fn audit_arch(&self) -> u32 {
+        0xc000_003e
+    }
     fn machine(&self) -> &'static str {
         "x86_64"
     }
