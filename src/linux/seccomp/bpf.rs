@@ -79,11 +79,7 @@ impl Program {
                     }
                     now |= word;
                 }
-                code if code == LD | MEM || code == LDX | MEM => {
-                    if now & word == 0 {
-                        return None;
-                    }
-                }
+                code if (code == LD | MEM || code == LDX | MEM) && now & word == 0 => return None,
                 code if code & 7 == JMP => {
                     for target in targets(*insn, at)? {
                         *written.get_mut(target)? &= now;
@@ -187,7 +183,7 @@ fn load(code: u16, k: u32, data: &[u8; DATA], memory: &[u32; MEMORY]) -> u32 {
         MEM => memory[k as usize % MEMORY],
         LEN => DATA as u32,
         _ => {
-            let at = k as usize % DATA & !3;
+            let at = (k as usize % DATA) & !3;
             u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]])
         }
     }
