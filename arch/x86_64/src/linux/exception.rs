@@ -111,7 +111,7 @@ pub(super) fn of_fault(fault: Fault, state: &GuestState, memory: &dyn GuestMemor
 }
 
 /// The instruction at `pc`, if it can be read.
-fn decode(pc: u64, memory: &dyn GuestMemory) -> Option<Instruction> {
+pub(crate) fn decode(pc: u64, memory: &dyn GuestMemory) -> Option<Instruction> {
     const LONGEST: usize = 15;
     let mut bytes = [0; LONGEST];
     let in_page = (0x1000 - pc as usize % 0x1000).min(LONGEST);
@@ -142,19 +142,24 @@ fn goes_through_stack(insn: &Instruction, state: &GuestState) -> bool {
     first.map_or(insn.memory_segment() == Register::SS, |m| m.segment() == Register::SS)
 }
 
-fn is_canonical(at: u64, size: usize) -> bool {
+pub(crate) fn is_canonical(at: u64, size: usize) -> bool {
     let whole = |at: u64| (at << 16) as i64 >> 16 == at as i64;
     whole(at) && whole(at.wrapping_add(size.max(1) as u64 - 1))
 }
 
 fn address(memory: &UsedMemory, state: &GuestState) -> Option<u64> {
-    memory.virtual_address(0, |reg, _, _| match reg {
+    memory.virtual_address(0, |reg, _, _| register(reg, state))
+}
+
+/// The value of a general register, or a segment's base.
+pub(crate) fn register(reg: Register, state: &GuestState) -> Option<u64> {
+    match reg {
         Register::FS => Some(state.u64(FS_BASE)),
         Register::GS => Some(state.u64(GS_BASE)),
         reg if reg.is_segment_register() => Some(0),
         reg if reg.is_gpr() => Some(state.u64(gpr(reg.full_register().number() as u16))),
         _ => None,
-    })
+    }
 }
 
 /// `si_code` of SIGFPE (`fpu__exception_code` in arch/x86/kernel/fpu/core.c): the first exception that is flagged and
