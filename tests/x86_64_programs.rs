@@ -55,3 +55,8 @@ fn extended_state_is_saved_and_restored_as_the_processor_does() {
     }
     same_as_native("xstate", &[]);
 }
+
+#[test]
+fn single_steps_meet_traps_faults_and_repeats_as_on_the_processor() {
+    same_as_native("steps", &[&manufacturer()]);
+}

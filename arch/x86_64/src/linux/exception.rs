@@ -6,7 +6,7 @@
 
 use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, X87_CONTROL, X87_STATUS, gpr};
 use guest::linux::SignalDelivery;
-use guest::state::GuestState;
+use guest::state::{GuestState, JUMPED_FROM};
 use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
 use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register, UsedMemory,
@@ -18,7 +18,7 @@ pub(super) const BREAKPOINT: u64 = 3;
 const OVERFLOW: u64 = 4;
 const INVALID_OPCODE: u64 = 6;
 pub(super) const STACK: u64 = 12;
-const PROTECTION: u64 = 13;
+pub(super) const PROTECTION: u64 = 13;
 const PAGE_FAULT: u64 = 14;
 const X87: u64 = 16;
 const ALIGNMENT: u64 = 17;
@@ -61,6 +61,9 @@ impl Exception {
     pub(super) fn of(delivery: &SignalDelivery, state: &GuestState, memory: &dyn GuestMemory) -> Self {
         match (delivery.fault, delivery.trap) {
             (Some(fault), _) => of_fault(fault, state, memory),
+            (None, Some(Trap::SingleStep)) => {
+                Self { resumes: is_within_repeat(state, memory), ..of_trap(Trap::SingleStep, state) }
+            }
             (None, Some(trap)) => of_trap(trap, state),
             (None, None) => Self::default(),
         }
@@ -95,6 +98,9 @@ pub(super) fn of_interrupt(state: &GuestState) -> Exception {
 /// The exception of a failed access by the instruction at the state's pc.
 pub(super) fn of_fault(fault: Fault, state: &GuestState, memory: &dyn GuestMemory) -> Exception {
     let insn = || decode(state.pc(), memory);
+    if fault.access == Access::Fetch && !is_canonical(fault.addr.0, 1) {
+        return Exception::fault(PROTECTION, 0);
+    }
     if fault.kind == FaultKind::NonCanonical {
         let through_stack = insn().is_some_and(|insn| goes_through_stack(&insn, state));
         return Exception::fault(if through_stack { STACK } else { PROTECTION }, 0);
@@ -120,6 +126,14 @@ pub(crate) fn decode(pc: u64, memory: &dyn GuestMemory) -> Option<Instruction> {
     }
     let insn = Decoder::with_ip(64, &bytes, pc, DecoderOptions::NONE).decode();
     (!insn.is_invalid()).then_some(insn)
+}
+
+/// Whether a single step has ended within a repeated string instruction.
+fn is_within_repeat(state: &GuestState, memory: &dyn GuestMemory) -> bool {
+    state.u64(JUMPED_FROM) == state.pc()
+        && decode(state.pc(), memory).is_some_and(|insn| {
+            insn.is_string_instruction() && (insn.has_rep_prefix() || insn.has_repne_prefix())
+        })
 }
 
 /// Whether it reads and writes one place in memory.
