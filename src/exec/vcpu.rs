@@ -8,8 +8,8 @@ use super::tier::{Allowed, Compiled, Tier, TierPolicy};
 use crate::debug;
 use crate::host::signals::Port;
 use crate::mem;
-use guest::state::GuestState;
-use guest::{Fault, FaultKind, GuestAddr, Trap};
+use guest::state::{GuestState, JUMPED_FROM};
+use guest::{Access, Fault, FaultKind, GuestAddr, Trap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -227,6 +227,11 @@ impl Vcpu {
     /// instruction again with the page released.
     fn faulted(&mut self, fault: Fault, pc: GuestAddr) -> Option<Exit> {
         self.state.set_pc(pc.raw());
+        if fault.access == Access::Fetch
+            && let Some(trap) = self.env.arch.take_back_jump(&mut self.state, &mem::Memory)
+        {
+            return Some(Exit::Trap(trap));
+        }
         // The address may be one with a tag that only the interpreter takes off.
         let tagged = fault.kind == FaultKind::NonCanonical && mem::ignores_top_byte();
         if !tagged && !mem::release_code(&fault) {
@@ -253,8 +258,14 @@ impl Vcpu {
         if self.port.poll.load(Ordering::Acquire) != 0 {
             return Exit::Poll;
         }
+        let pc = self.state.pc();
+        self.state.set_u64(JUMPED_FROM, pc);
         let end = self.run_single();
-        self.settle(end).unwrap_or(Exit::Trap(Trap::SingleStep))
+        if let Some(exit) = self.settle(end) {
+            return exit;
+        }
+        let taken_back = self.env.arch.take_back_jump(&mut self.state, &mem::Memory);
+        Exit::Trap(taken_back.unwrap_or(Trap::SingleStep))
     }
 }
 

@@ -125,7 +125,7 @@ fn vary(rng: &mut Rng, mut insn: Instruction) -> Instruction {
             _ => {}
         }
     }
-    attempt(&mut insn, &mut |rng, insn| insn.set_has_lock_prefix(insn.has_lock_prefix() || rng.one_in(16)));
+    attempt(&mut insn, &mut |rng, insn| insn.set_has_lock_prefix(insn.has_lock_prefix() || rng.one_in(4)));
     attempt(&mut insn, &mut |rng, insn| {
         let repeats = insn.is_string_instruction() && rng.one_in(2);
         insn.set_has_rep_prefix(insn.has_rep_prefix() || repeats);

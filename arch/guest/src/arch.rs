@@ -5,7 +5,7 @@ use crate::ir::Block;
 use crate::linux::GuestLinux;
 use crate::regs::RegisterTable;
 use crate::state::GuestState;
-use crate::{GuestAddr, Trap};
+use crate::{GuestAddr, GuestMemory, Trap};
 
 /// Guest code, as the lifter reads it.
 pub trait CodeReader {
@@ -107,6 +107,11 @@ pub trait GuestArch: Sync {
     }
     /// Whether the state asks for a trap after each instruction (x86 EFLAGS.TF).
     fn single_steps(&self, state: &GuestState) -> bool;
+    /// There is no code at the state's pc: where the architecture has it that the jump faults rather than what it led to
+    /// ([`crate::state::JUMPED_FROM`]), takes the jump back and gives the trap.
+    fn take_back_jump(&self, _state: &mut GuestState, _memory: &dyn GuestMemory) -> Option<Trap> {
+        None
+    }
     fn stack_pointer(&self, state: &GuestState) -> GuestAddr;
     fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr);
     /// The floating-point environment (MXCSR layout) that the state asks for: control and sticky bits.

@@ -35,6 +35,8 @@ pub const MONITOR_SIZE: Slot = Slot(40);
 pub const MONITOR_ADDR: Slot = Slot(48);
 /// ... and the 16 bytes that were seen there.
 pub const MONITOR_VALUE: Slot = Slot(64);
+/// Where the last indirect jump stands whose target was not known to compiled code, or the last single step began.
+pub const JUMPED_FROM: Slot = Slot(104);
 /// The first offset that is the architecture's own.
 pub const ARCH_BASE: Slot = Slot(128);
 /// Vector registers: 32 of them, 64 bytes apart, the low 16 first.

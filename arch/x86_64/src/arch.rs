@@ -3,7 +3,7 @@
 use crate::state::{
     EFLAGS_REST, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RSP, X87_CONTROL, X87_CONTROL_DEFAULT, XCR0, eflags,
 };
-use crate::{cpu, helpers, lift, linux, regs};
+use crate::{cpu, helpers, jump, lift, linux, regs};
 use guest::arch::{Absence, CodeReader, CpuModel, Disassembly, GuestArch, LiftConfig, LiftLimits};
 use guest::helper::HelperDef;
 use guest::ir::Block;
@@ -11,7 +11,7 @@ use guest::ir::flags::FlagRecord;
 use guest::linux::GuestLinux;
 use guest::regs::RegisterTable;
 use guest::state::GuestState;
-use guest::{GuestAddr, Trap};
+use guest::{GuestAddr, GuestMemory, Trap};
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Mnemonic};
 
 /// `EM_X86_64`
@@ -102,6 +102,10 @@ impl GuestArch for Arch {
 
     fn single_steps(&self, state: &GuestState) -> bool {
         state.u64(EFLAGS_REST) & eflags::TF != 0
+    }
+
+    fn take_back_jump(&self, state: &mut GuestState, memory: &dyn GuestMemory) -> Option<Trap> {
+        jump::take_back(state, memory)
     }
 
     fn stack_pointer(&self, state: &GuestState) -> GuestAddr {

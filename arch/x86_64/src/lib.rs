@@ -7,6 +7,7 @@
 mod arch;
 pub mod cpu;
 pub mod helpers;
+mod jump;
 pub mod lift;
 pub mod linux;
 pub mod regs;

@@ -15,7 +15,7 @@ use crate::exec::Env;
 use crate::host::fp;
 use guest::helper::HelperExit;
 use guest::ir::{Block, Hint, MAX_CELLS, NanRule, OP_COUNT, Op, Terminator, Val};
-use guest::state::GuestState;
+use guest::state::{GuestState, JUMPED_FROM};
 use guest::{Fault, GuestAddr, Trap};
 
 /// How a block ended.
@@ -185,7 +185,11 @@ pub fn run_block(block: &Block, state: &mut GuestState, env: &Env, cells: &mut C
         Terminator::Indirect { target, hint: Hint::Resync } => {
             BlockEnd::Resync(GuestAddr(interp.int(target)))
         }
-        Terminator::Indirect { target, .. } => BlockEnd::Next(GuestAddr(interp.int(target))),
+        Terminator::Indirect { target, .. } => {
+            let target = interp.int(target);
+            state.set_u64(JUMPED_FROM, block.last_pc().0);
+            BlockEnd::Next(GuestAddr(target))
+        }
         Terminator::Syscall { next } => BlockEnd::Syscall { next },
         Terminator::Trap { trap, pc } => BlockEnd::Trap { trap, pc },
         Terminator::FetchFault { pc, fault } => BlockEnd::Fault { fault: crate::mem::fetch_fault(fault), pc },

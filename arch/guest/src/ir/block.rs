@@ -166,6 +166,12 @@ impl Block {
         self.insns[..after].last()
     }
 
+    /// Where the last instruction starts.
+    #[must_use]
+    pub fn last_pc(&self) -> GuestAddr {
+        self.insns.last().map_or(self.pc, |last| last.pc)
+    }
+
     /// Bytes of guest code from the first instruction's start to the last one's end.
     #[must_use]
     pub fn code_len(&self) -> u64 {

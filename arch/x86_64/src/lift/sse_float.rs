@@ -244,16 +244,16 @@ impl Lifter {
     /// `ADDSUBPS`, `ADDSUBPD`: even lanes subtract. Lane by lane, because a lane computed for nothing
     /// could raise a sticky flag.
     fn addsub(&mut self, fs: FSize) {
-        let (mut a, b) = self.read_sources();
-        let n = self.n;
+        let (a, b) = self.read_sources();
+        let (n, mut to) = (self.n, a);
         for index in 0..(16 * n.units() / fs.lane().bytes()) as u8 {
             let x = self.ir.vextract(n, fs.lane(), index, a);
             let y = self.ir.vextract(n, fs.lane(), index, b);
             let op = if index % 2 == 0 { Arith::Sub } else { Arith::Add };
             let r = self.arith(op, fs, x, y);
-            a = self.ir.vinsert(self.n, fs.lane(), index, a, r);
+            to = self.ir.vinsert(n, fs.lane(), index, to, r);
         }
-        self.write_vec(a);
+        self.write_vec(to);
     }
 
     /// `ROUNDSS`, `ROUNDSD`

@@ -127,12 +127,15 @@ impl Lifter {
         let frame = self.ir.add_imm(rsp, i64::from(-step));
         let top = self.ir.add_imm(frame, -size - i64::from(level * step));
         self.ir.probe_write(step as u8, frame, 0);
-        let outer: Vec<Val> =
-            (1..level).map(|depth| self.ir.load(w, Order::Tso, rbp, -depth * step)).collect();
+        for depth in 1..level {
+            self.ir.load(w, Order::Tso, rbp, -depth * step);
+        }
         self.ir.probe_write(step as u8, frame, -level * step);
         self.ir.probe_write(step as u8, top, 0);
         self.ir.store(w, Order::Tso, frame, 0, rbp);
-        for (depth, outer) in (1..).zip(outer) {
+        // What is read may be what has just been written.
+        for depth in 1..level {
+            let outer = self.ir.load(w, Order::Tso, rbp, -depth * step);
             self.ir.store(w, Order::Tso, frame, -depth * step, outer);
         }
         if level > 0 {

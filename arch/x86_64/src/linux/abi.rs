@@ -146,10 +146,12 @@ impl GuestLinux for Linux {
     }
 
     fn fault_signal(&self, fault: Fault, state: &GuestState, memory: &dyn GuestMemory) -> TrapSignal {
-        if exception::of_fault(fault, state, memory).vector == exception::STACK {
-            return TrapSignal { signal: signal::SIGBUS, code: signal::SI_KERNEL, addr: GuestAddr(0) };
+        let nowhere = |signal| TrapSignal { signal, code: signal::SI_KERNEL, addr: GuestAddr(0) };
+        match exception::of_fault(fault, state, memory).vector {
+            exception::STACK => nowhere(signal::SIGBUS),
+            exception::PROTECTION => nowhere(signal::SIGSEGV),
+            _ => guest::linux::fault_signal(fault),
         }
-        guest::linux::fault_signal(fault)
     }
 
     fn platform(&self) -> &'static str {

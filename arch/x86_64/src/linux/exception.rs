@@ -6,7 +6,7 @@
 
 use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, X87_CONTROL, X87_STATUS, gpr};
 use guest::linux::SignalDelivery;
-use guest::state::GuestState;
+use guest::state::{GuestState, JUMPED_FROM};
 use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
 use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register, UsedMemory,
@@ -18,7 +18,7 @@ pub(super) const BREAKPOINT: u64 = 3;
 const OVERFLOW: u64 = 4;
 const INVALID_OPCODE: u64 = 6;
 pub(super) const STACK: u64 = 12;
-const PROTECTION: u64 = 13;
+pub(super) const PROTECTION: u64 = 13;
 const PAGE_FAULT: u64 = 14;
 const X87: u64 = 16;
 const ALIGNMENT: u64 = 17;
@@ -61,6 +61,9 @@ impl Exception {
     pub(super) fn of(delivery: &SignalDelivery, state: &GuestState, memory: &dyn GuestMemory) -> Self {
         match (delivery.fault, delivery.trap) {
             (Some(fault), _) => of_fault(fault, state, memory),
+            (None, Some(Trap::SingleStep)) => {
+                Self { resumes: is_within_repeat(state, memory), ..of_trap(Trap::SingleStep, state) }
+            }
             (None, Some(trap)) => of_trap(trap, state),
             (None, None) => Self::default(),
         }
@@ -95,6 +98,9 @@ pub(super) fn of_interrupt(state: &GuestState) -> Exception {
 /// The exception of a failed access by the instruction at the state's pc.
 pub(super) fn of_fault(fault: Fault, state: &GuestState, memory: &dyn GuestMemory) -> Exception {
     let insn = || decode(state.pc(), memory);
+    if fault.access == Access::Fetch && !is_canonical(fault.addr.0, 1) {
+        return Exception::fault(PROTECTION, 0);
+    }
     if fault.kind == FaultKind::NonCanonical {
         let through_stack = insn().is_some_and(|insn| goes_through_stack(&insn, state));
         return Exception::fault(if through_stack { STACK } else { PROTECTION }, 0);
@@ -111,7 +117,7 @@ pub(super) fn of_fault(fault: Fault, state: &GuestState, memory: &dyn GuestMemor
 }
 
 /// The instruction at `pc`, if it can be read.
-fn decode(pc: u64, memory: &dyn GuestMemory) -> Option<Instruction> {
+pub(crate) fn decode(pc: u64, memory: &dyn GuestMemory) -> Option<Instruction> {
     const LONGEST: usize = 15;
     let mut bytes = [0; LONGEST];
     let in_page = (0x1000 - pc as usize % 0x1000).min(LONGEST);
@@ -120,6 +126,14 @@ fn decode(pc: u64, memory: &dyn GuestMemory) -> Option<Instruction> {
     }
     let insn = Decoder::with_ip(64, &bytes, pc, DecoderOptions::NONE).decode();
     (!insn.is_invalid()).then_some(insn)
+}
+
+/// Whether a single step has ended within a repeated string instruction.
+fn is_within_repeat(state: &GuestState, memory: &dyn GuestMemory) -> bool {
+    state.u64(JUMPED_FROM) == state.pc()
+        && decode(state.pc(), memory).is_some_and(|insn| {
+            insn.is_string_instruction() && (insn.has_rep_prefix() || insn.has_repne_prefix())
+        })
 }
 
 /// Whether it reads and writes one place in memory.
@@ -142,19 +156,24 @@ fn goes_through_stack(insn: &Instruction, state: &GuestState) -> bool {
     first.map_or(insn.memory_segment() == Register::SS, |m| m.segment() == Register::SS)
 }
 
-fn is_canonical(at: u64, size: usize) -> bool {
+pub(crate) fn is_canonical(at: u64, size: usize) -> bool {
     let whole = |at: u64| (at << 16) as i64 >> 16 == at as i64;
     whole(at) && whole(at.wrapping_add(size.max(1) as u64 - 1))
 }
 
 fn address(memory: &UsedMemory, state: &GuestState) -> Option<u64> {
-    memory.virtual_address(0, |reg, _, _| match reg {
+    memory.virtual_address(0, |reg, _, _| register(reg, state))
+}
+
+/// The value of a general register, or a segment's base.
+pub(crate) fn register(reg: Register, state: &GuestState) -> Option<u64> {
+    match reg {
         Register::FS => Some(state.u64(FS_BASE)),
         Register::GS => Some(state.u64(GS_BASE)),
         reg if reg.is_segment_register() => Some(0),
         reg if reg.is_gpr() => Some(state.u64(gpr(reg.full_register().number() as u16))),
         _ => None,
-    })
+    }
 }
 
 /// `si_code` of SIGFPE (`fpu__exception_code` in arch/x86/kernel/fpu/core.c): the first exception that is flagged and

@@ -1,7 +1,7 @@
 //! The x86-64 Linux ABI.
 
 mod abi;
-mod exception;
+pub(crate) mod exception;
 mod numbers;
 mod signal_frame;
 mod vdso;

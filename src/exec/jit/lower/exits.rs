@@ -9,7 +9,7 @@ use crate::exec::jit::region::{Edge, RegionBlock};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, InstBuilder, types};
 use guest::ir::{Block, Hint, Terminator};
-use guest::state::PC;
+use guest::state::{JUMPED_FROM, PC};
 use guest::{GuestAddr, Trap};
 
 impl Lowering<'_, '_> {
@@ -34,7 +34,7 @@ impl Lowering<'_, '_> {
                 if hint == Hint::Resync {
                     self.exit_to(target, exit::RESYNC);
                 } else {
-                    self.indirect(target);
+                    self.indirect(target, block.last_pc());
                 }
             }
             Terminator::Syscall { next } => self.leave_at(next, exit::SYSCALL),
@@ -142,7 +142,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Goes on at a computed address: through the jump cache where it is known there.
-    fn indirect(&mut self, target: ir::Value) {
+    fn indirect(&mut self, target: ir::Value, here: GuestAddr) {
         self.b.ins().sequence_point();
         let context = self.context();
         let high = self.b.ins().ushr_imm_u(target, 12);
@@ -162,6 +162,8 @@ impl Lowering<'_, '_> {
         let none = self.iconst(0);
         self.b.ins().return_call_indirect(self.signature, host, &[none]);
         self.b.switch_to_block(miss);
+        let here = self.iconst(here.raw());
+        self.b.ins().store(self.state_flags, here, self.state, i32::from(JUMPED_FROM.0));
         self.exit_to(target, exit::NEXT);
     }
 }

@@ -6,8 +6,8 @@ use super::{Emitter, Stub};
 use crate::exec::jit::code_memory::{SLOT_BYTES, SlotReference};
 use crate::exec::jit::entry::{self, exit};
 use guest::GuestAddr;
-use guest::ir::{Hint, Terminator, Val, Width};
-use guest::state::PC;
+use guest::ir::{Block, Hint, Terminator, Val, Width};
+use guest::state::{JUMPED_FROM, PC};
 
 impl Emitter {
     /// The poll, then the counter.
@@ -20,12 +20,12 @@ impl Emitter {
         self.asm.jcc(Cc::S, leave);
     }
 
-    pub(super) fn terminator(&mut self, terminator: &Terminator) {
-        match *terminator {
+    pub(super) fn terminator(&mut self, block: &Block) {
+        match block.terminator {
             Terminator::Jump { target, .. } => self.chain(target),
             Terminator::Branch { cond, taken, other } => self.branch(cond, taken, other),
             Terminator::Indirect { target, hint: Hint::Resync } => self.leave_to(target, exit::RESYNC),
-            Terminator::Indirect { target, .. } => self.indirect(target),
+            Terminator::Indirect { target, .. } => self.indirect(target, block.last_pc()),
             Terminator::Syscall { next } => self.leave(next, exit::SYSCALL),
             Terminator::Resync { next } => self.leave(next, exit::RESYNC),
             Terminator::Trap { trap, pc } => self.leave(pc, exit::TRAP | trap as u64),
@@ -62,7 +62,7 @@ impl Emitter {
     }
 
     /// Goes on at a computed address: through the jump cache where it is known there.
-    fn indirect(&mut self, target: Val) {
+    fn indirect(&mut self, target: Val, here: GuestAddr) {
         self.need_context();
         let to = self.int(target);
         self.asm.mov_rr(RCX, to);
@@ -77,6 +77,8 @@ impl Emitter {
         self.asm.jmp_mem(Rm::Mem(RCX, entry::JUMPS + 8));
         self.land(from);
         self.asm.store(Width::W64, to, state(PC.0));
+        self.asm.mov_ri(RAX, here.raw());
+        self.asm.store(Width::W64, RAX, state(JUMPED_FROM.0));
         self.asm.mov_ri(RAX, exit::NEXT);
         self.asm.ret();
     }

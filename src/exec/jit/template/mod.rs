@@ -156,7 +156,7 @@ impl Emitter {
         }
         self.at = block.ops.len() as u32;
         self.regs.unpin();
-        self.terminator(&block.terminator);
+        self.terminator(block);
         self.finish();
         self.complete.then_some(Emitted {
             code: &self.asm.code,
