@@ -84,17 +84,26 @@ pub fn adopt_executable(fd: i32) {
     EXECUTABLE.store(high, Ordering::Relaxed);
 }
 
-/// The emulator for another architecture, in the same directory as this one: found once, and passed on.
-pub fn sibling_executable(arch: &str) -> Result<i32, i32> {
+/// The emulator for another architecture, in the same directory as this one, if it is [held](hold_sibling).
+#[must_use]
+pub fn held_sibling(arch: &str) -> Option<i32> {
     let what = sibling_name(arch);
-    if let Some((_, fd)) = inherited_descriptors().into_iter().find(|(w, _)| *w == what) {
-        return Ok(fd);
-    }
+    inherited_descriptors().into_iter().find(|(w, _)| *w == what).map(|(_, fd)| fd)
+}
+
+/// The same, opened for one use. It is not remembered: a child that shares our memory has descriptors of its own.
+pub fn open_sibling(arch: &str) -> Result<OwnedFile, i32> {
     let own = std::fs::read_link("/proc/self/exe").map_err(|_| libc::ENOEXEC)?;
     let path = own.with_file_name(format!("qemu-lua-{arch}"));
-    let fd = OwnedFile::open(&path.to_string_lossy()).map(OwnedFile::into_raw)?;
-    pass_on(&what, fd);
-    Ok(fd)
+    OwnedFile::open(&path.to_string_lossy())
+}
+
+/// Keeps it open from now on, and passes it on.
+pub fn hold_sibling(arch: &str) {
+    // Not installed: then it is not to be had later either.
+    if let (None, Ok(file)) = (held_sibling(arch), open_sibling(arch)) {
+        pass_on(&sibling_name(arch), file.into_raw());
+    }
 }
 
 /// What the descriptor of an architecture's emulator is passed on as.

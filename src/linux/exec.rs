@@ -296,11 +296,18 @@ fn replace(
     crate::host::startup::flush_stdio();
     let mut descriptors = crate::host::startup::inherited_descriptors();
     descriptors.push((PROGRAM.to_owned(), target.file.raw()));
+    let opened; // Closed where the call comes back.
     let emulator = match sibling {
         Some(arch) => {
             let own = crate::host::startup::sibling_name(thread.vcpu.env.arch.name());
             descriptors.extend(crate::host::startup::executable().map(|fd| (own, fd)));
-            crate::host::startup::sibling_executable(arch.name())
+            match crate::host::startup::held_sibling(arch.name()) {
+                Some(fd) => Ok(fd),
+                None => {
+                    opened = crate::host::startup::open_sibling(arch.name());
+                    opened.as_ref().map(OwnedFile::raw).map_err(|errno| *errno)
+                }
+            }
         }
         None => crate::host::startup::executable(),
     };

@@ -93,8 +93,7 @@ impl Process {
     /// process of one thread: background threads of ours are joined; they start again when needed.
     pub fn stand_alone(&self) {
         for arch in crate::guests::ALL.iter().filter(|arch| arch.name() != self.env.arch.name()) {
-            // Not installed: then it is not to be had later either.
-            let _ = crate::host::startup::sibling_executable(arch.name());
+            crate::host::startup::hold_sibling(arch.name());
         }
         self.stop_background();
     }

@@ -104,6 +104,15 @@ on_both! {
         let expected = format!("executed: {foreign} m\n6\nexecuted: {own} n\n");
         assert_eq!((ended.status, ended.stdout), (6, expected), "{}", ended.stderr);
     }
+    children_that_share_memory_execute_the_other_architecture_again(arch) {
+        let other = if arch == Arch::X86_64 { Arch::Aarch64 } else { Arch::X86_64 };
+        let foreign = compiled(other, "process");
+        // Python's children are vfork's.
+        let script = format!("import subprocess as s\nfor _ in 'abc': print(s.run(['{foreign}', 'x']).returncode, flush=True)");
+        let ended = run(guest_command(arch, &[], "/usr/bin/python3", &["-c", &script]), "");
+        let statuses = ended.stdout.lines().filter(|line| *line == "6").count();
+        assert_eq!((ended.status, statuses), (0, 3), "{}{}", ended.stdout, ended.stderr);
+    }
     own_files_in_proc_are_found_by_any_path(arch) {
         let script = "cd /proc/self; for f in maps ./status /proc//self/maps /proc/self/./task/$$/maps /proc/$$/stat; do \
             mapfile x < $f; [[ ${x[*]} == *qemu-lua* ]]; echo $? $((${#x[*]} > 0)); done; \
