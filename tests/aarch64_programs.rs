@@ -69,3 +69,87 @@ fn exclusive_pairs_fail_when_they_must_and_only_then() {
         torn: exclusive 0, pairs 0 0, vectors 0 0\nin a page of code: 200\nread-only: 0 0\n";
     check("exclusives", &[], expected);
 }
+
+/// What the models have besides floating point and Advanced SIMD: as Linux shows the processors, without SVE.
+#[test]
+fn models_advertise_show_list_and_execute_the_same() {
+    const V8_0: &str = "aes pmull sha1 sha2 crc32";
+    const V8_2: &str = "aes pmull sha1 sha2 crc32 atomics asimdrdm asimddp dcpop lrcpc fphp asimdhp ssbs";
+    let models = [
+        ("cortex-a53", 0x410f_d034, V8_0),
+        ("cortex-a57", 0x411f_d070, V8_0),
+        ("cortex-a72", 0x410f_d083, V8_0),
+        ("cortex-a76", 0x414f_d0b1, V8_2),
+        ("neoverse-n1", 0x413f_d0c1, V8_2),
+        (
+            "neoverse-v1",
+            0x411f_d400,
+            "aes pmull sha1 sha2 sha512 crc32 atomics asimdrdm sha3 sm3 sm4 asimddp asimdfhm flagm rng dcpop dcpodp \
+             paca pacg jscvt fcma lrcpc ilrcpc dgh bf16 i8mm fphp asimdhp dit ssbs uscat",
+        ),
+        ("max", 0xf_0000, EVERYTHING),
+    ];
+    for (model, midr, features) in models {
+        check("models", &["-cpu", model], &format!("midr {midr:#x} 1: {features}\n"));
+    }
+}
+
+const EVERYTHING: &str = "aes pmull sha1 sha2 sha512 crc32 atomics asimdrdm sha3 sm3 sm4 asimddp asimdfhm flagm flagm2 \
+    rng dcpop dcpodp paca pacg jscvt fcma lrcpc ilrcpc dgh frint sb bf16 i8mm wfxt mops hbc cssc fphp asimdhp dit ssbs \
+    uscat";
+
+/// Without a feature everything else stays, and nothing of the feature itself does.
+#[test]
+fn single_features_can_be_taken_away() {
+    let program = compiled_from(Arch::Aarch64, "tests/aarch64", "models");
+    // The name for -cpu, and the words that go with it.
+    let features = [
+        ("aes", "aes pmull"),
+        ("sha1", "sha1"),
+        ("crc32", "crc32"),
+        ("lse", "atomics"),
+        ("rdm", "asimdrdm"),
+        ("sha3", "sha3"),
+        ("sm3", "sm3"),
+        ("sm4", "sm4"),
+        ("dotprod", "asimddp"),
+        ("fhm", "asimdfhm"),
+        ("flagm2", "flagm2"),
+        ("rng", "rng"),
+        ("dpb2", "dcpodp"),
+        ("pauth", "paca pacg"),
+        ("jscvt", "jscvt"),
+        ("fcma", "fcma"),
+        ("lrcpc2", "ilrcpc"),
+        ("frintts", "frint"),
+        ("sb", "sb"),
+        ("bf16", "bf16"),
+        ("i8mm", "i8mm"),
+        ("wfxt", "wfxt"),
+        ("mops", "mops"),
+        ("hbc", "hbc"),
+        ("cssc", "cssc"),
+        ("dit", "dit"),
+        ("ssbs", "ssbs"),
+        ("lse2", "uscat"),
+        ("sha512", "sha512"),
+        // Others build on these.
+        ("sha2", "sha2 sha512"),
+        ("flagm", "flagm flagm2"),
+        ("lrcpc", "lrcpc ilrcpc"),
+        ("dpb", "dcpop dcpodp"),
+        ("fp16", "fphp asimdhp asimdfhm"),
+    ];
+    for (feature, gone) in features {
+        let model = format!("max,-{feature}");
+        let ended = run(guest_command(Arch::Aarch64, &["-cpu", &model], &program, &[]), "");
+        let left: Vec<&str> =
+            EVERYTHING.split_whitespace().filter(|name| !gone.split(' ').any(|g| g == *name)).collect();
+        assert_eq!(
+            ended.stdout,
+            format!("midr 0xf0000 1: {}\n", left.join(" ")),
+            "{model}: {}",
+            ended.stderr
+        );
+    }
+}

@@ -12,6 +12,7 @@ pub mod hidden_fd;
 pub mod layout;
 pub mod lua;
 pub mod random;
+pub mod rounding;
 pub mod rule_stop;
 pub mod signals;
 pub mod spawn;

@@ -62,6 +62,8 @@ features! {
     DPB2 "dpb2";
     /// Pointer authentication.
     PAUTH "pauth";
+    /// Codes are exclusive-ored into pointers, so that a wrong one leaves a bad address.
+    PAUTH2 "pauth2";
     /// Branches into guarded pages must reach a landing.
     BTI "bti";
     /// A failed authentication faults at once instead of giving a bad address.
@@ -76,6 +78,8 @@ features! {
     HBC "hbc";
     /// Memory copy and set.
     MOPS "mops";
+    /// `DGH`, a hint that nothing needs to be done about.
+    DGH "dgh";
 }
 
 const CRYPTO: u64 = AES | SHA1 | SHA2;
@@ -89,14 +93,16 @@ const V1: u64 = V8_2
     | FHM
     | FCMA
     | JSCVT
-    | FRINTTS
     | BF16
     | I8MM
     | LRCPC2
     | LSE2
     | FLAGM
     | DIT
+    | DPB2
+    | DGH
     | PAUTH
+    | PAUTH2
     | RNG;
 
 /// Where the model's number stands in the feature bits.
@@ -138,7 +144,7 @@ pub enum IdRegister {
 }
 
 /// Fields of the identification registers: register, lowest bit, value, and the features that must all
-/// be there. Of two rows for one field the later counts.
+/// be there. Of two rows for one field the later counts. What builds on another feature is nothing without it.
 static ID_FIELDS: &[(IdRegister, u32, u64, u64)] = &[
     (IdRegister::Pfr0, 0, 0x11, 0),
     (IdRegister::Pfr0, 16, 0x11, FP16),
@@ -148,7 +154,7 @@ static ID_FIELDS: &[(IdRegister, u32, u64, u64)] = &[
     (IdRegister::Isar0, 4, 2, AES),
     (IdRegister::Isar0, 8, 1, SHA1),
     (IdRegister::Isar0, 12, 1, SHA2),
-    (IdRegister::Isar0, 12, 2, SHA512),
+    (IdRegister::Isar0, 12, 2, SHA2 | SHA512),
     (IdRegister::Isar0, 16, 1, CRC32),
     (IdRegister::Isar0, 20, 2, LSE),
     (IdRegister::Isar0, 28, 1, RDM),
@@ -156,23 +162,25 @@ static ID_FIELDS: &[(IdRegister, u32, u64, u64)] = &[
     (IdRegister::Isar0, 36, 1, SM3),
     (IdRegister::Isar0, 40, 1, SM4),
     (IdRegister::Isar0, 44, 1, DOTPROD),
-    (IdRegister::Isar0, 48, 1, FHM),
+    (IdRegister::Isar0, 48, 1, FP16 | FHM),
     (IdRegister::Isar0, 52, 1, FLAGM),
-    (IdRegister::Isar0, 52, 2, FLAGM2),
+    (IdRegister::Isar0, 52, 2, FLAGM | FLAGM2),
     (IdRegister::Isar0, 60, 1, RNG),
     (IdRegister::Isar1, 0, 1, DPB),
-    (IdRegister::Isar1, 0, 2, DPB2),
+    (IdRegister::Isar1, 0, 2, DPB | DPB2),
     // The algorithm is our own: API and GPI.
     (IdRegister::Isar1, 8, 1, PAUTH),
-    (IdRegister::Isar1, 8, 4, PAUTH | FPAC),
+    (IdRegister::Isar1, 8, 3, PAUTH | PAUTH2),
+    (IdRegister::Isar1, 8, 4, PAUTH | PAUTH2 | FPAC),
     (IdRegister::Isar1, 28, 1, PAUTH),
     (IdRegister::Isar1, 12, 1, JSCVT),
     (IdRegister::Isar1, 16, 1, FCMA),
     (IdRegister::Isar1, 20, 1, LRCPC),
-    (IdRegister::Isar1, 20, 2, LRCPC2),
+    (IdRegister::Isar1, 20, 2, LRCPC | LRCPC2),
     (IdRegister::Isar1, 32, 1, FRINTTS),
     (IdRegister::Isar1, 36, 1, SB),
     (IdRegister::Isar1, 44, 1, BF16),
+    (IdRegister::Isar1, 48, 1, DGH),
     (IdRegister::Isar1, 52, 1, I8MM),
     (IdRegister::Isar2, 0, 2, WFXT),
     (IdRegister::Isar2, 16, 1, MOPS),
@@ -215,21 +223,22 @@ static HWCAPS: &[(u32, &str, u64)] = &[
     (18, "sm3", SM3),
     (19, "sm4", SM4),
     (20, "asimddp", DOTPROD),
-    (21, "sha512", SHA512),
-    (23, "asimdfhm", FHM),
+    (21, "sha512", SHA2 | SHA512),
+    (23, "asimdfhm", FP16 | FHM),
     (24, "dit", DIT),
     (25, "uscat", LSE2),
-    (26, "ilrcpc", LRCPC2),
+    (26, "ilrcpc", LRCPC | LRCPC2),
     (27, "flagm", FLAGM),
     (28, "ssbs", SSBS),
     (29, "sb", SB),
     (30, "paca", PAUTH),
     (31, "pacg", PAUTH),
-    (HWCAP2, "dcpodp", DPB2),
-    (HWCAP2 + 7, "flagm2", FLAGM2),
+    (HWCAP2, "dcpodp", DPB | DPB2),
+    (HWCAP2 + 7, "flagm2", FLAGM | FLAGM2),
     (HWCAP2 + 8, "frint", FRINTTS),
     (HWCAP2 + 13, "i8mm", I8MM),
     (HWCAP2 + 14, "bf16", BF16),
+    (HWCAP2 + 15, "dgh", DGH),
     (HWCAP2 + 16, "rng", RNG),
     (HWCAP2 + 17, "bti", BTI),
     (HWCAP2 + 31, "wfxt", WFXT),

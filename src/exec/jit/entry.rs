@@ -14,6 +14,7 @@ use crate::exec::Env;
 use crate::exec::interp::{Stop, run_op};
 use crate::host::crypto;
 use crate::host::fault_table::HostFault;
+use crate::host::rounding;
 use crate::host::signals::{self, Port};
 use guest::ir::flags::FlagRecord;
 use guest::ir::{Crypto, MAX_CELLS};
@@ -94,6 +95,8 @@ pub struct Context {
     pub fault_pc: usize,
     /// The steps of ciphers and hashes, by `Crypto`.
     crypto: [crypto::Step; Crypto::ALL.len()],
+    /// Rounding to integral, by `rounding::index`.
+    rounding: rounding::Steps,
 }
 
 pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
@@ -104,6 +107,7 @@ pub const ZERO: i32 = offset_of!(Context, zero) as i32;
 pub const SCRATCH: i32 = offset_of!(Context, scratch) as i32;
 pub const JUMPS: i32 = offset_of!(Context, jumps) as i32;
 pub const CRYPTO: i32 = offset_of!(Context, crypto) as i32;
+pub const ROUNDING: i32 = offset_of!(Context, rounding) as i32;
 pub const CELLS: i32 = offset_of!(Context, cells) as i32;
 
 impl Context {
@@ -125,6 +129,7 @@ impl Context {
             fault: HostFault::default(),
             fault_pc: 0,
             crypto: *crypto::steps(),
+            rounding: rounding::STEPS,
         })
     }
 

@@ -82,7 +82,7 @@ rows! { FLAGM, features::FLAGM;
     "SETF8, SETF16" "0 0 1 11010000 00000 0 sz:1 0010 Rn:5 0 1101" Lifter::setf;
 }
 
-rows! { FLAGM2, features::FLAGM2;
+rows! { FLAGM2, features::FLAGM2 | features::FLAGM;
     "XAFLAG" "11010101 00000 000 0100 0000 001 11111" Lifter::xaflag;
     "AXFLAG" "11010101 00000 000 0100 0000 010 11111" Lifter::axflag;
 }
@@ -152,7 +152,7 @@ rows! { DPB, features::DPB;
     "DC CVAP" "11010101 00001 011 0111 1100 001 Rt:5" Lifter::dc_clean;
 }
 
-rows! { DPB2, features::DPB2;
+rows! { DPB2, features::DPB2 | features::DPB;
     "DC CVADP" "11010101 00001 011 0111 1101 001 Rt:5" Lifter::dc_clean;
 }
 

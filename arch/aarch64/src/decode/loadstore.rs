@@ -93,7 +93,7 @@ rows! { LRCPC, features::LRCPC;
     "LDAPR" "size:2 111 0 00 1 0 1 11111 1 100 00 Rn:5 Rt:5" Lifter::ldar;
 }
 
-rows! { LRCPC2, features::LRCPC2;
+rows! { LRCPC2, features::LRCPC2 | features::LRCPC;
     "STLUR" "size:2 011001 00 0 imm:9 00 Rn:5 Rt:5" Lifter::stlur;
     "LDAPUR" "size:2 011001 01 0 imm:9 00 Rn:5 Rt:5" Lifter::ldapur;
     "LDAPURS to 64" "size:2 011001 10 0 imm:9 00 Rn:5 Rt:5 ; size=11" Lifter::ldapur;

@@ -26,7 +26,7 @@ rows! { BF16, features::BF16;
     "BFMMLA" "0 1 1 01110 01 0 Rm:5 11101 1 Rn:5 Rd:5" Lifter::bfmmla;
 }
 
-rows! { FHM, features::FHM;
+rows! { FHM, features::FHM | features::FP16;
     "FMLAL, FMLSL" "0 Q:1 0 01110 S:1 0 1 Rm:5 11101 1 Rn:5 Rd:5" Lifter::fmlal;
     "FMLAL2, FMLSL2" "0 Q:1 1 01110 S:1 0 1 Rm:5 11001 1 Rn:5 Rd:5" Lifter::fmlal;
     "FMLAL, FMLSL (by element)" "0 Q:1 0 01111 10 L:1 M:1 Rm:4 0 S:1 00 H:1 0 Rn:5 Rd:5" Lifter::fmlal_by_element;

@@ -94,8 +94,9 @@ impl Lifter {
         self.ir.extract(57, CODE.1, hash)
     }
 
+    /// FEAT_PAuth2.
     const fn is_enhanced(&self) -> bool {
-        self.features & features::FPAC != 0
+        self.features & features::PAUTH2 != 0
     }
 
     /// `AddPAC`.
@@ -124,7 +125,7 @@ impl Lifter {
         if self.is_enhanced() {
             let rest = self.ir.xor(w, code, old);
             let result = self.ir.deposit(CODE.0, CODE.1, address, rest);
-            if failure == Failure::Traps {
+            if failure == Failure::Traps && self.features & features::FPAC != 0 {
                 let plain = self.stripped(address);
                 let bad = self.ir.icmp(IntCc::Ne, w, plain, result);
                 self.ir.trap_when(Trap::Authentication, bad);

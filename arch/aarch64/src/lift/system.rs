@@ -62,6 +62,8 @@ fn named(insn: Insn) -> Option<SystemRegister> {
         (3, 0, 0, 6, 2) => Fixed::Id(IdRegister::Isar2),
         (3, 0, 0, 7, 0) => Fixed::Id(IdRegister::Mmfr0),
         (3, 0, 0, 7, 2) => Fixed::Id(IdRegister::Mmfr2),
+        // ID_AA64DFR0_EL1: the debug architecture of Armv8.0, and nothing of it for user space.
+        (3, 0, 0, 5, 0) => Fixed::Value(6),
         (3, 0, 0, 2..=7, _) => Fixed::Value(0),
         _ => return None,
     };

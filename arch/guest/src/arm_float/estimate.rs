@@ -95,7 +95,19 @@ pub const fn recip_estimate(a: u64) -> u64 {
 
 /// `RecipSqrtEstimate`: 128..511 to 256..511.
 #[must_use]
-pub const fn rsqrt_estimate(a: u64) -> u64 {
+pub fn rsqrt_estimate(a: u64) -> u64 {
+    static TABLE: [u16; 512] = {
+        let (mut table, mut a) = ([0; 512], 128);
+        while a < 512 {
+            table[a] = rsqrt_entry(a as u64) as u16;
+            a += 1;
+        }
+        table
+    };
+    u64::from(TABLE[a as usize & 511])
+}
+
+const fn rsqrt_entry(a: u64) -> u64 {
     let a = if a < 256 { a * 2 + 1 } else { (a >> 1 << 1) * 2 + 2 };
     let mut b = 512;
     while a * (b + 1) * (b + 1) < 1 << 28 {

@@ -5,9 +5,14 @@
 
 use super::Lowering;
 use super::values::float_type;
+use crate::exec::jit::entry;
+use crate::host::rounding::{self, Shape};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
-use guest::ir::{FSize, FloatCc, Inexact, Kind, MinMax, NanRule, Nans, Overflow, Round, Sign, Val, Width};
+use cranelift_codegen::ir::{self, AbiParam, InstBuilder, MemFlagsData, Signature, types};
+use cranelift_codegen::isa::CallConv;
+use guest::ir::{
+    ArmFloat, FSize, FloatCc, Inexact, Kind, MinMax, NanRule, Nans, Overflow, Round, Sign, Val, Width,
+};
 
 /// Whether an operation may round an inexact result up to the smallest normal number: Arm then tells of an
 /// underflow, the host does not.
@@ -155,9 +160,12 @@ impl Lowering<'_, '_> {
     pub(super) fn min_max(&mut self, dst: Val, op: MinMax, fs: FSize, a: Val, b: Val) {
         let Some(ty) = float_type(fs) else { return self.slow() };
         let (x, y) = (self.float(ty, a), self.float(ty, b));
-        if self.may_be_same(x, y) {
+        if matches!(op, MinMax::X86Min | MinMax::X86Max) && self.may_be_same(x, y) {
             // A choice between equals is none, for Cranelift; a NaN's flag would be lost.
             return self.slow();
+        }
+        if !matches!(op, MinMax::X86Min | MinMax::X86Max) {
+            return self.arm_min_max(dst, op, x, y);
         }
         // These two forms are the ones that Cranelift makes MINSS and MAXSS of.
         let first = match op {
@@ -167,6 +175,80 @@ impl Lowering<'_, '_> {
         };
         let value = self.b.ins().select(first, x, y);
         self.set_float(dst, value);
+    }
+
+    /// Of numbers AArch64's minimum and maximum are Cranelift's, which rank zeros by their signs too.
+    fn arm_min_max(&mut self, dst: Val, op: MinMax, x: ir::Value, y: ir::Value) {
+        if self.nan_rule == NanRule::X86 {
+            // The environment may flush denormals.
+            return self.slow();
+        }
+        self.prepare_operands();
+        let ty = self.b.func.dfg.value_type(x);
+        let unordered = self.b.ins().fcmp(FloatCC::Unordered, x, y);
+        let (hot, cold, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let joined = self.b.append_block_param(join, ty);
+        self.b.ins().brif(unordered, cold, &[], hot, &[]);
+        self.b.switch_to_block(cold);
+        self.slow();
+        let slow = self.float(ty, dst);
+        self.b.ins().jump(join, &[slow.into()]);
+        self.b.switch_to_block(hot);
+        let value = match op {
+            MinMax::ArmMin | MinMax::ArmMinNum => self.b.ins().fmin(x, y),
+            _ => self.b.ins().fmax(x, y),
+        };
+        self.b.ins().jump(join, &[value.into()]);
+        self.b.switch_to_block(join);
+        self.set_float(dst, joined);
+    }
+
+    /// AArch64's own products and steps, of operands whose exponents are far from all limits: then nothing is special
+    /// about them, and no result is tiny or too large.
+    pub(super) fn arm_float(&mut self, op: ArmFloat, fs: FSize, a: Val, b: Val) {
+        let known = matches!(op, ArmFloat::Mulx | ArmFloat::RecipStep | ArmFloat::RsqrtStep);
+        let known = known && has_fma() && self.nan_rule != NanRule::X86;
+        let Some(ty) = float_type(fs).filter(|_| known) else { return self.slow() };
+        self.prepare_operands();
+        let (x, y) = (self.float(ty, a), self.float(ty, b));
+        let [first, second] = [a, b].map(|v| self.has_middle_exponent(fs, v));
+        let usual = self.b.ins().band(first, second);
+        self.usually(usual, |this| {
+            let value = match op {
+                ArmFloat::Mulx => this.b.ins().fmul(x, y),
+                ArmFloat::RecipStep => this.step(ty, 2.0, x, y),
+                _ => {
+                    let difference = this.step(ty, 3.0, x, y);
+                    let half = this.float_constant(ty, 0.5);
+                    this.b.ins().fmul(difference, half)
+                }
+            };
+            let int = if ty == types::F64 { types::I64 } else { types::I32 };
+            let bits = this.b.ins().bitcast(int, MemFlagsData::new(), value);
+            this.widen(bits)
+        });
+    }
+
+    /// `from - x * y`, rounded once.
+    fn step(&mut self, ty: ir::Type, from: f64, x: ir::Value, y: ir::Value) -> ir::Value {
+        let (from, x) = (self.float_constant(ty, from), self.b.ins().fneg(x));
+        self.b.ins().fma(x, y, from)
+    }
+
+    fn float_constant(&mut self, ty: ir::Type, value: f64) -> ir::Value {
+        if ty == types::F64 { self.b.ins().f64const(value) } else { self.b.ins().f32const(value as f32) }
+    }
+
+    /// Whether the exponent is of the middle half of all: products and their differences stay in range.
+    fn has_middle_exponent(&mut self, fs: FSize, v: Val) -> ir::Value {
+        let (fraction, exponents) = if fs == FSize::F64 { (52, 0x7ff) } else { (23, 0xff) };
+        let bits = self.int(v);
+        let shifted = self.b.ins().ushr_imm_u(bits, fraction);
+        let exponent = self.b.ins().band_imm_u(shifted, exponents);
+        let quarter = (exponents + 1) / 4;
+        let above = self.b.ins().iadd_imm_s(exponent, -(quarter + 4));
+        self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, above, 2 * quarter - 8)
     }
 
     pub(super) fn float_compare(&mut self, dst: Val, cc: FloatCc, nans: Nans, fs: FSize, a: Val, b: Val) {
@@ -209,9 +291,18 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn float_round(&mut self, dst: Val, fs: FSize, mode: Round, inexact: Inexact, a: Val) {
-        let native = self.nan_rule == NanRule::X86 && inexact == Inexact::Raise;
-        let Some(ty) = float_type(fs).filter(|_| native) else { return self.slow() };
+        let Some(ty) = float_type(fs) else { return self.slow() };
         let x = self.float(ty, a);
+        if self.nan_rule != NanRule::X86 || inexact != Inexact::Raise {
+            let vector = if ty == types::F64 { types::F64X2 } else { types::F32X4 };
+            let whole = self.b.ins().scalar_to_vector(vector, x);
+            let Some(rounded) = self.rounded(fs, Shape::Scalar, mode, inexact, whole) else {
+                return self.slow();
+            };
+            let rounded = self.cast(vector, rounded);
+            let value = self.b.ins().extractlane(rounded, 0);
+            return self.set_float(dst, value);
+        }
         let value = match mode {
             Round::Nearest => self.b.ins().nearest(x),
             Round::Down => self.b.ins().floor(x),
@@ -220,6 +311,34 @@ impl Lowering<'_, '_> {
             Round::Current | Round::Away => return self.slow(),
         };
         self.set_float(dst, value);
+    }
+
+    /// A call of the host's own rounding; `None` where the interpreter must do it.
+    pub(super) fn rounded(
+        &mut self,
+        fs: FSize,
+        shape: Shape,
+        mode: Round,
+        inexact: Inexact,
+        x: ir::Value,
+    ) -> Option<ir::Value> {
+        // Away from zero takes a difference, which tells x86 of denormals.
+        let unlike =
+            self.nan_rule == NanRule::ArmDefault || self.nan_rule == NanRule::X86 && mode == Round::Away;
+        if unlike || !rounding::supported() {
+            return None;
+        }
+        let index = rounding::index(fs, shape, mode, inexact)?;
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params.push(AbiParam::new(types::I8X16));
+        signature.returns.push(AbiParam::new(types::I8X16));
+        let signature = self.b.import_signature(signature);
+        let context = self.context();
+        let flags = self.context_flags.with_readonly();
+        let callee = self.b.ins().load(types::I64, flags, context, entry::ROUNDING + 8 * index as i32);
+        let bytes = self.cast(types::I8X16, x);
+        let call = self.b.ins().call_indirect(signature, callee, &[bytes]);
+        Some(self.b.inst_results(call)[0])
     }
 
     pub(super) fn float_convert(&mut self, dst: Val, from: FSize, to: FSize, a: Val) {
@@ -268,7 +387,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Truncation of what certainly fits; the rest (other modes, NaNs, overflow) in the interpreter.
+    /// What certainly fits; the rest (NaNs, overflow, rounding as the environment has it) in the interpreter.
     pub(super) fn float_to_int(
         &mut self,
         fs: FSize,
@@ -278,7 +397,8 @@ impl Lowering<'_, '_> {
         _over: Overflow,
         a: Val,
     ) {
-        let (Some(ty), Round::Zero, Width::W32 | Width::W64) = (float_type(fs), mode, w) else {
+        let lacking = mode == Round::Current || mode == Round::Away && self.nan_rule == NanRule::X86;
+        let (Some(ty), Width::W32 | Width::W64, false) = (float_type(fs), w, lacking) else {
             return self.slow();
         };
         self.prepare_operands();
@@ -290,6 +410,8 @@ impl Lowering<'_, '_> {
             (Width::W32, Sign::Signed) => 31,
             _ => 63,
         };
+        // Rounding may lead to the next power.
+        let k = if mode == Round::Zero { k } else { k - 1 };
         let limit = self.iconst(power_of_two(fs, k));
         let magnitude = if signed == Sign::Signed {
             let mask = self.iconst(fs.width().mask() >> 1);
@@ -301,9 +423,39 @@ impl Lowering<'_, '_> {
         let narrow = w == Width::W32 && signed == Sign::Signed;
         let to = if narrow { types::I32 } else { types::I64 };
         self.usually(usual, |this| {
-            let value = this.b.ins().fcvt_to_sint_sat(to, x);
+            // The host's rounding and conversion raise Inexact, as they should.
+            let rounded = match mode {
+                Round::Nearest => this.b.ins().nearest(x),
+                Round::Down => this.b.ins().floor(x),
+                Round::Up => this.b.ins().ceil(x),
+                _ => x,
+            };
+            let value = this.b.ins().fcvt_to_sint_sat(to, rounded);
+            let value = if mode == Round::Away { this.away_from(x, value) } else { value };
             this.widen(value)
         });
+    }
+
+    /// The truncated `value` of `x`, rounded to the nearest with ties away from zero.
+    fn away_from(&mut self, x: ir::Value, value: ir::Value) -> ir::Value {
+        let (ty, to) = (self.b.func.dfg.value_type(x), self.b.func.dfg.value_type(value));
+        let (int, half) =
+            if ty == types::F64 { (types::I64, 0x3fe << 52) } else { (types::I32, 0x3f00_0000) };
+        // Exact, both.
+        let back = self.b.ins().fcvt_from_sint(ty, value);
+        let rest = self.b.ins().fsub(x, back);
+        let rest = self.b.ins().bitcast(int, MemFlagsData::new(), rest);
+        let magnitude = self.b.ins().ishl_imm_u(rest, 1);
+        let half =
+            self.b.ins().iconst(int, if ty == types::F64 { half << 1 } else { half << 1 & 0xffff_ffff });
+        let up = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, magnitude, half);
+        let zero = self.b.ins().iconst(int, 0);
+        let negative = self.b.ins().icmp(IntCC::SignedLessThan, rest, zero);
+        let [one, none, minus] =
+            [1, 0, if to == types::I32 { 0xffff_ffff } else { -1 }].map(|step| self.b.ins().iconst(to, step));
+        let step = self.b.ins().select(negative, minus, one);
+        let step = self.b.ins().select(up, step, none);
+        self.b.ins().iadd(value, step)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Lowering;
 use super::float::{Arith, Tiny, float_condition, has_fma, infinity, lowest_normal};
 use super::values::{float_vector_type, vector_type};
+use crate::host::rounding::Shape;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use guest::ir::{FSize, FloatCc, Half, Inexact, MinMax, NanRule, Nans, Overflow, Round, Sign, Val, VecLen};
@@ -91,6 +92,12 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn vector_min_max(&mut self, dst: Val, n: VecLen, op: MinMax, fs: FSize, ab: (Val, Val)) {
+        if !matches!(op, MinMax::X86Min | MinMax::X86Max) {
+            let arm = self.nan_rule != NanRule::X86;
+            let Some(ty) = float_vector_type(fs).filter(|_| arm) else { return self.slow() };
+            let is_min = matches!(op, MinMax::ArmMin | MinMax::ArmMinNum);
+            return self.without_nans(dst, n, ty, ab, |this, x, y| this.extreme_lanes(fs, is_min, x, y));
+        }
         // A choice between equals is none, for Cranelift; a NaN's flag would be lost.
         let same = (0..n.units()).any(|unit| {
             let (x, y) = (self.unit(ab.0, unit), self.unit(ab.1, unit));
@@ -107,6 +114,21 @@ impl Lowering<'_, '_> {
             let mask = this.cast(ty, first);
             this.b.ins().bitselect(mask, x, y)
         });
+    }
+
+    /// Of equals only zeros differ, by their signs. (Cranelift's own minimum and maximum take a difference for that,
+    /// which is another zero where the environment rounds down.)
+    fn extreme_lanes(&mut self, fs: FSize, is_min: bool, x: ir::Value, y: ir::Value) -> ir::Value {
+        let (ty, int) = (self.b.func.dfg.value_type(x), vector_type(fs.lane()));
+        let [less, equal] = [FloatCC::LessThan, FloatCC::Equal].map(|cc| self.b.ins().fcmp(cc, x, y));
+        let [x, y] = [x, y].map(|value| self.cast(int, value));
+        let (signs, value) = if is_min {
+            (self.b.ins().bor(x, y), self.b.ins().bitselect(less, x, y))
+        } else {
+            (self.b.ins().band(x, y), self.b.ins().bitselect(less, y, x))
+        };
+        let value = self.b.ins().bitselect(equal, signs, value);
+        self.cast(ty, value)
     }
 
     pub(super) fn vector_float_compare(
@@ -130,11 +152,18 @@ impl Lowering<'_, '_> {
         if exact {
             return self.each2(dst, n, ty, ab, |this, x, y| this.b.ins().fcmp(cc, x, y));
         }
-        self.compare_without_nans(dst, n, ty, cc, ab);
+        self.without_nans(dst, n, ty, ab, |this, x, y| this.b.ins().fcmp(cc, x, y));
     }
 
     /// Leaves operands with NaNs to the interpreter.
-    fn compare_without_nans(&mut self, dst: Val, n: VecLen, ty: ir::Type, cc: FloatCC, ab: (Val, Val)) {
+    fn without_nans(
+        &mut self,
+        dst: Val,
+        n: VecLen,
+        ty: ir::Type,
+        ab: (Val, Val),
+        f: impl FnMut(&mut Self, ir::Value, ir::Value) -> ir::Value,
+    ) {
         self.prepare_operands();
         let mut any = self.vector_constant(0);
         for unit in 0..n.units() {
@@ -154,7 +183,7 @@ impl Lowering<'_, '_> {
         let slow: Vec<_> = (0..n.units()).map(|unit| self.unit(dst, unit).into()).collect();
         self.b.ins().jump(join, &slow);
         self.b.switch_to_block(hot);
-        self.each2(dst, n, ty, ab, |this, x, y| this.b.ins().fcmp(cc, x, y));
+        self.each2(dst, n, ty, ab, f);
         let fast: Vec<_> = (0..n.units()).map(|unit| self.unit(dst, unit).into()).collect();
         self.b.ins().jump(join, &fast);
         self.b.switch_to_block(join);
@@ -172,10 +201,20 @@ impl Lowering<'_, '_> {
         inexact: Inexact,
         a: Val,
     ) {
-        let native = self.nan_rule == NanRule::X86
-            && inexact == Inexact::Raise
-            && !matches!(mode, Round::Current | Round::Away);
-        let Some(ty) = float_vector_type(fs).filter(|_| native) else { return self.slow() };
+        let Some(ty) = float_vector_type(fs) else { return self.slow() };
+        if self.nan_rule != NanRule::X86 || inexact != Inexact::Raise {
+            for unit in 0..n.units() {
+                let x = self.unit(a, unit);
+                let Some(value) = self.rounded(fs, Shape::Packed, mode, inexact, x) else {
+                    return self.slow();
+                };
+                self.set_unit(dst, unit, value);
+            }
+            return;
+        }
+        if matches!(mode, Round::Current | Round::Away) {
+            return self.slow();
+        }
         self.each1(dst, n, ty, a, |this, x| match mode {
             Round::Down => this.b.ins().floor(x),
             Round::Up => this.b.ins().ceil(x),
@@ -214,16 +253,95 @@ impl Lowering<'_, '_> {
         over: Overflow,
         a: Val,
     ) {
+        if over == Overflow::Saturate && self.nan_rule != NanRule::X86 {
+            return self.saturating_to_int(n, fs, signed, mode, a);
+        }
         if (fs, signed, mode, over) != (FSize::F32, Sign::Signed, Round::Zero, Overflow::Indefinite) {
             return self.slow();
         }
         self.each1(dst, n, types::F32X4, a, |this, x| this.b.ins().x86_cvtt2dq(types::I32X4, x));
     }
 
+    /// What certainly fits, and what the host can round.
+    fn saturating_to_int(&mut self, n: VecLen, fs: FSize, signed: Sign, mode: Round, a: Val) {
+        let (Some(ty), true, false) =
+            (float_vector_type(fs), n == VecLen::X1, matches!(mode, Round::Current | Round::Away))
+        else {
+            return self.slow();
+        };
+        let int = vector_type(fs.lane());
+        let bits = self.unit_as(int, a, 0);
+        let limit = self.lanes(fs, if fs == FSize::F64 { (1023 + 62) << 52 } else { (127 + 30) << 23 });
+        let fits = if signed == Sign::Signed {
+            let absolute = self.lanes(fs, fs.width().mask() >> 1);
+            let magnitude = self.b.ins().band(bits, absolute);
+            self.b.ins().icmp(IntCC::SignedLessThan, magnitude, limit)
+        } else {
+            let below = self.b.ins().icmp(IntCC::SignedLessThan, bits, limit);
+            let signs = self.b.ins().sshr_imm_u(bits, i64::from(fs.width().bits()) - 1);
+            self.b.ins().band_not(below, signs)
+        };
+        let usual = self.b.ins().vall_true(fits);
+        let x = self.unit_as(ty, a, 0);
+        self.usually(usual, |this| {
+            let rounded = match mode {
+                Round::Nearest => this.b.ins().nearest(x),
+                Round::Down => this.b.ins().floor(x),
+                Round::Up => this.b.ins().ceil(x),
+                _ => x,
+            };
+            let value = if fs == FSize::F32 {
+                this.b.ins().x86_cvtt2dq(types::I32X4, rounded)
+            } else {
+                this.each_lane(types::I64X2, rounded, |this, x| this.b.ins().fcvt_to_sint_sat(types::I64, x))
+            };
+            this.cast(types::I8X16, value)
+        });
+    }
+
+    /// A vector of two from a function of each lane.
+    fn each_lane(
+        &mut self,
+        ty: ir::Type,
+        vector: ir::Value,
+        mut f: impl FnMut(&mut Self, ir::Value) -> ir::Value,
+    ) -> ir::Value {
+        let [low, high] = [0, 1].map(|lane| {
+            let x = self.b.ins().extractlane(vector, lane);
+            f(self, x)
+        });
+        let value = self.b.ins().scalar_to_vector(ty, low);
+        self.b.ins().insertlane(value, high, 1)
+    }
+
     pub(super) fn vector_from_int(&mut self, dst: Val, n: VecLen, fs: FSize, signed: Sign, a: Val) {
         if (fs, signed) != (FSize::F32, Sign::Signed) {
-            return self.slow();
+            return self.lanes_to_float(n, fs, signed, a);
         }
         self.each1(dst, n, types::I32X4, a, |this, x| this.b.ins().fcvt_from_sint(types::F32X4, x));
+    }
+
+    /// Doublewords one by one; unsigned lanes where none has its highest bit set.
+    fn lanes_to_float(&mut self, n: VecLen, fs: FSize, signed: Sign, a: Val) {
+        let (Some(ty), true) = (float_vector_type(fs), n == VecLen::X1) else { return self.slow() };
+        let int = vector_type(fs.lane());
+        let x = self.unit_as(int, a, 0);
+        let convert = |this: &mut Self| {
+            let value = if fs == FSize::F32 {
+                this.b.ins().fcvt_from_sint(ty, x)
+            } else {
+                this.each_lane(ty, x, |this, x| this.b.ins().fcvt_from_sint(types::F64, x))
+            };
+            this.cast(types::I8X16, value)
+        };
+        if signed == Sign::Signed {
+            let value = convert(self);
+            let Some((dst, _)) = self.op.result() else { return };
+            return self.set_unit(dst, 0, value);
+        }
+        let signs = self.b.ins().sshr_imm_u(x, i64::from(fs.width().bits()) - 1);
+        let any = self.b.ins().vany_true(signs);
+        let usual = self.b.ins().icmp_imm_u(IntCC::Equal, any, 0);
+        self.usually(usual, convert);
     }
 }

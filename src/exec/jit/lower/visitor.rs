@@ -387,7 +387,6 @@ impl OpVisitor for Lowering<'_, '_> {
 
     interpreted! {
         call(HelperId, Val, Val, Val);
-        farm(ArmFloat, FSize, u32, Val, Val);
         cas128(VecLen, Order, Val, Val, Val);
         load128(VecLen, Order, Val);
         load_ex(Width, Order, Val);
@@ -425,6 +424,9 @@ impl OpVisitor for Lowering<'_, '_> {
     }
     fn fcompare(&mut self, dst: Val, nans: Nans, fs: FSize, a: Val, b: Val) {
         self.float_ordering(dst, nans, fs, a, b);
+    }
+    fn farm(&mut self, _dst: Val, op: ArmFloat, fs: FSize, _imm: u32, a: Val, b: Val) {
+        self.arm_float(op, fs, a, b);
     }
     fn fround(&mut self, dst: Val, fs: FSize, mode: Round, inexact: Inexact, a: Val) {
         self.float_round(dst, fs, mode, inexact, a);
