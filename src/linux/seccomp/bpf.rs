@@ -134,9 +134,10 @@ fn is_known(insn: Insn) -> bool {
             code if code == LD | ABS => k < DATA && k.is_multiple_of(4),
             code => code == LD | IMM || code == LD | LEN || (code == LD | MEM && k < MEMORY),
         },
-        LDX => match insn.code {
-            code => code == LDX | IMM || code == LDX | LEN || (code == LDX | MEM && k < MEMORY),
-        },
+        LDX => {
+            let code = insn.code;
+            code == LDX | IMM || code == LDX | LEN || (code == LDX | MEM && k < MEMORY)
+        }
         ST | STX => insn.code & !7 == 0 && k < MEMORY,
         ALU => match insn.code & 0xf0 {
             // Division by a constant 0, shifts by a constant out of range.
