@@ -102,6 +102,10 @@ fn program_of(thread: &Thread, directory: &str) -> Option<Vec<u8>> {
 /// Opens a file of /proc that we make ourselves; `None` where the path is none.
 pub fn open(thread: &Thread, dir: i32, path: &[u8], flags: u64) -> Option<Result<u64, i32>> {
     if let Some(program) = program_behind(thread, dir, path) {
+        if flags & libc::O_NOFOLLOW as u64 != 0 {
+            // The link itself, which only O_PATH opens.
+            return (flags & libc::O_PATH as u64 == 0).then_some(Err(libc::ELOOP));
+        }
         let host = path::resolve(thread.process.options.sysroot.as_deref(), &program);
         let target = host.map_or_else(|| CString::new(program), Ok).ok()?;
         let args = [libc::AT_FDCWD as u64, target.as_ptr() as u64, flags, 0, 0, 0];

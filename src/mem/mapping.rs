@@ -145,6 +145,16 @@ impl Table {
         self.map.range(first..range.end).map(|(&start, mapping)| (start, mapping))
     }
 
+    /// The end of what is mapped from `addr` on without a gap; `addr` where nothing is.
+    #[must_use]
+    pub fn covered_from(&self, addr: u64) -> u64 {
+        let mut end = addr;
+        while let Some((_, mapping)) = self.find(end) {
+            end = mapping.end;
+        }
+        end
+    }
+
     /// All mappings, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Mapping)> {
         self.map.iter().map(|(&start, mapping)| (start, mapping))

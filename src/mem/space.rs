@@ -258,15 +258,17 @@ impl Space {
         if len == 0 {
             return Ok(0);
         }
-        let range = checked_range(addr, len, libc::ENOMEM)?;
+        let end = align_up(len).and_then(|len| addr.checked_add(len)).ok_or(libc::ENOMEM)?;
         let mut inner = self.lock();
-        self.drop_code(&mut inner, range.clone());
-        let host = Prot(prot & Prot::KNOWN).host() | (prot & !Prot::KNOWN);
-        let result = sys::check(host_mprotect(addr, range.end - addr, host));
-        if result.is_ok() {
-            inner.table.protect(range, Prot(prot & Prot::KNOWN));
+        // What is mapped without a gap changes, even if there is one behind it.
+        let covered = inner.table.covered_from(addr).min(end);
+        if covered > addr {
+            self.drop_code(&mut inner, addr..covered);
+            let host = Prot(prot & Prot::KNOWN).host() | (prot & !Prot::KNOWN);
+            sys::check(host_mprotect(addr, covered - addr, host))?;
+            inner.table.protect(addr..covered, Prot(prot & Prot::KNOWN));
         }
-        result
+        if covered < end { Err(libc::ENOMEM) } else { Ok(0) }
     }
 
     /// `mremap(2)`.

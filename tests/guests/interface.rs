@@ -92,6 +92,11 @@ on_both! {
     a_root_that_has_only_the_program(arch) { program_same_as_native(arch, "auto", "chroot", &[]); }
     fixed_addresses_that_programs_may_take(arch) { program_same_as_native(arch, "auto", "places", &[]); }
     filters_of_the_programs_own(arch) { program_same_as_native(arch, "auto", "filtered", &[]); }
+    what_calls_say_to_bad_arguments(arch) {
+        // x86-64's own calls only where they are compared with their like.
+        let own: &[&str] = if arch == Arch::X86_64 { &["legacy"] } else { &[] };
+        program_same_as_native(arch, "auto", "errnos", own);
+    }
     strict_mode(arch) { program_same_as_native(arch, "auto", "strictly", &[]); }
     requests_in_a_ring(arch) { program_same_as_native(arch, "auto", "uring", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
