@@ -16,15 +16,23 @@ struct Frame {
     second: [u8; 16],
     control: u16,
     status: u16,
+    /// Not 0 where something may be pending after the operation.
+    unmasked: u16,
+}
+
+/// Keeps the status; what is pending then must not be raised by what waits for the unit.
+macro_rules! status {
+    () => {
+        "fnstsw word ptr [{f} + 66]\ncmp word ptr [{f} + 68], 0\nje 2f\nfnclex\n2:"
+    };
 }
 
 macro_rules! run {
-    ($frame:ident: $($line:literal),* $(,)?) => {
-        // SAFETY: reads and writes only the frame, leaves the register stack as it found it (fninit before
-        // and after: Rust keeps nothing in the x87 unit), and changes no control state that outlives it.
+    ($frame:ident: $($line:expr),* $(,)?) => {
+        // SAFETY: reads and writes only the frame, leaves the register stack as it found it (empty: Rust keeps nothing in
+        // the x87 unit, and fninit clears it), and changes no control state that outlives it.
         unsafe {
             asm!(
-                "fninit",
                 "fldcw word ptr [{f} + 64]",
                 $($line,)*
                 "fninit",
@@ -40,14 +48,14 @@ macro_rules! run {
 /// st(0) = a, st(1) = b; then the instruction; the result is popped from st(0).
 macro_rules! binary {
     ($frame:ident, $insn:literal) => {
-        run!($frame: "fld tbyte ptr [{f} + 16]", "fld tbyte ptr [{f}]", "fnclex", $insn,
-             "fnstsw word ptr [{f} + 66]", "fnclex", "fstp tbyte ptr [{f} + 32]")
+        run!($frame: "fld tbyte ptr [{f} + 16]", "fld tbyte ptr [{f}]", $insn,
+             status!(), "fstp tbyte ptr [{f} + 32]")
     };
 }
 
 macro_rules! unary {
     ($frame:ident, $insn:literal) => {
-        run!($frame: "fld tbyte ptr [{f}]", "fnclex", $insn, "fnstsw word ptr [{f} + 66]", "fnclex",
+        run!($frame: "fld tbyte ptr [{f}]", $insn, status!(),
              "fstp tbyte ptr [{f} + 32]")
     };
 }
@@ -55,7 +63,7 @@ macro_rules! unary {
 /// Two results: st(0) to `second`, st(1) to `value`.
 macro_rules! twin {
     ($frame:ident, $insn:literal) => {
-        run!($frame: "fld tbyte ptr [{f}]", "fnclex", $insn, "fnstsw word ptr [{f} + 66]", "fnclex",
+        run!($frame: "fld tbyte ptr [{f}]", $insn, status!(),
              "fstp tbyte ptr [{f} + 48]", "fstp tbyte ptr [{f} + 32]")
     };
 }
@@ -63,20 +71,20 @@ macro_rules! twin {
 /// A load that converts from memory.
 macro_rules! load {
     ($frame:ident, $insn:literal) => {
-        run!($frame: $insn, "fnstsw word ptr [{f} + 66]", "fnclex", "fstp tbyte ptr [{f} + 32]")
+        run!($frame: $insn, status!(), "fstp tbyte ptr [{f} + 32]")
     };
 }
 
 /// A store that converts to memory.
 macro_rules! store {
     ($frame:ident, $insn:literal) => {
-        run!($frame: "fld tbyte ptr [{f}]", "fnclex", $insn, "fnstsw word ptr [{f} + 66]")
+        run!($frame: "fld tbyte ptr [{f}]", $insn, "fnstsw word ptr [{f} + 66]")
     };
 }
 
 macro_rules! compare {
     ($frame:ident, $insn:literal) => {
-        run!($frame: "fld tbyte ptr [{f} + 16]", "fld tbyte ptr [{f}]", "fnclex", $insn,
+        run!($frame: "fld tbyte ptr [{f} + 16]", "fld tbyte ptr [{f}]", $insn,
              "fnstsw word ptr [{f} + 66]")
     };
 }
@@ -87,7 +95,15 @@ pub fn execute(op: X87Op, control: u16, a: F80, b: F80) -> X87Result {
     // then results are others; what waits for the unit would raise them, so they are cleared before.
     const OTHERS: u16 = 0x27;
     let control = control | OTHERS;
-    let mut frame = Frame { a: wide(a), b: wide(b), value: [0; 16], second: [0; 16], control, status: 0 };
+    let mut frame = Frame {
+        a: wide(a),
+        b: wide(b),
+        value: [0; 16],
+        second: [0; 16],
+        control,
+        status: 0,
+        unmasked: !control & 0x3f,
+    };
     match op {
         X87Op::Add => binary!(frame, "fadd st(0), st(1)"),
         X87Op::Sub => binary!(frame, "fsub st(0), st(1)"),

@@ -72,8 +72,9 @@ pub(super) fn pext(source: u64, mask: u64, _c: u64) -> u64 {
 /// The Castagnoli polynomial, bits reversed.
 const CASTAGNOLI: u32 = 0x82f6_3b78;
 
-const CRC_TABLE: [u32; 256] = {
-    let mut table = [0u32; 256];
+/// What a byte adds to the CRC, when `n` more bytes follow it.
+const CRC_TABLES: [[u32; 256]; 8] = {
+    let mut tables = [[0u32; 256]; 8];
     let mut index = 0;
     while index < 256 {
         let mut crc = index as u32;
@@ -82,17 +83,29 @@ const CRC_TABLE: [u32; 256] = {
             crc = if crc & 1 != 0 { crc >> 1 ^ CASTAGNOLI } else { crc >> 1 };
             bit += 1;
         }
-        table[index] = crc;
+        tables[0][index] = crc;
         index += 1;
     }
-    table
+    let mut following = 1;
+    while following < 8 {
+        let mut index = 0;
+        while index < 256 {
+            let crc = tables[following - 1][index];
+            tables[following][index] = crc >> 8 ^ tables[0][(crc & 0xff) as usize];
+            index += 1;
+        }
+        following += 1;
+    }
+    tables
 };
 
-/// `CRC32` of the low `bytes` bytes of `data`.
+/// `CRC32` of the low `bytes` bytes of `data`: each of them is looked up by itself.
 pub(super) fn crc32c(crc: u64, data: u64, bytes: u64) -> u64 {
-    let step = |crc: u32, byte: &u8| crc >> 8 ^ CRC_TABLE[usize::from(crc as u8 ^ byte)];
-    let data = data.to_le_bytes();
-    u64::from(data[..bytes.min(8) as usize].iter().fold(crc as u32, step))
+    let (crc, bytes) = (crc & 0xffff_ffff, bytes.min(8) as usize);
+    let mixed = (crc ^ data).to_le_bytes();
+    let rest = if bytes < 4 { crc >> (8 * bytes) } else { 0 };
+    let added = (0..bytes).fold(0, |sum, i| sum ^ CRC_TABLES[bytes - 1 - i][usize::from(mixed[i])]);
+    rest ^ u64::from(added)
 }
 
 #[cfg(test)]

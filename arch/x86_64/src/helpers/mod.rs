@@ -10,6 +10,7 @@ pub(crate) mod string;
 mod text;
 mod vector;
 pub(crate) mod x87;
+mod x87_convert;
 mod x87_unit;
 mod xstate;
 

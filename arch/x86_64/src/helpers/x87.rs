@@ -4,8 +4,8 @@
 //! Packed arguments: the low byte is a register index, the next what the function says. `pc` is the
 //! instruction's address, which the unit remembers.
 
-use super::write_whole;
 use super::x87_unit::{FLAG_INVALID, INDEFINITE, Layout, Unit, exception, status};
+use super::{write_whole, x87_convert};
 use guest::helper::{F80, HelperContext, HelperExit, X87Op};
 use guest::ir::flag;
 use guest::ir::flags::FlagRecord;
@@ -106,6 +106,9 @@ fn load_operand(unit: &mut Unit<'_>, code: u64, addr: u64) -> Result<(F80, u16),
     if code == format::F80 {
         return Ok((raw, 0));
     }
+    if let Some(value) = x87_convert::load(code, &raw) {
+        return Ok((value, 0));
+    }
     let converted = unit.run(format.from, raw, [0; 10]);
     Ok((converted.value, converted.status))
 }
@@ -164,10 +167,13 @@ pub(super) fn store(cx: Cx<'_>, a: u64, addr: u64, pc: u64) -> Outcome {
     let op = if how & 2 != 0 { format.to_truncated } else { format.to };
     let (bytes, raised) = match unit.operand(0) {
         Some(value) if code == format::F80 => (value, 0),
-        Some(value) => {
-            let converted = unit.run(op, value, [0; 10]);
-            (converted.value, converted.status)
-        }
+        Some(value) => match x87_convert::store(code, &value) {
+            Some(bytes) => (bytes, 0),
+            None => {
+                let converted = unit.run(op, value, [0; 10]);
+                (converted.value, converted.status)
+            }
+        },
         None => (unit.indefinite(code), exception::STACK),
     };
     let stored = !unit.stops_store_at(raised);
