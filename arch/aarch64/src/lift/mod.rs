@@ -52,6 +52,9 @@ pub struct Lifter {
     vector_constants: Vec<(u128, Val)>,
     /// What vector registers were last written with in this block, where it was a scalar.
     scalars: Vec<Scalar>,
+    /// What the next step of a cipher or hash may go on from.
+    aes_half: Option<crypto::AesHalf>,
+    sha256_rounds: Option<crypto::Sha256Rounds>,
 }
 
 /// A vector register that holds this value of `w` bits and zeros above.
@@ -85,6 +88,8 @@ pub fn lift_block(
         end: None,
         vector_constants: Vec::new(),
         scalars: Vec::new(),
+        aes_half: None,
+        sha256_rounds: None,
     };
     let end = match lifter.pc & 3 {
         0 => lifter.run(config, limits, code, pc.raw() & 3),
