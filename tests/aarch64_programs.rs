@@ -153,3 +153,9 @@ fn single_features_can_be_taken_away() {
         );
     }
 }
+
+#[test]
+fn code_may_change_through_another_mapping_and_tags_may_be_everywhere() {
+    let expected = "through another mapping: 1\ntagged: 999000\nfault: 1\nwithout a tag: 1\n";
+    check("aliases", &[], expected);
+}

@@ -94,6 +94,11 @@ pub trait GuestArch: Sync {
     }
     /// Whether the state asks for a trap after each instruction (x86 EFLAGS.TF).
     fn single_steps(&self, state: &GuestState) -> bool;
+    /// Many accesses have had tags (AArch64's top-byte-ignore): from now on code takes them off by itself. Whether that
+    /// is news; control keys have changed then.
+    fn take_tags_off(&self) -> bool {
+        false
+    }
     fn stack_pointer(&self, state: &GuestState) -> GuestAddr;
     fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr);
     /// The floating-point environment (MXCSR layout) that the state asks for: control and sticky bits.

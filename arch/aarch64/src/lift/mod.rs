@@ -91,6 +91,10 @@ pub fn lift_block(
         aes_half: None,
         sha256_rounds: None,
     };
+    // A single instruction is for the interpreter, which finds out by itself and tells of faults with their tags.
+    if config.control & guarded::UNTAGGED != 0 && limits.max_insns > 1 {
+        lifter.ir.take_tags_off();
+    }
     let end = match lifter.pc & 3 {
         0 => lifter.run(config, limits, code, pc.raw() & 3),
         _ => Terminator::Trap { trap: Trap::PcAlignment, pc },
