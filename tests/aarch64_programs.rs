@@ -53,7 +53,7 @@ fn branches_into_guarded_pages_must_land() {
 /// By the kernel's sources: arch/arm64/kernel/traps.c, arch/arm64/mm/fault.c.
 #[test]
 fn signals_say_what_the_kernel_says() {
-    check("signals", &[], include_str!("aarch64/signals.txt"));
+    check("exceptions", &[], include_str!("aarch64/exceptions.txt"));
 }
 
 /// By Documentation/arch/arm64/tagged-pointers.rst and tagged-address-abi.rst.
@@ -152,4 +152,10 @@ fn single_features_can_be_taken_away() {
             ended.stderr
         );
     }
+}
+
+#[test]
+fn code_may_change_through_another_mapping_and_tags_may_be_everywhere() {
+    let expected = "through another mapping: 1\ntagged: 999000\nfault: 1\nwithout a tag: 1\n";
+    check("aliases", &[], expected);
 }

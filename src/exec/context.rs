@@ -2,7 +2,7 @@
 
 use super::Env;
 use crate::host::{guest_strings, tsc, x87};
-use crate::mem::{Memory, access};
+use crate::mem::{Memory, access, space, untagged};
 use guest::helper::{Direction, F80, HelperContext, StringOp, StringRun, X87Op, X87Result};
 use guest::ir::Width;
 use guest::state::GuestState;
@@ -50,6 +50,10 @@ impl HelperContext for Context<'_> {
     }
     fn random(&mut self) -> u64 {
         crate::host::random::word()
+    }
+    fn drop_code(&mut self, addr: GuestAddr) {
+        let addr = untagged(addr).unwrap_or(addr).raw();
+        space().invalidate_code(addr..addr.saturating_add(1));
     }
     fn features(&self) -> u64 {
         self.env.features

@@ -43,6 +43,8 @@ pub struct Vcpu {
     cells: Cells,
     local: Box<[Option<Local>]>,
     control: u64,
+    /// Whether code takes tags off addresses, as far as this thread knows.
+    untags: bool,
     policy: TierPolicy,
     compiled: Compiled,
     /// Blocks that the interpreter runs next, whatever code there is of them.
@@ -76,6 +78,7 @@ impl Vcpu {
             cells: Cells::default(),
             local,
             control: 0,
+            untags: false,
             policy,
             compiled: Compiled::new(),
             replay: 0,
@@ -181,6 +184,9 @@ impl Vcpu {
                 BlockEnd::Next(next) => next.raw(),
                 BlockEnd::Replay { pc } => {
                     self.replay = REPLAYED;
+                    if self.mind_tags() {
+                        return BlockEnd::Resync(pc);
+                    }
                     pc.raw()
                 }
                 _ => {
@@ -234,16 +240,34 @@ impl Vcpu {
         }
         // The address may be one with a tag that only the interpreter takes off.
         let tagged = fault.kind == FaultKind::NonCanonical && mem::ignores_top_byte();
-        if !tagged && !mem::release_code(&fault) {
+        let released = !tagged && mem::release_code(&fault);
+        // Where code takes tags off, the single instruction tells of the fault with the tag.
+        let told_again = !tagged && !released && mem::access::tags_are_frequent();
+        if !tagged && !released && !told_again {
             return Some(Exit::Fault(fault));
         }
+        if tagged {
+            self.mind_tags();
+        }
         match self.run_single() {
-            BlockEnd::Fault { fault, pc } if fault.kind == FaultKind::NonCanonical => {
+            BlockEnd::Fault { fault, pc } if told_again || fault.kind == FaultKind::NonCanonical => {
                 self.state.set_pc(pc.raw());
                 Some(Exit::Fault(fault))
             }
             end => self.settle(end),
         }
+    }
+
+    /// Where tagged accesses have become frequent, every thread's code is to be lifted anew. Whether they just have.
+    fn mind_tags(&mut self) -> bool {
+        let frequent = !self.untags && mem::access::tags_are_frequent();
+        if frequent {
+            self.untags = true;
+            if self.env.arch.take_tags_off() {
+                self.cache.clear();
+            }
+        }
+        frequent
     }
 
     /// Lifts and interprets exactly one instruction, bypassing the cache.

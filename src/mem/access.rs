@@ -10,6 +10,7 @@ use crate::host::guest_access as raw;
 use crate::mem::{ignores_top_byte, release_code, untagged};
 use guest::ir::{RmwOp, Width};
 use guest::{Fault, FaultKind, GuestAddr, GuestMemory};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Runs the access, again after each recovery.
 #[inline(always)]
@@ -28,8 +29,20 @@ fn retry<T>(
 ) -> Result<T, Fault> {
     match untagged(addr) {
         None => Err(as_the_guest_has_it(addr, fault)),
-        Some(plain) => access(plain).map_err(|fault| as_the_guest_has_it(addr, fault)),
+        Some(plain) => {
+            TAGGED.fetch_add(1, Ordering::Relaxed);
+            access(plain).map_err(|fault| as_the_guest_has_it(addr, fault))
+        }
     }
+}
+
+/// Accesses that failed for their tags.
+static TAGGED: AtomicU32 = AtomicU32::new(0);
+
+/// Whether so many accesses have failed for their tags that code had better take them off.
+pub fn tags_are_frequent() -> bool {
+    const MANY: u32 = 64;
+    TAGGED.load(Ordering::Relaxed) > MANY
 }
 
 /// The fault of an access at `addr`. Where tags are ignored, what the host cannot form is just not mapped.

@@ -50,7 +50,7 @@ impl GuestArch for AArch64 {
     }
 
     fn control_key(&self, state: &GuestState) -> u64 {
-        state.u64(FPCR) | if guarded::any() { guarded::GUARDED } else { 0 }
+        state.u64(FPCR) | guarded::control()
     }
 
     fn helpers(&self) -> &'static [HelperDef] {
@@ -84,6 +84,10 @@ impl GuestArch for AArch64 {
 
     fn single_steps(&self, _state: &GuestState) -> bool {
         false
+    }
+
+    fn take_tags_off(&self) -> bool {
+        guarded::take_tags_off()
     }
 
     fn stack_pointer(&self, state: &GuestState) -> GuestAddr {

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const PROT_BTI: i32 = 0x10;
 /// The bit of the control state that says so.
 pub const GUARDED: u64 = 1;
+/// The bit that says that code takes tags off addresses.
+pub const UNTAGGED: u64 = 2;
 /// PSTATE.BTYPE's place.
 const BTYPE_SHIFT: u32 = 10;
 
@@ -22,6 +24,21 @@ pub const CALL: u64 = 2;
 
 /// Whether the process has, or has had, a guarded page.
 static ANY: AtomicBool = AtomicBool::new(false);
+
+/// Whether code takes tags off the addresses of its accesses. At first it does not: such an access faults on the host,
+/// and the interpreter does it, which is slow where there are many.
+static UNTAGS: AtomicBool = AtomicBool::new(false);
+
+/// Code takes tags off from now on; whether it did not before.
+pub fn take_tags_off() -> bool {
+    !UNTAGS.swap(true, Ordering::Relaxed)
+}
+
+/// What the process is like, as far as code depends on it.
+pub fn control() -> u64 {
+    let untags = if UNTAGS.load(Ordering::Relaxed) { UNTAGGED } else { 0 };
+    untags | if any() { GUARDED } else { 0 }
+}
 
 /// Notes that there is a guarded page; whether it is the first.
 pub fn note_page() -> bool {

@@ -112,6 +112,11 @@ pub trait GuestArch: Sync {
     fn take_back_jump(&self, _state: &mut GuestState, _memory: &dyn GuestMemory) -> Option<Trap> {
         None
     }
+    /// Many accesses have had tags (AArch64's top-byte-ignore): from now on code takes them off by itself. Whether that
+    /// is news; control keys have changed then.
+    fn take_tags_off(&self) -> bool {
+        false
+    }
     fn stack_pointer(&self, state: &GuestState) -> GuestAddr;
     fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr);
     /// The floating-point environment (MXCSR layout) that the state asks for: control and sticky bits.

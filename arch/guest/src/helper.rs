@@ -48,6 +48,8 @@ pub trait HelperContext {
     /// The processor number the thread runs on.
     fn cpu_number(&mut self) -> u32;
     fn random(&mut self) -> u64;
+    /// Translations of the page at `addr` are dropped: the guest says that its code has changed.
+    fn drop_code(&mut self, addr: GuestAddr);
     /// The CPU model's feature bits.
     fn features(&self) -> u64;
     /// An extended-precision operation on the x87 unit.

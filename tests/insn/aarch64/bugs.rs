@@ -103,7 +103,6 @@ pub const BUGS: [(&str, Bug); 14] = [
             Op::Vcrypto { dst, n, op: Crypto::AesDecLast, a, b, c } => {
                 Some(Op::Vcrypto { dst, n, op: Crypto::AesDec, a, b, c })
             }
-            Op::CallVec { dst, n, f, a, b, c, imm: 1 } => Some(Op::CallVec { dst, n, f, a, b, c, imm: 0 }),
             _ => None,
         });
     }),

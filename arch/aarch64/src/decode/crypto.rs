@@ -13,15 +13,15 @@ rows! { AES, features::AES;
 }
 
 rows! { SHA1, features::SHA1;
-    "SHA1C" "01011110 000 Rm:5 0 000 00 Rn:5 Rd:5" Lifter::sha_three;
-    "SHA1P" "01011110 000 Rm:5 0 001 00 Rn:5 Rd:5" Lifter::sha_three;
-    "SHA1M" "01011110 000 Rm:5 0 010 00 Rn:5 Rd:5" Lifter::sha_three;
-    "SHA1SU0" "01011110 000 Rm:5 0 011 00 Rn:5 Rd:5" Lifter::sha_three;
-    "SHA1H" "01011110 00 10100 00000 10 Rn:5 Rd:5" Lifter::sha_two;
-    "SHA1SU1" "01011110 00 10100 00001 10 Rn:5 Rd:5" Lifter::sha_two;
+    "SHA1C" "01011110 000 Rm:5 0 000 00 Rn:5 Rd:5" Lifter::sha1_rounds;
+    "SHA1P" "01011110 000 Rm:5 0 001 00 Rn:5 Rd:5" Lifter::sha1_rounds;
+    "SHA1M" "01011110 000 Rm:5 0 010 00 Rn:5 Rd:5" Lifter::sha1_rounds;
+    "SHA1SU0" "01011110 000 Rm:5 0 011 00 Rn:5 Rd:5" Lifter::sha1su0;
+    "SHA1H" "01011110 00 10100 00000 10 Rn:5 Rd:5" Lifter::sha1h;
+    "SHA1SU1" "01011110 00 10100 00001 10 Rn:5 Rd:5" Lifter::sha1su1;
 }
 
-rows! { SHA512, features::SHA512;
+rows! { SHA512, features::SHA512 | features::SHA2;
     "SHA512H" "11001110 011 Rm:5 1 0 00 00 Rn:5 Rd:5" Lifter::sha512;
     "SHA512H2" "11001110 011 Rm:5 1 0 00 01 Rn:5 Rd:5" Lifter::sha512;
     "SHA512SU1" "11001110 011 Rm:5 1 0 00 10 Rn:5 Rd:5" Lifter::sha512;
@@ -47,8 +47,8 @@ rows! { SM4, features::SM4;
 }
 
 rows! { SHA2, features::SHA2;
-    "SHA256H" "01011110 000 Rm:5 0 100 00 Rn:5 Rd:5" Lifter::sha_three;
-    "SHA256H2" "01011110 000 Rm:5 0 101 00 Rn:5 Rd:5" Lifter::sha_three;
-    "SHA256SU1" "01011110 000 Rm:5 0 110 00 Rn:5 Rd:5" Lifter::sha_three;
-    "SHA256SU0" "01011110 00 10100 00010 10 Rn:5 Rd:5" Lifter::sha_two;
+    "SHA256H" "01011110 000 Rm:5 0 100 00 Rn:5 Rd:5" Lifter::sha256_rounds;
+    "SHA256H2" "01011110 000 Rm:5 0 101 00 Rn:5 Rd:5" Lifter::sha256_rounds;
+    "SHA256SU1" "01011110 000 Rm:5 0 110 00 Rn:5 Rd:5" Lifter::sha256su1;
+    "SHA256SU0" "01011110 00 10100 00010 10 Rn:5 Rd:5" Lifter::sha256su0;
 }

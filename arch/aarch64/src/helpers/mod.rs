@@ -10,6 +10,7 @@ mod scalar;
 mod sha512;
 mod sm;
 
+use guest::GuestAddr;
 use guest::helper::{HelperDef, HelperFn};
 use guest::ir::HelperId;
 
@@ -43,6 +44,9 @@ pub const SET_MAIN: HelperId = HelperId(12);
 pub const COPY_PROLOGUE: HelperId = HelperId(13);
 pub const COPY_MAIN: HelperId = HelperId(14);
 
+/// The code at an address has changed.
+pub const DROP_CODE: HelperId = HelperId(15);
+
 pub static TABLE: &[HelperDef] = &[
     HelperDef { name: "crc32", f: HelperFn::Int(scalar::crc32) },
     HelperDef { name: "counter", f: HelperFn::State(|cx, _, _, _| Ok(cx.nanoseconds())) },
@@ -59,6 +63,13 @@ pub static TABLE: &[HelperDef] = &[
     HelperDef { name: "set_main", f: HelperFn::State(mops::set_main) },
     HelperDef { name: "copy_prologue", f: HelperFn::State(mops::copy_prologue) },
     HelperDef { name: "copy_main", f: HelperFn::State(mops::copy_main) },
+    HelperDef {
+        name: "drop_code",
+        f: HelperFn::State(|cx, addr, _, _| {
+            cx.drop_code(GuestAddr(addr));
+            Ok(0)
+        }),
+    },
 ];
 
 #[cfg(test)]
@@ -83,6 +94,7 @@ mod tests {
             (SET_MAIN, "set_main"),
             (COPY_PROLOGUE, "copy_prologue"),
             (COPY_MAIN, "copy_main"),
+            (DROP_CODE, "drop_code"),
         ];
         assert_eq!(named.len(), TABLE.len());
         for (id, name) in named {

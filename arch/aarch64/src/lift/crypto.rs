@@ -1,9 +1,26 @@
-//! The cryptographic extension: one helper, told apart by its immediate.
+//! The cryptographic extension: the host's own steps where it has such, else one helper, told apart by its immediate.
 
+use super::simd_move::element_indices;
 use super::{Lifter, X1};
 use crate::decode::Insn;
 use crate::helpers::{self, CryptoOp};
-use guest::ir::{Lane, Val, Width};
+use guest::ir::{Crypto, Lane, Val, Width};
+
+/// What `AESE` or `AESD` gave, and the state that it substituted.
+#[derive(Clone, Copy)]
+pub struct AesHalf {
+    result: Val,
+    input: Val,
+    inverse: bool,
+}
+
+/// Four rounds of SHA-256 on a state and schedule: the host's halves after two and after four.
+#[derive(Clone, Copy)]
+pub struct Sha256Rounds {
+    from: [Val; 3],
+    after_two: Val,
+    after_four: Val,
+}
 
 impl Lifter {
     fn crypto(&mut self, insn: Insn, op: CryptoOp, third: u16) {
@@ -12,32 +29,127 @@ impl Lifter {
         self.set_v(insn.rd(), r);
     }
 
+    /// A step that the host has.
+    fn step(&mut self, op: Crypto, a: Val, b: Val) -> Val {
+        self.ir.vcrypto(X1, op, a, b, b)
+    }
+
+    /// `AESE`, `AESD`, `AESMC`, `AESIMC`. The host has whole rounds only, with the key at their end: a mixing of columns
+    /// that follows its substitution is one round, another is a round of the substitution undone.
     pub fn aes(&mut self, insn: Insn) {
-        let op = match insn.bits(12, 2) {
-            0 => CryptoOp::Aese,
-            1 => CryptoOp::Aesd,
-            2 => CryptoOp::Aesmc,
-            _ => CryptoOp::Aesimc,
+        let (zeros, b) = (self.zeros(), self.v(insn.rn()));
+        let half_round = self.aes_half.filter(|half| half.result == b);
+        let r = match (insn.bits(12, 2), half_round) {
+            (2, Some(AesHalf { input, inverse: false, .. })) => self.step(Crypto::AesEnc, input, zeros),
+            (3, Some(AesHalf { input, inverse: true, .. })) => self.step(Crypto::AesDec, input, zeros),
+            (2, _) => {
+                let undone = self.step(Crypto::AesDecLast, b, zeros);
+                self.step(Crypto::AesEnc, undone, zeros)
+            }
+            (3, _) => self.step(Crypto::AesImc, b, b),
+            (op, _) => {
+                let a = self.v(insn.rd());
+                let (input, inverse) = (self.ir.vxor(X1, a, b), op == 1);
+                let step = if inverse { Crypto::AesDecLast } else { Crypto::AesEncLast };
+                let result = self.step(step, input, zeros);
+                self.aes_half = Some(AesHalf { result, input, inverse });
+                result
+            }
         };
-        self.crypto(insn, op, insn.rn());
+        self.set_v(insn.rd(), r);
     }
 
     pub fn pmull_64(&mut self, insn: Insn) {
-        let op = if insn.q() { CryptoOp::Pmull2 } else { CryptoOp::Pmull };
-        self.crypto(insn, op, insn.rm());
+        let op = if insn.q() { Crypto::Clmul11 } else { Crypto::Clmul00 };
+        let (a, b) = (self.v(insn.rn()), self.v(insn.rm()));
+        let r = self.step(op, a, b);
+        self.set_v(insn.rd(), r);
     }
 
-    pub fn sha_three(&mut self, insn: Insn) {
-        let op = match insn.bits(12, 3) {
-            0 => CryptoOp::Sha1c,
-            1 => CryptoOp::Sha1p,
-            2 => CryptoOp::Sha1m,
-            3 => CryptoOp::Sha1su0,
-            4 => CryptoOp::Sha256h,
-            5 => CryptoOp::Sha256h2,
-            _ => CryptoOp::Sha256su1,
+    /// Words of a:b, the lowest first; b's count from 4 on.
+    fn words(&mut self, a: Val, b: Val, from: [usize; 4]) -> Val {
+        self.shuffle(a, b, element_indices(Lane::S, 4, |e| from[e]))
+    }
+
+    fn reversed(&mut self, a: Val) -> Val {
+        self.words(a, a, [3, 2, 1, 0])
+    }
+
+    /// `SHA1C`, `SHA1P`, `SHA1M`: the host has the words in the other order, and adds the constants, which the
+    /// guest has added already.
+    pub fn sha1_rounds(&mut self, insn: Insn) {
+        let (op, constant) = match insn.bits(12, 2) {
+            0 => (Crypto::Sha1Rounds0, 0x5a82_7999u32),
+            1 => (Crypto::Sha1Rounds1, 0x6ed9_eba1),
+            _ => (Crypto::Sha1Rounds2, 0x8f1b_bcdc),
         };
-        self.crypto(insn, op, insn.rm());
+        let (state, e, schedule) = (self.v(insn.rd()), self.v(insn.rn()), self.v(insn.rm()));
+        let low_word = self.vector_constant(0xffff_ffff);
+        let e = self.ir.vand(X1, e, low_word);
+        let constants = self.vector_constant(u128::from(constant) * 0x1_0000_0001_0000_0001_0000_0001);
+        let schedule = self.ir.vsub(X1, Lane::S, schedule, constants);
+        let schedule = self.ir.vadd(X1, Lane::S, schedule, e);
+        let (state, schedule) = (self.reversed(state), self.reversed(schedule));
+        let r = self.step(op, state, schedule);
+        let r = self.reversed(r);
+        self.set_v(insn.rd(), r);
+    }
+
+    pub fn sha1h(&mut self, insn: Insn) {
+        let (a, thirty) = (self.v_low(Width::W32, insn.rn()), self.imm(30));
+        let r = self.ir.rotl(Width::W32, a, thirty);
+        self.set_v_scalar(insn.rd(), Width::W32, r);
+    }
+
+    pub fn sha1su0(&mut self, insn: Insn) {
+        let (a, b, c) = (self.v(insn.rd()), self.v(insn.rn()), self.v(insn.rm()));
+        let between = self.words(a, b, [2, 3, 4, 5]);
+        let r = self.ir.vxor(X1, between, a);
+        let r = self.ir.vxor(X1, r, c);
+        self.set_v(insn.rd(), r);
+    }
+
+    pub fn sha1su1(&mut self, insn: Insn) {
+        let (a, b) = (self.v(insn.rd()), self.v(insn.rn()));
+        let (a, b) = (self.reversed(a), self.reversed(b));
+        let r = self.step(Crypto::Sha1Msg2, a, b);
+        let r = self.reversed(r);
+        self.set_v(insn.rd(), r);
+    }
+
+    /// `SHA256H`, and with bit 12 `SHA256H2`: each gives half of the state after four rounds, and they come in pairs.
+    pub fn sha256_rounds(&mut self, insn: Insn) {
+        let second = insn.bit(12);
+        let (d, n, schedule) = (self.v(insn.rd()), self.v(insn.rn()), self.v(insn.rm()));
+        let (abcd, efgh) = if second { (n, d) } else { (d, n) };
+        let from = [abcd, efgh, schedule];
+        let known = self.sha256_rounds.filter(|known| known.from == from);
+        let rounds = known.unwrap_or_else(|| {
+            let abef = self.words(abcd, efgh, [5, 4, 1, 0]);
+            let cdgh = self.words(abcd, efgh, [7, 6, 3, 2]);
+            let after_two = self.ir.vcrypto(X1, Crypto::Sha256Rounds2, cdgh, abef, schedule);
+            let later = self.words(schedule, schedule, [2, 3, 2, 3]);
+            let after_four = self.ir.vcrypto(X1, Crypto::Sha256Rounds2, abef, after_two, later);
+            Sha256Rounds { from, after_two, after_four }
+        });
+        self.sha256_rounds = Some(rounds);
+        let order = if second { [1, 0, 5, 4] } else { [3, 2, 7, 6] };
+        let r = self.words(rounds.after_four, rounds.after_two, order);
+        self.set_v(insn.rd(), r);
+    }
+
+    pub fn sha256su0(&mut self, insn: Insn) {
+        let (a, b) = (self.v(insn.rd()), self.v(insn.rn()));
+        let r = self.step(Crypto::Sha256Msg1, a, b);
+        self.set_v(insn.rd(), r);
+    }
+
+    pub fn sha256su1(&mut self, insn: Insn) {
+        let (a, b, c) = (self.v(insn.rd()), self.v(insn.rn()), self.v(insn.rm()));
+        let between = self.words(b, c, [1, 2, 3, 4]);
+        let sum = self.ir.vadd(X1, Lane::S, a, between);
+        let r = self.step(Crypto::Sha256Msg2, sum, c);
+        self.set_v(insn.rd(), r);
     }
 
     /// The steps of SHA-512 on three registers.
@@ -137,14 +249,5 @@ impl Lifter {
 
     pub fn sm4_ekey(&mut self, insn: Insn) {
         self.crypto(insn, CryptoOp::Sm4ekey, insn.rm());
-    }
-
-    pub fn sha_two(&mut self, insn: Insn) {
-        let op = match insn.bits(12, 2) {
-            0 => CryptoOp::Sha1h,
-            1 => CryptoOp::Sha1su1,
-            _ => CryptoOp::Sha256su0,
-        };
-        self.crypto(insn, op, insn.rn());
     }
 }

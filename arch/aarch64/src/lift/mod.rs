@@ -52,6 +52,9 @@ pub struct Lifter {
     vector_constants: Vec<(u128, Val)>,
     /// What vector registers were last written with in this block, where it was a scalar.
     scalars: Vec<Scalar>,
+    /// What the next step of a cipher or hash may go on from.
+    aes_half: Option<crypto::AesHalf>,
+    sha256_rounds: Option<crypto::Sha256Rounds>,
 }
 
 /// A vector register that holds this value of `w` bits and zeros above.
@@ -85,7 +88,13 @@ pub fn lift_block(
         end: None,
         vector_constants: Vec::new(),
         scalars: Vec::new(),
+        aes_half: None,
+        sha256_rounds: None,
     };
+    // A single instruction is for the interpreter, which finds out by itself and tells of faults with their tags.
+    if config.control & guarded::UNTAGGED != 0 && limits.max_insns > 1 {
+        lifter.ir.take_tags_off();
+    }
     let end = match lifter.pc & 3 {
         0 => lifter.run(config, limits, code, pc.raw() & 3),
         _ => Terminator::Trap { trap: Trap::PcAlignment, pc },

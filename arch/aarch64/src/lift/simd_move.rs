@@ -47,7 +47,7 @@ pub const fn expand_f64(imm8: u64) -> u64 {
 
 /// Byte indices for `vshuffle` from an element function: element `e` of the result is element
 /// `from(e)` of a:b, where b's elements count from `elements` on. Bytes past the elements become zero.
-fn element_indices(lane: Lane, elements: usize, from: impl Fn(usize) -> usize) -> u128 {
+pub fn element_indices(lane: Lane, elements: usize, from: impl Fn(usize) -> usize) -> u128 {
     let mut index = [0xffu8; 16];
     for (at, slot) in index.iter_mut().enumerate().take(elements * lane.bytes()) {
         let source = from(at / lane.bytes());
@@ -62,7 +62,7 @@ const fn elements(insn: Insn, lane: Lane) -> usize {
 }
 
 impl Lifter {
-    fn shuffle(&mut self, a: Val, b: Val, index: u128) -> Val {
+    pub fn shuffle(&mut self, a: Val, b: Val, index: u128) -> Val {
         let index = self.vector_constant(index);
         self.ir.vshuffle(X1, a, b, index)
     }

@@ -98,8 +98,11 @@ impl Lifter {
         self.resync();
     }
 
-    /// Stores that change code are noticed by themselves; what follows must be looked up anew.
-    pub fn ic_ivau(&mut self, _: Insn) {
+    /// Stores into code are noticed by themselves, but not those that come through another mapping of it. What follows
+    /// must be looked up anew.
+    pub fn ic_ivau(&mut self, insn: Insn) {
+        let (addr, zero) = (self.x(insn.rd()), self.imm(0));
+        self.ir.call_state(helpers::DROP_CODE, addr, zero, zero);
         self.resync();
     }
 

@@ -33,6 +33,8 @@ pub struct Builder {
     work: Box<Work>,
     cells: usize,
     last_flags: Option<LastFlags>,
+    /// Whether accesses take the top byte off their addresses.
+    untags: bool,
 }
 
 /// What grows while a block is built. It is used over and over: a block keeps exact copies, because there
@@ -44,6 +46,8 @@ struct Work {
     pool: Vec<u128>,
     consts: Vec<(u64, Val)>,
     known: Vec<Known>,
+    /// Addresses, and the same without a tag.
+    untagged: Vec<(Val, Val)>,
 }
 
 thread_local! {
@@ -65,6 +69,7 @@ impl Work {
         self.pool.clear();
         self.consts.clear();
         self.known.clear();
+        self.untagged.clear();
     }
 }
 
@@ -72,7 +77,42 @@ impl Builder {
     #[must_use]
     pub fn new(pc: GuestAddr, nan_rule: NanRule) -> Self {
         let work = SPARE.take().unwrap_or_default();
-        Self { pc, nan_rule, work, cells: 0, last_flags: None }
+        Self { pc, nan_rule, work, cells: 0, last_flags: None, untags: false }
+    }
+
+    /// From here on accesses take the top byte off their addresses: it becomes what bit 55 is.
+    pub fn take_tags_off(&mut self) {
+        self.untags = true;
+    }
+
+    fn untagged(&mut self, addr: Val) -> Val {
+        if let Some(&(_, plain)) = self.work.untagged.iter().find(|(tagged, _)| *tagged == addr) {
+            return plain;
+        }
+        let plain = self.sextract(0, 56, addr);
+        self.work.untagged.push((addr, plain));
+        plain
+    }
+
+    /// The op on an address without a tag.
+    fn without_tag(&mut self, mut op: Op) -> Op {
+        if let Op::Load { addr, .. }
+        | Op::Vload { addr, .. }
+        | Op::Rmw { addr, .. }
+        | Op::Cas { addr, .. }
+        | Op::Cas128 { addr, .. }
+        | Op::Load128 { addr, .. }
+        | Op::LoadEx { addr, .. }
+        | Op::LoadEx128 { addr, .. }
+        | Op::StoreEx { addr, .. }
+        | Op::StoreEx128 { addr, .. }
+        | Op::Store { addr, .. }
+        | Op::Vstore { addr, .. }
+        | Op::ProbeWrite { addr, .. } = &mut op
+        {
+            *addr = self.untagged(*addr);
+        }
+        op
     }
 
     /// Starts the instruction at `pc`, `len` bytes long.
@@ -122,6 +162,7 @@ impl Builder {
     }
 
     pub(super) fn push(&mut self, op: Op) {
+        let op = if self.untags { self.without_tag(op) } else { op };
         self.note(op);
         self.work.ops.push(op);
     }

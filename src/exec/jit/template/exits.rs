@@ -10,13 +10,13 @@ use guest::ir::{Block, Hint, Terminator, Val, Width};
 use guest::state::{JUMPED_FROM, PC};
 
 impl Emitter {
-    /// The poll, then the counter.
-    pub(super) fn prologue(&mut self) {
+    /// The poll, then the counter, from which a run takes `weight`.
+    pub(super) fn prologue(&mut self, weight: u8) {
         self.asm.load(Width::W64, RAX, state(entry::POLL_SLOT.0));
         self.asm.alu_ri(Alu::Cmp, Width::W32, Rm::Mem(RAX, 0), 0);
         let leave = self.stub(Stub::Start);
         self.asm.jcc(Cc::Ne, leave);
-        self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, 1);
+        self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, weight.into());
         self.asm.jcc(Cc::S, leave);
     }
 

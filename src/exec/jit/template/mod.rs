@@ -26,7 +26,7 @@ use super::entry;
 use super::lower::Counting;
 use super::slow;
 use asm::{Asm, Label, Reg};
-use guest::ir::{Block, Effect, FlagKind, NanRule, Op, Terminator, VecLen, Width};
+use guest::ir::{Block, Crypto, Effect, FlagKind, NanRule, Op, Terminator, Val, VecLen, Width};
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 use regs::{Loc, Registers};
@@ -138,12 +138,20 @@ impl Default for Emitter {
     }
 }
 
+/// How much a run of the block counts: what the interpreter does in it costs some 20 ns each time, and a region has
+/// code for most of that.
+fn weight(block: &Block) -> u8 {
+    const MOST: usize = 100;
+    let interpreted = |op: &&Op| op.effect() == Effect::Float && block.nan_rule != NanRule::X86;
+    (1 + 2 * block.ops.iter().filter(interpreted).count()).min(MOST) as u8
+}
+
 impl Emitter {
     /// Makes code of `block`; `None` where that cannot be done. `state` is as before the block.
     pub fn emit(&mut self, block: &Block, state: &GuestState, counting: Counting) -> Option<Emitted<'_>> {
         self.begin(block, state);
         self.look_ahead(block);
-        self.prologue();
+        self.prologue(weight(block));
         if counting == Counting::On {
             self.count(block.insns.len());
         }
@@ -288,6 +296,22 @@ impl Emitter {
         self.asm.alu_ri(asm::Alu::Sub, Width::W64, Rm::Reg(RSP), 8);
         self.asm.ins(op(0xff), Width::W32, Reg(2), Rm::Mem(CONTEXT, entry::SLOW_OP));
         self.asm.alu_ri(asm::Alu::Add, Width::W64, Rm::Reg(RSP), 8);
+    }
+
+    /// A step of a cipher or hash: a call of the host's function, with the vectors in registers.
+    fn crypto_step(&mut self, dst: Val, op: Crypto, abc: [Val; 3]) {
+        use asm::{CONTEXT, RSP, Rm};
+        self.need_context();
+        abc.into_iter().for_each(|v| self.store_operand(v));
+        self.spill_for_call();
+        for (to, v) in (0..).zip(abc) {
+            self.load_xmm(Reg(to), regs::cell(v));
+        }
+        self.asm.alu_ri(asm::Alu::Sub, Width::W64, Rm::Reg(RSP), 8);
+        self.asm.ins(asm::op(0xff), Width::W32, Reg(2), Rm::Mem(CONTEXT, entry::CRYPTO + 8 * op as i32));
+        self.asm.alu_ri(asm::Alu::Add, Width::W64, Rm::Reg(RSP), 8);
+        self.store_xmm(Reg(0), regs::cell(dst));
+        self.defined_in_cell(dst);
     }
 
     /// The op by `piece` where its vectors are of one unit, else in the interpreter.

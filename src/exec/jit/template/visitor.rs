@@ -327,12 +327,15 @@ impl OpVisitor for Emitter {
         self.int_to_float(dst, fs, w, signed, a);
     }
 
+    fn vcrypto(&mut self, dst: Val, n: VecLen, op: Crypto, a: Val, b: Val, c: Val) {
+        self.narrow(n, |this| this.crypto_step(dst, op, [a, b, c]));
+    }
+
     interpreted! {
         vmaddub(Val, VecLen, Val, Val);
         vmulhrs(Val, VecLen, Val, Val);
         vjoin(Val, VecLen, Val, Val);
         vpart(Val, VecLen, u8, Val);
-        vcrypto(Val, VecLen, Crypto, Val, Val, Val);
         vtohalf(Val, VecLen, Round, Val);
         bitrev(Val, Width, Val);
         call(Val, HelperId, Val, Val, Val);
