@@ -97,6 +97,9 @@ on_both! {
         let own: &[&str] = if arch == Arch::X86_64 { &["legacy"] } else { &[] };
         program_same_as_native(arch, "auto", "errnos", own);
     }
+    no_signal_is_lost(arch) { program_same_as_native(arch, "auto", "sigstorm", &[]); }
+    forks_of_eight_threads(arch) { program_same_as_native(arch, "auto", "stress", &["forks", "400"]); }
+    children_that_are_killed(arch) { program_same_as_native(arch, "auto", "stress", &["kills", "100"]); }
     strict_mode(arch) { program_same_as_native(arch, "auto", "strictly", &[]); }
     requests_in_a_ring(arch) { program_same_as_native(arch, "auto", "uring", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
