@@ -68,6 +68,9 @@ impl Vcpu {
         let port = Arc::new(Port::default());
         let cache = Cache::get(env);
         cache.register(Arc::clone(&port));
+        if Cache::running_threads() > 1 {
+            env.arch.note_threads();
+        }
         let local = (0..LOCAL_ENTRIES).map(|_| None).collect();
         let mut vcpu = Self {
             state,

@@ -86,6 +86,10 @@ impl GuestArch for AArch64 {
         false
     }
 
+    fn note_threads(&self) {
+        guarded::note_threads();
+    }
+
     fn take_tags_off(&self) -> bool {
         guarded::take_tags_off()
     }

@@ -16,6 +16,8 @@ pub const PROT_BTI: i32 = 0x10;
 pub const GUARDED: u64 = 1;
 /// The bit that says that code takes tags off addresses.
 pub const UNTAGGED: u64 = 2;
+/// The bit that says that there are threads.
+pub const THREADS: u64 = 4;
 /// PSTATE.BTYPE's place.
 const BTYPE_SHIFT: u32 = 10;
 
@@ -29,6 +31,13 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// and the interpreter does it, which is slow where there are many.
 static UNTAGS: AtomicBool = AtomicBool::new(false);
 
+/// Whether the process has, or has had, a second thread: only then is a pair's access one of 16 bytes.
+static THREADED: AtomicBool = AtomicBool::new(false);
+
+pub fn note_threads() {
+    THREADED.store(true, Ordering::Relaxed);
+}
+
 /// Code takes tags off from now on; whether it did not before.
 pub fn take_tags_off() -> bool {
     !UNTAGS.swap(true, Ordering::Relaxed)
@@ -37,7 +46,8 @@ pub fn take_tags_off() -> bool {
 /// What the process is like, as far as code depends on it.
 pub fn control() -> u64 {
     let untags = if UNTAGS.load(Ordering::Relaxed) { UNTAGGED } else { 0 };
-    untags | if any() { GUARDED } else { 0 }
+    let threads = if THREADED.load(Ordering::Relaxed) { THREADS } else { 0 };
+    untags | threads | if any() { GUARDED } else { 0 }
 }
 
 /// Notes that there is a guarded page; whether it is the first.

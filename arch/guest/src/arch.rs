@@ -112,6 +112,8 @@ pub trait GuestArch: Sync {
     fn take_back_jump(&self, _state: &mut GuestState, _memory: &dyn GuestMemory) -> Option<Trap> {
         None
     }
+    /// The process has a second thread, or had one. Control keys may have changed then.
+    fn note_threads(&self) {}
     /// Many accesses have had tags (AArch64's top-byte-ignore): from now on code takes them off by itself. Whether that
     /// is news; control keys have changed then.
     fn take_tags_off(&self) -> bool {

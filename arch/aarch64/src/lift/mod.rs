@@ -44,6 +44,8 @@ pub struct Lifter {
     fpcr: u64,
     /// Whether the process has guarded pages, and whether this instruction is in one.
     guards: bool,
+    /// Whether other threads may see an access.
+    threads: bool,
     guarded: bool,
     /// Whether the instruction's row is one of half precision.
     half: bool,
@@ -83,6 +85,7 @@ pub fn lift_block(
         features: config.features,
         fpcr: config.control & fpenv::FPCR_MASK,
         guards,
+        threads: config.control & guarded::THREADS != 0,
         guarded: false,
         half: false,
         end: None,
