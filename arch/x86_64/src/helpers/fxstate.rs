@@ -13,8 +13,10 @@ pub(crate) type FxImage = [u8; 512];
 pub(super) const MXCSR_AT: usize = 24;
 const ST_AT: usize = 32;
 const XMM_AT: usize = 160;
-/// Bytes that FXSAVE writes and FXRSTOR reads; the rest belongs to software.
+/// Bytes that FXSAVE writes and FXRSTOR takes; the rest of the area's 512 belongs to software.
 pub(super) const DEFINED: usize = 416;
+/// Offset of the area's end.
+const LAST_BYTE: u64 = 511;
 /// The parts of the image that hold x87 state.
 pub(super) const X87_PARTS: [std::ops::Range<usize>; 2] = [0..MXCSR_AT, ST_AT..XMM_AT];
 /// The part that holds the XMM registers.
@@ -116,6 +118,8 @@ pub(super) fn fxsave(
     save_x87(cx.state(), wide != 0, &mut image);
     save_sse(cx.state(), &mut image);
     save_mxcsr(mxcsr as u32, &mut image);
+    // The area is accessed whole, its end first, although nothing is written there.
+    cx.probe_write(GuestAddr(addr.wrapping_add(LAST_BYTE)), 1)?;
     write_whole(cx, addr, &image[..DEFINED])?;
     Ok(0)
 }
@@ -123,6 +127,7 @@ pub(super) fn fxsave(
 /// `FXRSTOR`, `FXRSTOR64`: gives the MXCSR to set.
 pub(super) fn fxrstor(cx: &mut dyn HelperContext, addr: u64, _b: u64, wide: u64) -> Result<u64, HelperExit> {
     let mut image: FxImage = [0; 512];
+    cx.memory().read(GuestAddr(addr.wrapping_add(LAST_BYTE)), &mut [0])?;
     cx.memory().read(GuestAddr(addr), &mut image[..DEFINED])?;
     let mxcsr = mxcsr_of(&image);
     if mxcsr & !MXCSR_MASK != 0 {
