@@ -52,7 +52,7 @@ pub fn difference(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> Opti
         note(&|| format!("st{n}"), a.st[n], b.st[n]);
     }
     // An instruction of several stores may have done some of them before its fault.
-    let partial = ours.signal != 0 && insns.iter().any(|insn| insn.mnemonic() == M::Enter);
+    let partial = ours.signal != 0 && insns.iter().any(stores_often);
     let same = partial || ours.data == host.data;
     let own = processors_own(insns, ours);
     let differs = |&i: &usize| ours.data[i] != host.data[i] && !own.contains(&i);
@@ -60,6 +60,12 @@ pub fn difference(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> Opti
         note(&|| format!("[{at}:1]"), ours.data[at].into(), host.data[at].into());
     }
     (!found.is_empty()).then_some(found)
+}
+
+/// Instructions of several stores.
+fn stores_often(insn: &Instruction) -> bool {
+    use M::{Enter, Xsave, Xsave64, Xsavec, Xsavec64, Xsaveopt, Xsaveopt64};
+    matches!(insn.mnemonic(), Enter | Xsave | Xsave64 | Xsavec | Xsavec64 | Xsaveopt | Xsaveopt64)
 }
 
 /// The bits of vector `n` that a gather's fault settles: lanes from the one that faulted on may have been gathered
