@@ -316,6 +316,10 @@ impl Space {
                 done => return done,
             }
         }
+        // The kernel looks at the hint although it need not follow it.
+        if flags & libc::MREMAP_DONTUNMAP != 0 && !new.is_multiple_of(PAGE) {
+            return Err(libc::EINVAL);
+        }
         let place = self.choose(inner, new_len, 0).ok_or(libc::ENOMEM)?;
         call(flags | libc::MREMAP_FIXED, place)
     }

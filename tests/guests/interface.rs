@@ -100,6 +100,7 @@ on_both! {
     no_signal_is_lost(arch) { program_same_as_native(arch, "auto", "sigstorm", &[]); }
     forks_of_eight_threads(arch) { program_same_as_native(arch, "auto", "stress", &["forks", "400"]); }
     children_that_are_killed(arch) { program_same_as_native(arch, "auto", "stress", &["kills", "100"]); }
+    corners_of_the_address_space(arch) { program_same_as_native(arch, "auto", "memory", &[]); }
     strict_mode(arch) { program_same_as_native(arch, "auto", "strictly", &[]); }
     requests_in_a_ring(arch) { program_same_as_native(arch, "auto", "uring", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
