@@ -63,7 +63,7 @@ rows! { SYSTEM:
     refuse(ENOSYS) set_thread_area(u_info: Address);
     /// Of 32-bit programs only.
     refuse(ENOSYS) get_thread_area(u_info: Address);
-    /// Gone from the kernel since 5.15's configurations: libraries are not loaded this way.
+    /// For libraries of libc5; the kernels of distributions do not have it.
     refuse(ENOSYS) uselib(library: Str);
     /// For the kernel's own probes: no program calls it.
     refuse(ENOSYS) uretprobe();
