@@ -9,7 +9,7 @@ use crate::host::signals::{Port, poll};
 use crate::mem::{Changes, CodeInvalidation, Invalidated, space};
 use guest::GuestAddr;
 use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
-use guest::ir::{Block, passes};
+use guest::ir::{Block, Hint, Terminator, passes};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -82,6 +82,14 @@ impl Translation {
             jit::BUDGET.saturating_sub(code_memory::counter(template.counter).max(0) as u32)
         });
         self.runs.load(Ordering::Relaxed).saturating_add(counted)
+    }
+
+    /// Where its computed jump led last, as far as its code from templates has seen.
+    pub fn last_target(&self) -> Option<GuestAddr> {
+        let Terminator::Indirect { hint, .. } = self.block.terminator else { return None };
+        let slot = SlotAddr(self.template()?.counter.0 + code_memory::SLOT_BYTES as u64);
+        let seen = code_memory::slot_target(slot);
+        (seen != 0 && hint != Hint::Resync).then_some(GuestAddr(seen))
     }
 
     /// Its code from templates, which it has no more.

@@ -445,8 +445,7 @@ impl<'a> Planner<'a> {
     /// A point on an edge, if it stays in the region.
     fn on_edge(&mut self, edge: Edge, planned: &RegionBlock) -> Option<Point> {
         let Edge::Inside { .. } = edge else { return None };
-        let targets = super::region::targets(&planned.translation.block.terminator);
-        let target = if edge == planned.taken { targets[0] } else { targets[1] };
+        let target = if edge == planned.taken { planned.targets[0] } else { planned.targets[1] };
         target.map(|pc| self.plan.add(pc))
     }
 

@@ -4,6 +4,9 @@
 //! the state's words that no architecture uses hold the addresses of the thread's [`Context`] and poll
 //! flag. Nothing of the host's is written into the code itself.
 //!
+//! Code is left for other code for good: a region calls the next one, which starts by putting the stack pointer back
+//! to where the way in had it. Only the trampoline saves registers.
+//!
 //! A guest access that faults leaves compiled code from the signal handler: the thread is sent to an exit
 //! that restores the stack pointer of the way in and returns, with the host pc left in the context.
 #![allow(unsafe_code)] // runs compiled code; pointers that travel through it
@@ -28,6 +31,13 @@ pub const CONTEXT_SLOT: Slot = Slot(80);
 pub const POLL_SLOT: Slot = Slot(88);
 /// The last commit point that stores its number (see [`super::commit`]).
 pub const POINT_SLOT: Slot = Slot(96);
+
+/// The stack pointer that code starts with.
+pub const STACK_SLOT: Slot = Slot(112);
+
+/// What stands before a region: `mov rsp, [r15 + 112]`. So a region may be entered by a call that never returns,
+/// and owes nobody its registers.
+pub const PREFIX: [u8; 4] = [0x49, 0x8b, 0x67, STACK_SLOT.0 as u8];
 
 /// Entries of the jump cache: a power of two.
 pub const JUMP_ENTRIES: usize = 4096;
@@ -163,6 +173,9 @@ global_asm!(
     "sub rsp, 8",
     "mov r15, rdi",
     "mov [rdx], rsp",
+    // As the call leaves it.
+    "lea rax, [rsp - 8]",
+    "mov [r15 + {start}], rax",
     "xor edi, edi",
     "call rsi",
     "2:",
@@ -183,6 +196,7 @@ global_asm!(
     "cld",
     "jmp 2b",
     ".popsection",
+    start = const STACK_SLOT.0,
     context = const CONTEXT_SLOT.0,
     stack = const offset_of!(Context, stack),
     fault = const exit::FAULT,

@@ -22,6 +22,7 @@ mod commit;
 pub mod compile_thread;
 mod constants;
 pub mod entry;
+mod grow;
 mod lower;
 mod region;
 mod slow;
@@ -117,7 +118,6 @@ fn make_isa() -> Option<OwnedTargetIsa> {
         ("regalloc_algorithm", "backtracking"),
         ("enable_verifier", verify),
         ("enable_pinned_reg", "true"),
-        ("preserve_frame_pointers", "true"),
         ("unwind_info", "false"),
         ("enable_probestack", "false"),
         // Slots are near, so that their addresses need no table; the code is position-independent anyway.
@@ -186,7 +186,7 @@ impl Compiler {
             }
         };
         trace(code, head.block.pc, region.blocks.len(), region.insns());
-        let blocks: Vec<_> = region.blocks.iter().map(|b| Arc::clone(&b.translation)).collect();
+        let blocks = region.translations();
         cache.if_current(&blocks, || install(code, &lowered, &blocks)).unwrap_or(false)
     }
 }
@@ -209,7 +209,8 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
     let Some(references) = references else { return false };
     let unlinked = engine.unlinked;
     let targets = lowered.slots.iter().map(|pc| (unlinked, pc.raw()));
-    let Some(installed) = engine.memory.install(code.code_buffer(), &references, targets) else {
+    let whole = with_prefix(code.code_buffer());
+    let Some(installed) = engine.memory.install(&whole, &references, targets) else {
         engine.report_full();
         return false;
     };
@@ -218,14 +219,29 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
         points: lowered.points.clone().into_boxed_slice(),
     };
     engine.faults.insert(installed.entry as usize, faults);
-    debug::trace_code("region", installed.entry, code.code_buffer().len(), blocks[0].block.pc);
-    let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry: installed.entry });
+    debug::trace_code("region", installed.entry, whole.len(), blocks[0].block.pc);
+    let entry = installed.entry + ENTRY_OFFSET;
+    let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry });
     for block in blocks {
         block.regions().push(Arc::clone(&compiled));
     }
-    engine.replace_template(&blocks[0], installed.entry);
-    blocks[0].entry.store(installed.entry, Ordering::Release);
+    engine.replace_template(&blocks[0], entry);
+    blocks[0].entry.store(entry, Ordering::Release);
     true
+}
+
+/// How far behind the start of its memory Cranelift's code stands, which has aligned constants.
+const CODE_OFFSET: usize = 16;
+/// Where a region is entered.
+const ENTRY_OFFSET: u64 = (CODE_OFFSET - entry::PREFIX.len()) as u64;
+
+/// Cranelift's code with what stands before it.
+fn with_prefix(code: &[u8]) -> Vec<u8> {
+    const BREAKPOINT: u8 = 0xcc;
+    let mut whole = vec![BREAKPOINT; ENTRY_OFFSET as usize];
+    whole.extend_from_slice(&entry::PREFIX);
+    whole.extend_from_slice(code);
+    whole
 }
 
 /// Makes code of one block from templates and installs it, to ask for a region after [`BUDGET`] runs.
@@ -274,7 +290,8 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
 fn reference(reloc: &cranelift_codegen::FinalizedMachReloc) -> Option<SlotReference> {
     let ours = matches!(&reloc.target, FinalizedRelocTarget::ExternalName(name) if lower::is_slots(name));
     let relative = matches!(reloc.kind, Reloc::X86PCRel4 | Reloc::X86CallPCRel4);
-    (ours && relative).then_some(SlotReference { offset: reloc.offset as usize, slot_offset: reloc.addend })
+    let offset = CODE_OFFSET + reloc.offset as usize;
+    (ours && relative).then_some(SlotReference { offset, slot_offset: reloc.addend })
 }
 
 /// The engine, made on first use.
@@ -289,7 +306,7 @@ impl Engine {
     fn new() -> Option<Self> {
         let mut memory = CodeMemory::map()?;
         let code = compile_unlinked(isa()?)?;
-        let unlinked = memory.install(&code, &[], std::iter::empty())?.entry;
+        let unlinked = memory.install(&code, &[], std::iter::empty())?.entry + ENTRY_OFFSET;
         Some(Self { memory, unlinked, incoming: WordMap::default(), faults: BTreeMap::new(), full: false })
     }
 
@@ -323,7 +340,8 @@ fn fault_ranges(code: &CompiledCode, sites: &[Site]) -> Box<[FaultRange]> {
     let known = code.buffer.get_srclocs_sorted().iter().filter(|range| !range.loc.is_default());
     let ranges = known.filter_map(|range| {
         let &site = sites.get(range.loc.bits() as usize)?;
-        Some(FaultRange { start: range.start, end: range.end, site })
+        let [start, end] = [range.start, range.end].map(|at| at + CODE_OFFSET as u32);
+        Some(FaultRange { start, end, site })
     });
     ranges.collect()
 }
@@ -344,7 +362,7 @@ fn compile_unlinked(isa: &dyn TargetIsa) -> Option<Vec<u8>> {
     b.finalize(isa.frontend_config());
     let mut context = Context::for_function(function);
     let code = context.compile(isa, &mut ControlPlane::default()).ok()?;
-    Some(code.code_buffer().to_vec())
+    Some(with_prefix(code.code_buffer()))
 }
 
 /// Makes a slot lead to `target`, which stands for the slot's guest address.

@@ -90,6 +90,8 @@ pub struct Lowering<'a, 'f> {
     counting: Counting,
     /// The pinned register.
     state: ir::Value,
+    /// The address of the thread's poll flag.
+    poll_flag: ir::Value,
     /// Flags of accesses to the state, and to the thread's context.
     state_flags: MemFlagsData,
     context_flags: MemFlagsData,
@@ -127,9 +129,10 @@ struct KnownFlags {
     r: ir::Value,
 }
 
-/// The signature of every region: the slot it was entered through (or 0) to an exit.
+/// The signature of every region: the slot it was entered through (or 0) to an exit. This convention keeps no
+/// registers for the caller.
 pub fn region_signature() -> Signature {
-    let mut signature = Signature::new(CallConv::Tail);
+    let mut signature = Signature::new(CallConv::Winch);
     signature.params.push(AbiParam::new(types::I64));
     signature.returns.push(AbiParam::new(types::I64));
     signature
@@ -168,6 +171,7 @@ pub fn lower(
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let state = b.ins().get_pinned_reg(types::I64);
+    let poll_flag = b.ins().load(types::I64, state_flags, state, i32::from(entry::POLL_SLOT.0));
     let first = &region.blocks[0].translation.block;
     let mut lowering = Lowering {
         b,
@@ -175,6 +179,7 @@ pub fn lower(
         out: Lowered { complete: true, points: region.plan.addresses.clone(), ..Lowered::default() },
         counting,
         state,
+        poll_flag,
         state_flags,
         context_flags,
         signature,
