@@ -198,6 +198,11 @@ impl CodeReader for Window {
 }
 
 impl Cache {
+    /// What translated code needs besides the state.
+    pub fn env(&self) -> &'static Env {
+        self.env
+    }
+
     /// The process's cache, made on first use for `env`.
     pub fn get(env: &'static Env) -> &'static Self {
         let cache = CACHE.get_or_init(|| Self {

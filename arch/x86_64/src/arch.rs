@@ -10,7 +10,7 @@ use guest::ir::Block;
 use guest::ir::flags::FlagRecord;
 use guest::linux::GuestLinux;
 use guest::regs::RegisterTable;
-use guest::state::GuestState;
+use guest::state::{GuestState, Slot};
 use guest::{GuestAddr, GuestMemory, Trap};
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Mnemonic};
 
@@ -108,12 +108,8 @@ impl GuestArch for Arch {
         jump::take_back(state, memory)
     }
 
-    fn stack_pointer(&self, state: &GuestState) -> GuestAddr {
-        GuestAddr(state.u64(RSP))
-    }
-
-    fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr) {
-        state.set_u64(RSP, sp.0);
+    fn stack_slot(&self) -> Slot {
+        RSP
     }
 
     fn fp_environment(&self, state: &GuestState) -> u32 {

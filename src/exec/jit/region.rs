@@ -120,7 +120,7 @@ impl Region {
         mark_back_edges(&mut region.blocks);
         region.find_invariants();
         region.find_flags();
-        region.plan = Plan::of(&region.blocks, &region.cells);
+        region.plan = Plan::of(&region.blocks, &region.cells, cache.env().arch.stack_slot());
         let steps: Vec<_> = (0..region.blocks.len()).map(|block| region.steps(block)).collect();
         region.find_dirty(&steps);
         region.find_entry(&steps);

@@ -338,7 +338,9 @@ fn random_state(rng: &mut Rng) -> GuestState {
 
 fn differences(a: &GuestState, b: &GuestState) -> String {
     let mut text = String::new();
-    for offset in (0..4096u16).step_by(8).filter(|&o| o != PC.0 && !(80..104).contains(&o) && o != STACK_SLOT.0) {
+    for offset in
+        (0..4096u16).step_by(8).filter(|&o| o != PC.0 && !(80..104).contains(&o) && o != STACK_SLOT.0)
+    {
         let (x, y) = (a.u64(Slot(offset)), b.u64(Slot(offset)));
         if x != y {
             let _ = writeln!(text, "  slot {offset}: interpreted {x:#018x}, compiled {y:#018x}");
