@@ -60,3 +60,8 @@ fn extended_state_is_saved_and_restored_as_the_processor_does() {
 fn single_steps_meet_traps_faults_and_repeats_as_on_the_processor() {
     same_as_native("steps", &[&manufacturer()]);
 }
+
+#[test]
+fn accesses_are_checked_for_alignment_where_a_program_asks_for_it() {
+    same_as_native("alignment", &[]);
+}
