@@ -62,7 +62,7 @@ impl GuestArch for Arch {
     }
 
     fn control_key(&self, state: &GuestState) -> u64 {
-        u64::from(state.u32(MXCSR)) & MXCSR_CONTROL
+        u64::from(state.u32(MXCSR)) & MXCSR_CONTROL | state.u64(EFLAGS_REST) & eflags::AC
     }
 
     fn helpers(&self) -> &'static [HelperDef] {
