@@ -1,5 +1,6 @@
 //! Mapping calls on the guest's address space, and the table that mirrors them.
 
+use super::aliases;
 use super::code_pages::{CodeInvalidation, CodePages, Guard, Invalidated};
 use super::gap;
 use super::mapping::{Backing, Mapping, Prot, Table};
@@ -145,6 +146,7 @@ impl Space {
             backing: backing_of(request),
         };
         inner.table.insert(mapped, mapping);
+        self.guard_new(&mut inner, &(mapped..mapping.end));
         Ok(mapped)
     }
 
@@ -267,6 +269,7 @@ impl Space {
             let host = Prot(prot & Prot::KNOWN).host() | (prot & !Prot::KNOWN);
             sys::check(host_mprotect(addr, covered - addr, host))?;
             inner.table.protect(addr..covered, Prot(prot & Prot::KNOWN));
+            self.guard_new(&mut inner, &(addr..covered));
         }
         if covered < end { Err(libc::ENOMEM) } else { Ok(0) }
     }
@@ -290,6 +293,7 @@ impl Space {
             inner.table.remove(old..old_end);
         }
         inner.table.insert(moved, copy);
+        self.guard_new(&mut inner, &(moved..copy.end));
         Ok(moved)
     }
 
@@ -326,7 +330,9 @@ impl Space {
 
     /// Notes that the kernel made a mapping at `start` without [`Space::mmap`] (`shmat`).
     pub fn adopt(&self, start: u64, mapping: Mapping) {
-        self.lock().table.insert(start, mapping);
+        let mut inner = self.lock();
+        inner.table.insert(start, mapping);
+        self.guard_new(&mut inner, &(start..mapping.end));
     }
 
     /// A shared memory segment at `start` was detached.
@@ -413,9 +419,40 @@ impl Space {
 
     fn guard(&self, inner: &mut Inner, page: u64, mapping: &Mapping) {
         let guard = if mapping.prot.writable() { Guard::Protected } else { Guard::None };
-        if inner.code.add(page, guard) && guard == Guard::Protected {
-            host_mprotect(page, PAGE, mapping.prot.host() & !libc::PROT_WRITE);
-            self.protected.fetch_add(1, Ordering::Relaxed);
+        let before = inner.code.add(page, guard);
+        if before == Some(guard) {
+            return;
+        }
+        // An alias is write-protected already.
+        if guard == Guard::Protected && before.is_none() {
+            self.write_protect(page, mapping.prot);
+        }
+        if mapping.shared {
+            self.guard_aliases(inner, page);
+        }
+    }
+
+    fn write_protect(&self, page: u64, prot: Prot) {
+        host_mprotect(page, PAGE, prot.host() & !libc::PROT_WRITE);
+        self.protected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Write-protects a page with translations at the other addresses that it may be written at.
+    fn guard_aliases(&self, inner: &mut Inner, page: u64) {
+        for (alias, mapping) in aliases::of_page(&inner.table, page) {
+            if mapping.prot.writable() && !inner.code.contains(alias) {
+                inner.code.add(alias, Guard::Alias);
+                self.write_protect(alias, mapping.prot);
+            }
+        }
+    }
+
+    /// After a mapping call: what has become writable may have translations at another address.
+    fn guard_new(&self, inner: &mut Inner, range: &Range<u64>) {
+        for run in aliases::executable(&inner.table, range) {
+            for page in inner.code.translated(&run) {
+                self.guard_aliases(inner, page);
+            }
         }
     }
 
@@ -453,12 +490,16 @@ impl Space {
         if !inner.code.any_in(&range) {
             return;
         }
-        let taken = inner.code.take(&range);
+        let mut taken = inner.code.take(&range);
+        for index in 0..taken.len() {
+            let others = aliases::of_page(&inner.table, taken[index].0);
+            taken.extend(others.iter().filter_map(|(page, _)| inner.code.remove(*page)));
+        }
         if let Some(who) = self.invalidation.get() {
             who.invalidate(&Invalidated { pages: taken.iter().map(|&(page, _)| page).collect() });
         }
         for (page, guard) in taken {
-            if guard == Guard::Protected {
+            if guard != Guard::None {
                 self.protected.fetch_sub(1, Ordering::Relaxed);
                 if let Some((_, mapping)) = inner.table.find(page) {
                     host_mprotect(page, PAGE, mapping.prot.host());

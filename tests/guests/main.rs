@@ -147,6 +147,9 @@ on_every_tier! {
     code_that_changes_itself(arch, tier) {
         program_same_as_native(arch, tier, "smc", &[]);
     }
+    code_that_others_change(arch, tier) {
+        program_same_as_native(arch, tier, "rewritten", &[]);
+    }
     floating_point_environment(arch, tier) {
         program_same_as_native(arch, tier, "float", &[]);
     }
