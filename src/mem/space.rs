@@ -80,10 +80,6 @@ fn align_up(value: u64) -> Option<u64> {
     value.checked_add(PAGE - 1).map(|v| v & !(PAGE - 1))
 }
 
-fn overlaps_emulator(range: &Range<u64>) -> bool {
-    range.start < EMULATOR_END && range.end > EMULATOR_START
-}
-
 fn host_mprotect(addr: u64, len: u64, prot: i32) -> i64 {
     sys::syscall(libc::SYS_mprotect, [addr, len, prot as u64, 0, 0, 0])
 }
@@ -126,6 +122,14 @@ impl Space {
         self.lock().table.iter().map(|(start, m)| (start, *m)).collect()
     }
 
+    /// How many bytes of a range are mapped.
+    #[must_use]
+    pub fn mapped_in(&self, range: Range<u64>) -> u64 {
+        let inner = self.lock();
+        let parts = inner.table.overlapping(range.clone());
+        parts.map(|(start, mapping)| mapping.end.min(range.end) - start.max(range.start)).sum()
+    }
+
     /// `mmap(2)`: the address, or an errno.
     pub fn mmap(&self, request: &MapRequest) -> Result<u64, i32> {
         let len = align_up(request.len).ok_or(libc::ENOMEM)?;
@@ -155,7 +159,7 @@ impl Space {
             return Err(libc::EINVAL);
         }
         let end = request.addr.checked_add(len).ok_or(libc::ENOMEM)?;
-        if end > GUEST_TOP || overlaps_emulator(&(request.addr..end)) {
+        if end > GUEST_TOP || layout::any_ours(&(request.addr..end)) {
             return Err(libc::ENOMEM);
         }
         let replace = request.flags & libc::MAP_FIXED_NOREPLACE == 0;
@@ -203,7 +207,7 @@ impl Space {
     fn map_where_the_kernel_likes(inner: &Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
         let place = host_mmap(request, 0, len, 0)?;
         let usable = place + len <= GUEST_TOP
-            && !overlaps_emulator(&(place..place + len))
+            && !layout::any_ours(&(place..place + len))
             && inner.table.overlapping(place..place + len).next().is_none();
         if !usable {
             sys::syscall(libc::SYS_munmap, [place, len, 0, 0, 0, 0]);
@@ -215,7 +219,7 @@ impl Space {
     fn hint_is_free(&self, inner: &Inner, hint: u64, len: u64) -> bool {
         let Some(end) = hint.checked_add(len) else { return false };
         end <= self.limit()
-            && !overlaps_emulator(&(hint..end))
+            && !layout::any_ours(&(hint..end))
             && inner.table.overlapping(hint..end).next().is_none()
     }
 
@@ -278,7 +282,7 @@ impl Space {
     pub fn mremap(&self, old: u64, old_len: u64, new_len: u64, flags: i32, new: u64) -> Result<u64, i32> {
         let new_len = align_up(new_len).ok_or(libc::ENOMEM)?;
         let old_end = old.checked_add(align_up(old_len).ok_or(libc::EINVAL)?).ok_or(libc::EINVAL)?;
-        if !old.is_multiple_of(PAGE) || new_len == 0 || overlaps_emulator(&(old..old_end.max(old + 1))) {
+        if !old.is_multiple_of(PAGE) || new_len == 0 || layout::any_ours(&(old..old_end.max(old + 1))) {
             return Err(libc::EINVAL);
         }
         let mut inner = self.lock();
@@ -515,7 +519,7 @@ fn checked_range(addr: u64, len: u64, out_of_range: i32) -> Result<Range<u64>, i
         return Err(libc::EINVAL);
     }
     let end = addr.checked_add(align_up(len).ok_or(out_of_range)?).ok_or(out_of_range)?;
-    if end > GUEST_TOP || overlaps_emulator(&(addr..end)) {
+    if end > GUEST_TOP || layout::any_ours(&(addr..end)) {
         return Err(out_of_range);
     }
     Ok(addr..end)

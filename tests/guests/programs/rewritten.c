@@ -50,7 +50,7 @@ static void *map(int fd, int prot, int flags) {
 // Written at `from`, run at `run`, by several ways of writing. `cleared` is where the instruction cache is invalidated.
 static void through(const char *what, uint8_t *from, uint8_t *run, void *cleared) {
     long sum = 0;
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 25; i++) {
         make(from + 128, i);
         clear(cleared);
         sum += call(run + 128);
@@ -63,13 +63,13 @@ static void through(const char *what, uint8_t *from, uint8_t *run, void *cleared
     int pipes[2], sockets[2];
     uint8_t code[SIZE];
     if (pipe(pipes) || socketpair(AF_UNIX, SOCK_DGRAM, 0, sockets)) return;
-    for (sum = 0, *code = 0; sum < 100; sum += call(run + 128)) {
+    for (sum = 0, *code = 0; sum < 40; sum += call(run + 128)) {
         make(code, *code = (sum + 1) % 7 + 1);
         if (write(pipes[1], code, SIZE) != SIZE || read(pipes[0], from + 128, SIZE) != SIZE) return;
         clear(cleared);
     }
     printf(", read %ld", sum);
-    for (sum = 0; sum < 100; sum += call(run + 128)) {
+    for (sum = 0; sum < 40; sum += call(run + 128)) {
         make(code, sum % 11 + 1);
         struct iovec parts[] = {{from + 128, 3}, {from + 131, SIZE - 3}};
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
@@ -145,7 +145,7 @@ static void next_instruction(void) {
     memcpy(area, code, sizeof code);
     clear(area);
     long sum = 0;
-    for (int i = 0; i < 300; i++) sum += ((long (*)(int))area)(i & 127);
+    for (int i = 0; i < 100; i++) sum += ((long (*)(int))area)(i & 127);
     printf("its own next instruction: %ld\n", sum);
     munmap(area, 8192);
 }
