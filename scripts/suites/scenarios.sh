@@ -2,7 +2,7 @@
 # emulator, each in an empty directory. It must print the same, end with the same status and leave no process behind.
 # Sourced after lib.sh.
 #
-# A scenario finds in its environment: PORT, which was free a moment ago; PROGRAMS, the directory of the suites' own
+# A scenario finds in its environment: PORT, which was free a moment ago; SOURCES, with source packages; PROGRAMS, the suites' own
 # programs. Its working directory is HOME.
 
 programs=$PWD/scripts/suites/programs
@@ -94,7 +94,7 @@ staged() {
         export bin arm64_root
         exec setsid timeout -k 5 "$seconds" "${before[@]}" bash -c 'in_bash "$@"' in_bash "$where" SCENARIO="$run" \
             PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$directory" LC_ALL=C TZ=UTC USER=nobody \
-            PORT="$(free_port)" PROGRAMS="$programs"
+            PORT="$(free_port)" PROGRAMS="$programs" SOURCES="$work"
     ) >"$output" 2>"${output%.txt}.err" </dev/null || status=$?
     echo "status $status" >>"$output"
     swept "$run" || echo "left processes behind" >>"$output"

@@ -68,7 +68,6 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "clean")) clean();
     if (!strcmp(what, "heap")) numbers[n + 6] = 1;
     if (!strcmp(what, "stack")) printf("%d\n", *(local + n - 1));
-    if (!strcmp(what, "leak")) numbers = NULL;
     if (!strcmp(what, "null")) printf("%d\n", *(volatile int *)(size_t)(n - 4));
     if (!strcmp(what, "undefined")) {
         int big = 0x7ffffff0 + n * 2;
