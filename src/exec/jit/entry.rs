@@ -89,7 +89,11 @@ pub struct Context {
     stack: u64,
     slow_op: extern "C" fn(*mut GuestState, u64) -> u64,
     pack_flags: extern "C" fn(u64, u64, u64, u64) -> u64,
-    unused: u64,
+    /// `slow_op` behind code that keeps all registers.
+    slow_op_aside: unsafe extern "C" fn(),
+    /// What it gave.
+    aside_result: u64,
+    unused: [u64; 3],
     /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
     pub in_regions: u64,
     pub in_templates: u64,
@@ -110,6 +114,8 @@ pub struct Context {
 }
 
 pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
+pub const SLOW_OP_ASIDE: i32 = offset_of!(Context, slow_op_aside) as i32;
+pub const ASIDE_RESULT: i32 = offset_of!(Context, aside_result) as i32;
 pub const PACK_FLAGS: i32 = offset_of!(Context, pack_flags) as i32;
 pub const IN_REGIONS: i32 = offset_of!(Context, in_regions) as i32;
 pub const IN_TEMPLATES: i32 = offset_of!(Context, in_templates) as i32;
@@ -127,7 +133,9 @@ impl Context {
             stack: 0,
             slow_op,
             pack_flags,
-            unused: 0,
+            slow_op_aside: qemu_lua_slow_op_aside,
+            aside_result: 0,
+            unused: [0; 3],
             in_regions: 0,
             in_templates: 0,
             zero: [0; 2],
@@ -195,7 +203,31 @@ global_asm!(
     "mov eax, {fault}",
     "cld",
     "jmp 2b",
+    // The slow op where it is not taken usually, so that the usual way need not keep anything in memory for it:
+    // all registers stay as they are (of the vectors 16 bytes, which is what compiled code uses).
+    ".globl qemu_lua_slow_op_aside",
+    "qemu_lua_slow_op_aside:",
+    ".irp reg, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11",
+    "push \\reg",
+    ".endr",
+    "sub rsp, 256",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+    "movaps [rsp + 16 * \\n], xmm\\n",
+    ".endr",
+    "call {slow_op}",
+    "mov rcx, [r15 + {context}]",
+    "mov [rcx + {result}], rax",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+    "movaps xmm\\n, [rsp + 16 * \\n]",
+    ".endr",
+    "add rsp, 256",
+    ".irp reg, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax",
+    "pop \\reg",
+    ".endr",
+    "ret",
     ".popsection",
+    slow_op = sym slow_op,
+    result = const offset_of!(Context, aside_result),
     start = const STACK_SLOT.0,
     context = const CONTEXT_SLOT.0,
     stack = const offset_of!(Context, stack),
@@ -205,6 +237,7 @@ global_asm!(
 unsafe extern "C" {
     fn qemu_lua_enter(state: *mut GuestState, code: u64, stack: *mut u64) -> u64;
     fn qemu_lua_fault_exit();
+    fn qemu_lua_slow_op_aside();
 }
 
 /// Runs compiled code; what it returned (see [`exit`]).

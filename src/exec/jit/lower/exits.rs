@@ -113,10 +113,18 @@ impl Lowering<'_, '_> {
         self.b.ins().return_(&[code]);
     }
 
+    /// Whether this is not the usual way.
+    pub(super) fn is_aside(&self) -> bool {
+        self.b.current_block().is_some_and(|block| self.b.func.layout.is_cold(block))
+    }
+
     /// Leaves where a call-out failed: what it returned says how.
     pub(super) fn leave_if(&mut self, failed: ir::Value) {
         let (leave, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(leave);
+        if self.is_aside() {
+            self.b.set_cold_block(go_on);
+        }
         self.b.ins().brif(failed, leave, &[], go_on, &[]);
         self.b.switch_to_block(leave);
         self.flush_aside();
