@@ -13,7 +13,10 @@ use guest::{Access, Fault, FaultKind, GuestAddr, Trap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-const LOCAL_ENTRIES: usize = 16384;
+/// Entries of a thread's own cache: so few at first, because many threads end soon, and so many where they are missed.
+const FIRST_ENTRIES: usize = 256;
+const MOST_ENTRIES: usize = 16384;
+const GROWTH: usize = 8;
 
 /// Why [`Vcpu::run`] came back. The state is exact.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -34,6 +37,10 @@ struct Local {
     translation: Arc<Translation>,
 }
 
+fn no_entries(count: usize) -> Box<[Option<Local>]> {
+    (0..count).map(|_| None).collect()
+}
+
 pub struct Vcpu {
     pub state: Box<GuestState>,
     pub port: Arc<Port>,
@@ -42,6 +49,8 @@ pub struct Vcpu {
     cache: &'static Cache,
     cells: Cells,
     local: Box<[Option<Local>]>,
+    /// How often a translation was not in `local` since that has had its size.
+    missed: usize,
     control: u64,
     /// Whether code takes tags off addresses, as far as this thread knows.
     untags: bool,
@@ -71,7 +80,6 @@ impl Vcpu {
         if Cache::running_threads() > 1 {
             env.arch.note_threads();
         }
-        let local = (0..LOCAL_ENTRIES).map(|_| None).collect();
         let mut vcpu = Self {
             state,
             port,
@@ -79,7 +87,8 @@ impl Vcpu {
             interpreted: 0,
             cache,
             cells: Cells::default(),
-            local,
+            local: no_entries(FIRST_ENTRIES),
+            missed: 0,
             control: 0,
             untags: false,
             policy,
@@ -156,6 +165,7 @@ impl Vcpu {
                 }
                 _ => {
                     let translation = self.cache.translation(pc, self.control);
+                    let index = self.place_for(pc);
                     &self.local[index].insert(Local { pc, translation }).translation
                 }
             };
@@ -204,7 +214,17 @@ impl Vcpu {
     }
 
     fn local_index(&self, pc: u64) -> usize {
-        (pc >> 1 ^ pc >> 13) as usize % LOCAL_ENTRIES
+        (pc >> 1 ^ pc >> 13) as usize & (self.local.len() - 1)
+    }
+
+    /// Where a translation goes that was missed.
+    fn place_for(&mut self, pc: u64) -> usize {
+        self.missed += 1;
+        if self.missed > self.local.len() && self.local.len() < MOST_ENTRIES {
+            self.local = no_entries(self.local.len() * GROWTH);
+            self.missed = 0;
+        }
+        self.local_index(pc)
     }
 
     /// Puts the pc where the block's end says; an exit, or `None` to go on.

@@ -88,8 +88,10 @@ fn hidden(f: impl FnOnce(i32)) {
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
 /// Whether this process has its memory for itself. One that borrows it (vfork, `CLONE_VM`) takes its threads along when it
-/// ends or executes something, with whatever locks they hold.
-fn owns_memory() -> bool {
+/// ends or executes something, with whatever locks they hold; and what it noted of its descriptors would be taken for the
+/// lender's.
+#[must_use]
+pub fn owns_memory() -> bool {
     OWNER.load(Ordering::Relaxed) == own_pid()
 }
 

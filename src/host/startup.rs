@@ -98,8 +98,11 @@ pub fn open_sibling(arch: &str) -> Result<OwnedFile, i32> {
     OwnedFile::open(&path.to_string_lossy())
 }
 
-/// Keeps it open from now on, and passes it on.
+/// Keeps it open from now on, and passes it on. Not in a process that borrows its memory.
 pub fn hold_sibling(arch: &str) {
+    if !super::spawn::owns_memory() {
+        return;
+    }
     // Not installed: then it is not to be had later either.
     if let (None, Ok(file)) = (held_sibling(arch), open_sibling(arch)) {
         pass_on(&sibling_name(arch), file.into_raw());

@@ -128,10 +128,9 @@ pub fn process_madvise(_thread: &mut Thread, args: &[u64; 6]) -> Done {
     Done::raw(sys::syscall(libc::SYS_process_madvise, *args))
 }
 
-/// The kernel has emulated it since 4.0 and would place pages behind our back; nobody uses it any more.
-pub fn remap_file_pages(_thread: &mut Thread, _args: &[u64; 6]) -> Done {
-    crate::log::once("remap_file_pages", || "remap_file_pages is not supported: EINVAL".to_owned());
-    Done::errno(libc::EINVAL)
+/// The kernel makes an ordinary mapping of it, as it has since 4.0.
+pub fn remap_file_pages(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+    space().remap_file_pages(args).into()
 }
 
 /// Attaches at a place of our choice, and notes the mapping.

@@ -87,13 +87,21 @@ pub fn arch_specific(thread: &mut Thread, args: &[u64; 6]) -> Done {
 
 pub fn prctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
     const PR_SET_MM: u64 = 35;
+    const PR_GET_TID_ADDRESS: u64 = 40;
     const PR_PAC_RESET_KEYS: u64 = 54;
     const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
+    const PR_SET_MDWE: u64 = 65;
     match args[0] {
         x if x == libc::PR_SET_SECCOMP as u64 => seccomp::set_by_prctl(thread, args),
         x if x == libc::PR_GET_SECCOMP as u64 => Done::Value(seccomp::mode_number(thread)),
         PR_SET_MM => Done::errno(libc::EPERM),
+        PR_GET_TID_ADDRESS => write_guest(args[1], &thread.clear_child_tid.to_le_bytes()).map(|()| 0).into(),
         PR_SET_SYSCALL_USER_DISPATCH => Done::errno(libc::EINVAL),
+        // The emulator needs its counter, and makes executable memory.
+        x if x == libc::PR_SET_TSC as u64 && args[1] != libc::PR_TSC_ENABLE as u64 => {
+            Done::errno(libc::EINVAL)
+        }
+        PR_SET_MDWE => Done::errno(libc::EINVAL),
         PR_PAC_RESET_KEYS => reset_keys(thread, args),
         _ => {
             let linux = thread.vcpu.env.arch.linux();

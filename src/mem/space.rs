@@ -332,6 +332,25 @@ impl Space {
         call(flags | libc::MREMAP_FIXED, place)
     }
 
+    /// `remap_file_pages(2)`: other pages of the file that is mapped there.
+    pub fn remap_file_pages(&self, args: &[u64; 6]) -> Result<u64, i32> {
+        let (start, len, page) = (args[0] & !(PAGE - 1), args[1] & !(PAGE - 1), args[3]);
+        let end = start.saturating_add(len);
+        let mut inner = self.lock();
+        let mapped = inner.table.find(start).map(|(_, mapping)| *mapping);
+        let Some(mapping) = mapped.filter(|mapping| mapping.end >= end) else { return Err(libc::EINVAL) };
+        self.drop_code(&mut inner, start..end);
+        let result = sys::check(sys::syscall(libc::SYS_remap_file_pages, *args))?;
+        if let Backing::File { device, inode, .. } = mapping.backing
+            && start < end
+        {
+            let backing = Backing::File { device, inode, offset: page * PAGE };
+            inner.table.insert(start, Mapping { end, backing, ..mapping });
+            self.guard_new(&mut inner, &(start..end));
+        }
+        Ok(result)
+    }
+
     /// Notes that the kernel made a mapping at `start` without [`Space::mmap`] (`shmat`).
     pub fn adopt(&self, start: u64, mapping: Mapping) {
         let mut inner = self.lock();

@@ -108,6 +108,17 @@ on_both! {
     strict_mode(arch) { program_same_as_native(arch, "auto", "strictly", &[]); }
     requests_in_a_ring(arch) { program_same_as_native(arch, "auto", "uring", &[]); }
     waiting_for_events(arch) { program_same_as_native(arch, "auto", "events", &[]); }
+    job_control_on_a_terminal(arch) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/programs/jobs.py");
+        let at_a_terminal = |shell: &Command| {
+            let mut python = Command::new("/usr/bin/python3");
+            python.arg(script).arg(shell.get_program()).args(shell.get_args());
+            run(python, "")
+        };
+        let expected = at_a_terminal(&Command::new("/bin/bash"));
+        assert_eq!(expected.status, 0, "{expected:?}");
+        assert_eq!(at_a_terminal(&guest_command(arch, &[], "/bin/bash", &[])), expected);
+    }
     programs_of_both_architectures_execute_each_other(arch) {
         let other = if arch == Arch::X86_64 { Arch::Aarch64 } else { Arch::X86_64 };
         let (own, foreign) = (compiled(arch, "process"), compiled(other, "process"));

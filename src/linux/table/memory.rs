@@ -30,8 +30,8 @@ rows! { MEMORY:
     pass munlockall();
     pass mincore(start: Place, len: Size, vec: Address);
     pass mseal(start: Place, len: Size, flags: Hex);
-    /// As mmap.
-    emulate(mm::remap_file_pages) remap_file_pages(start: Place, size: Size, prot: Bits(n::PROTECTION), pgoff: Size, flags: Hex);
+    /// In our table of mappings.
+    translate(mm::remap_file_pages) remap_file_pages(start: Place, size: Size, prot: Bits(n::PROTECTION), pgoff: Size, flags: Hex);
     /// In our table of mappings.
     emulate(mm::shmat) shmat(shmid: Int, shmaddr: Verbatim, shmflg: Bits(n::SHM));
     /// In our table of mappings.

@@ -68,7 +68,8 @@ rows! { PROCESSES:
     alone capset(header: Takes(s::CAP_HEADER), data: Takes(s::CAP_DATA));
     alone unshare(unshare_flags: Bits(n::UNSHARE));
     alone setns(fd: Fd, flags: Bits(n::UNSHARE));
-    /// System call filters are ours; the layout of memory (PR_SET_MM) and dispatch by signals are refused; the rest is the host's.
+    /// System call filters are ours; the layout of memory (PR_SET_MM), dispatch by signals, PR_SET_MDWE and a time stamp
+    /// counter that faults are refused; the rest is the host's.
     translate(process::prctl) prctl(option: OneOf(n::PRCTL), arg2: Hex, arg3: Hex, arg4: Hex, arg5: Hex);
     /// Segment bases are the guest's registers.
     emulate(process::arch_specific) arch_prctl(option: OneOf(n::ARCH_PRCTL), arg2: Hex);

@@ -159,6 +159,23 @@ static void stack_overflow(void) {
     }
 }
 
+// Pages of a file in another order.
+static void other_pages(void) {
+    FILE *file = tmpfile();
+    for (int i = 0; i < 4 * 4096; i++) fputc('a' + i / 4096, file);
+    fflush(file);
+    char *at = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+    int swapped = remap_file_pages(at, 4096, 0, 3, 0);
+    printf("other pages: %d %c%c%c", swapped, at[0], at[4096], at[3 * 4096]);
+    at[1] = 'x';
+    printf(" %c", at[3 * 4096 + 1]);
+    printf(", with a protection: %s", remap_file_pages(at, 4096, PROT_READ, 2, 0) ? strerror(errno) : "ok");
+    char *own = map(NULL, 4096, PROT_READ | PROT_WRITE, 0);
+    printf(", of no file: %s\n", remap_file_pages(own, 4096, 0, 0, 0) ? strerror(errno) : "ok");
+    munmap(at, 4 * 4096);
+    fclose(file);
+}
+
 static void limits(void) {
     if (fork() == 0) {
         struct rlimit limit = {1UL << 30, 1UL << 30};
@@ -183,6 +200,7 @@ int main(void) {
     protections();
     reservations();
     stack_overflow();
+    other_pages();
     limits();
     return 0;
 }

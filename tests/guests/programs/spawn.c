@@ -22,6 +22,16 @@ int main(int argc, char **argv, char **envp) {
     int status = 0;
     waitpid(pid, &status, 0);
     printf("good: %d %d\n", error, WEXITSTATUS(status));
+    // As make does: the child gives up an identity before it executes something.
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_RESETIDS);
+    for (int round = 0; round < 3; round++) {
+        fflush(stdout);
+        error = posix_spawn(&pid, argv[0], NULL, &attributes, args, envp);
+        waitpid(pid, &status, 0);
+        printf("identity given up: %d %d\n", error, WEXITSTATUS(status));
+    }
     fflush(stdout);
     pid = vfork();
     if (pid == 0) {

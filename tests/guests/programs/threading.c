@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -199,6 +200,23 @@ static void cancellation(void) {
     printf("cancelled: %d, cleaned up: %d\n", all, atomic_load(&counter) <= 5 && atomic_load(&counter) >= 3);
 }
 
+// What is cleared at a thread's end can be asked for, and set to the same again.
+static void *ask_for_own_word(void *unused) {
+    int *word = NULL;
+    if (prctl(PR_GET_TID_ADDRESS, &word, 0, 0, 0) != 0) return unused;
+    int named = *word == gettid();
+    syscall(SYS_set_tid_address, word);
+    return (void *)(intptr_t)!named;
+}
+
+static void own_word(void) {
+    pthread_t thread;
+    void *wrong;
+    pthread_create(&thread, NULL, ask_for_own_word, NULL);
+    pthread_join(thread, &wrong);
+    printf("the word that is cleared at the end: %s\n", wrong ? "another's" : "known");
+}
+
 static void *outlive(void *main_thread) {
     pthread_join(*(pthread_t *)main_thread, NULL);
     printf("the first thread has left\n");
@@ -228,6 +246,7 @@ int main(void) {
     inheritance();
     several_futexes();
     cancellation();
+    own_word();
     first_leaves();
     return 0;
 }
