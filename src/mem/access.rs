@@ -240,6 +240,9 @@ fn copy_out(addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
             raw::store_u64(addr, u64::from_le_bytes([a, b, c, d, e, f, g, h]))?;
             raw::store_u16(addr.offset(8), u16::from_le_bytes([i, j]))
         }
-        _ => raw::copy_out(addr, data).map_err(|(_, fault)| fault),
+        _ => match data.try_into() {
+            Ok(unit) => raw::store_u128(addr, u128::from_le_bytes(unit)),
+            Err(_) => raw::copy_out(addr, data).map_err(|(_, fault)| fault),
+        },
     }
 }

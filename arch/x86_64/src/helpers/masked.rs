@@ -1,9 +1,10 @@
 //! Masked moves and gathers: lanes that are switched off must not be accessed.
 
-use guest::GuestAddr;
 use guest::helper::{HelperContext, HelperExit};
-use guest::ir::{Lane, VecLen};
+use guest::ir::Lane;
 use guest::state::{Slot, vector_slot};
+use guest::{Fault, GuestAddr, GuestMemory};
+use std::ops::Range;
 
 type Outcome = Result<u64, HelperExit>;
 
@@ -12,26 +13,39 @@ type Outcome = Result<u64, HelperExit>;
 pub(crate) struct Move {
     pub register: u16,
     pub lane: Lane,
-    pub n: VecLen,
 }
 
 impl Move {
     pub(crate) fn encode(self) -> u64 {
-        u64::from(self.register) | (self.lane as u64) << 8 | (self.n as u64) << 16
+        u64::from(self.register) | (self.lane as u64) << 8
     }
 
     fn decode(code: u64) -> Self {
-        Self { register: (code & 0xff) as u16, lane: lane(code >> 8), n: length(code >> 16) }
+        Self { register: (code & 0xff) as u16, lane: lane(code >> 8) }
     }
 
     fn slot(self) -> Slot {
         vector_slot(self.register)
     }
 
-    /// The lanes in `mask`, with the offset of each.
-    fn lanes(self, mask: u64) -> impl Iterator<Item = usize> {
-        let (size, count) = (self.lane.bytes(), 16 * self.n.units() / self.lane.bytes());
-        (0..count).filter(move |i| mask >> i & 1 != 0).map(move |i| i * size)
+    /// What the lanes in `mask` cover, in pieces that are one access each.
+    fn pieces(self, mask: u64) -> impl Iterator<Item = Range<usize>> {
+        let log_size = self.lane.bytes().trailing_zeros();
+        let mut left = mask;
+        std::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            let first = left.trailing_zeros();
+            let len: u32 = match (left >> first).trailing_ones() << log_size {
+                16.. => 16,
+                8.. => 8,
+                _ => 4,
+            };
+            left &= !(((1 << (len >> log_size)) - 1) << first);
+            let start = (first << log_size) as usize;
+            Some(start..start + len as usize)
+        })
     }
 }
 
@@ -39,16 +53,12 @@ fn lane(code: u64) -> Lane {
     Lane::ALL[(code & 3) as usize]
 }
 
-fn length(code: u64) -> VecLen {
-    VecLen::ALL[(code & 0xff) as usize % VecLen::ALL.len()]
-}
-
 /// `VMASKMOVPS` and its kin, from memory: other lanes become 0, and so does the rest of the register.
 pub(super) fn load(cx: &mut dyn HelperContext, addr: u64, mask: u64, how: u64) -> Outcome {
     let how = Move::decode(how);
-    let mut bytes = [0; 32];
-    for at in how.lanes(mask) {
-        cx.memory().read(GuestAddr(addr).offset(at as i64), &mut bytes[at..at + how.lane.bytes()])?;
+    let (memory, mut bytes) = (cx.memory(), [0; 32]);
+    for piece in how.pieces(mask) {
+        memory.read(GuestAddr(addr).offset(piece.start as i64), &mut bytes[piece])?;
     }
     cx.state().bytes_at_mut(how.slot(), 32).copy_from_slice(&bytes);
     Ok(0)
@@ -57,16 +67,23 @@ pub(super) fn load(cx: &mut dyn HelperContext, addr: u64, mask: u64, how: u64) -
 /// The same to memory: nothing is written if a lane faults.
 pub(super) fn store(cx: &mut dyn HelperContext, addr: u64, mask: u64, how: u64) -> Outcome {
     let how = Move::decode(how);
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(cx.state().bytes_at(how.slot(), 32));
+    let bytes = register(cx, how.register);
     let place = |at: usize| GuestAddr(addr).offset(at as i64);
-    for at in how.lanes(mask) {
-        cx.probe_write(place(at), how.lane.bytes() as u64)?;
+    for piece in how.pieces(mask) {
+        cx.probe_write(place(piece.start), piece.len() as u64)?;
     }
-    for at in how.lanes(mask) {
-        cx.memory().write(place(at), &bytes[at..at + how.lane.bytes()])?;
+    let memory = cx.memory();
+    for piece in how.pieces(mask) {
+        memory.write(place(piece.start), &bytes[piece])?;
     }
     Ok(0)
+}
+
+/// The whole of vector register `n`.
+fn register(cx: &mut dyn HelperContext, n: u16) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(cx.state().bytes_at(vector_slot(n), 32));
+    bytes
 }
 
 /// A gather, as the lifter passes it.
@@ -107,16 +124,11 @@ impl Gather {
         }
     }
 
-    /// The slot of lane `i` of register `n`.
-    fn lane_slot(n: u16, lane: Lane, i: u8) -> Slot {
-        vector_slot(n).plus(u16::from(i) * lane.bytes() as u16)
-    }
-
-    fn address(self, cx: &mut dyn HelperContext, base: u64, segment: u64, i: u8) -> GuestAddr {
-        let slot = Self::lane_slot(self.index, self.index_lane, i);
+    /// Where lane `i` comes from.
+    fn address(self, indices: &[u8; 32], base: u64, segment: u64, i: usize) -> GuestAddr {
         let index = match self.index_lane {
-            Lane::D => cx.state().u64(slot),
-            _ => cx.state().u32(slot) as i32 as u64,
+            Lane::D => u64::from_le_bytes(std::array::from_fn(|k| indices[8 * i + k])),
+            _ => i32::from_le_bytes(std::array::from_fn(|k| indices[4 * i + k])) as u64,
         };
         let offset = base.wrapping_add(index << self.log_scale);
         let offset = if self.address32 { offset & 0xffff_ffff } else { offset };
@@ -129,23 +141,43 @@ impl Gather {
 /// in the operation of `VGATHERDPS`).
 pub(super) fn gather(cx: &mut dyn HelperContext, base: u64, how: u64, segment: u64) -> Outcome {
     let how = Gather::decode(how);
-    let size = how.lane.bytes();
-    let mask_of = |i| Gather::lane_slot(how.mask, how.lane, i);
-    for i in 0..how.count {
-        let mask = cx.state().bytes_at_mut(mask_of(i), size);
-        mask.fill(if mask[size - 1] & 0x80 != 0 { 0xff } else { 0 });
+    let indices = register(cx, how.index);
+    let (mut mask, mut to) = (register(cx, how.mask), register(cx, how.to));
+    let from = |i| how.address(&indices, base, segment, i);
+    let count = usize::from(how.count);
+    let gathered = match how.lane {
+        Lane::D => gather_lanes::<8>(cx.memory(), count, from, &mut mask, &mut to),
+        _ => gather_lanes::<4>(cx.memory(), count, from, &mut mask, &mut to),
+    };
+    if gathered.is_ok() {
+        mask.fill(0);
+        to[count * how.lane.bytes()..].fill(0);
     }
-    for i in 0..how.count {
-        if cx.state().bytes_at(mask_of(i), size)[0] != 0 {
-            let (from, mut bytes) = (how.address(cx, base, segment, i), [0; 8]);
-            cx.memory().read(from, &mut bytes[..size])?;
-            let to = Gather::lane_slot(how.to, how.lane, i);
-            cx.state().bytes_at_mut(to, size).copy_from_slice(&bytes[..size]);
+    cx.state().bytes_at_mut(vector_slot(how.mask), 32).copy_from_slice(&mask);
+    cx.state().bytes_at_mut(vector_slot(how.to), 32).copy_from_slice(&to);
+    gathered.map(|()| 0).map_err(HelperExit::from)
+}
+
+/// Gathers lanes of `SIZE` bytes.
+fn gather_lanes<const SIZE: usize>(
+    memory: &dyn GuestMemory,
+    count: usize,
+    from: impl Fn(usize) -> GuestAddr,
+    mask: &mut [u8; 32],
+    to: &mut [u8; 32],
+) -> Result<(), Fault> {
+    let (masks, _) = mask.as_chunks_mut::<SIZE>();
+    let (lanes, _) = to.as_chunks_mut::<SIZE>();
+    for mask in &mut masks[..count] {
+        *mask = if mask[SIZE - 1] & 0x80 != 0 { [0xff; SIZE] } else { [0; SIZE] };
+    }
+    for (i, (mask, lane)) in masks.iter_mut().zip(lanes).take(count).enumerate() {
+        if *mask != [0; SIZE] {
+            let mut value = [0; SIZE];
+            memory.read(from(i), &mut value)?;
+            *lane = value;
         }
-        cx.state().bytes_at_mut(mask_of(i), size).fill(0);
+        *mask = [0; SIZE];
     }
-    let gathered = usize::from(how.count) * size;
-    cx.state().bytes_at_mut(vector_slot(how.mask), 32).fill(0);
-    cx.state().bytes_at_mut(vector_slot(how.to), 32)[gathered..].fill(0);
-    Ok(0)
+    Ok(())
 }

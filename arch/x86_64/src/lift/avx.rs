@@ -233,7 +233,7 @@ impl Lifter {
         } else {
             (id::MASKED_LOAD_LANES, self.reg(0))
         };
-        let how = masked::Move { register: reg.number() as u16, lane, n: self.n }.encode();
+        let how = masked::Move { register: reg.number() as u16, lane }.encode();
         let how = self.ir.imm(how);
         self.call_state(helper, addr, mask, how);
     }
