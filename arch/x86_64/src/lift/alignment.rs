@@ -4,14 +4,14 @@
 //! of an instruction is checked before the instruction does anything: a processor sees the address before it
 //! looks for the page. An address that it cannot form at all is left to the access.
 
-use super::operand::gpr_slot;
+use super::operand::{Mem, Place, gpr_slot};
 use super::{Lifter, mmx};
 use crate::state::{FS_BASE, GS_BASE, X87_STATUS};
 use guest::Trap;
 use guest::ir::{IntCc, Val, Width};
 use iced_x86::{
     CodeSize, CpuidFeature, EncodingKind, Instruction, InstructionInfoFactory, MemorySize, Mnemonic as M,
-    Register, UsedMemory,
+    OpKind, Register, UsedMemory,
 };
 
 /// Bits of an address that exist.
@@ -37,7 +37,10 @@ impl Lifter {
     }
 
     fn check_access(&mut self, memory: &UsedMemory, bytes: u64, accesses: Option<Val>) {
-        let mut addr = self.address_of(memory);
+        let mut addr = match self.far_bit() {
+            Some(mem) => self.flat(mem),
+            None => self.address_of(memory),
+        };
         if self.insn.mnemonic() == M::Enter {
             // What lies there is not written, but could be: the new top of the stack.
             let size = self.ir.imm(self.insn.immediate(0));
@@ -69,6 +72,20 @@ impl Lifter {
         }
         let narrow = used.iter().any(|memory| memory.address_size() == CodeSize::Code32);
         Some(self.read_reg_clean(if narrow { Register::ECX } else { Register::RCX }))
+    }
+
+    /// Where the bit is that a register counts from the operand's address on.
+    fn far_bit(&mut self) -> Option<Mem> {
+        let far = matches!(self.insn.mnemonic(), M::Bt | M::Bts | M::Btr | M::Btc)
+            && self.insn.op1_kind() == OpKind::Register;
+        if !far {
+            return None;
+        }
+        let index = self.read(1);
+        match self.bit_place(self.width(0), index) {
+            Place::Mem(mem) => Some(mem),
+            Place::Reg(_) => None,
+        }
     }
 
     fn address_of(&mut self, memory: &UsedMemory) -> Val {

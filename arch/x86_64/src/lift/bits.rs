@@ -63,7 +63,7 @@ impl Lifter {
     }
 
     /// The operand that holds the bit: with a register index a memory operand is a bit string.
-    fn bit_place(&mut self, w: Width, index: Val) -> Place {
+    pub(super) fn bit_place(&mut self, w: Width, index: Val) -> Place {
         let place = self.place(0);
         let (Place::Mem(mem), OpKind::Register) = (place, self.insn.op_kind(1)) else { return place };
         let signed = self.ir.sext(w, index);
