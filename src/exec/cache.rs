@@ -144,6 +144,7 @@ impl Cache {
             if self.generation.load(Ordering::Acquire) == before {
                 return self.keep_saved(&mut inner, key, found);
             }
+            found.iter().for_each(|found| saved::dropped(&found.translation));
         }
         let made = Arc::new(self.translate(pc, control, max_block_insns(), Changes::AreNoticed));
         let mut inner = lock(&self.inner);
@@ -158,15 +159,22 @@ impl Cache {
         let mut new = Vec::with_capacity(found.len());
         for found in found {
             let key = found.translation.key();
-            if !inner.blocks.contains_key(&key) {
-                self.keep(inner, key, &found.translation);
-                saved::kept(&found);
-                new.push(found);
+            match inner.blocks.contains_key(&key) {
+                true => saved::dropped(&found.translation),
+                false => {
+                    self.keep(inner, key, &found.translation);
+                    new.push(found);
+                }
             }
         }
         let blocks = &inner.blocks;
         jit::revive(&new, |pc, control| blocks.get(&Key { pc, control }));
         Arc::clone(&blocks[&wanted])
+    }
+
+    /// How many translations there are.
+    pub fn count(&self) -> usize {
+        lock(&self.inner).blocks.len()
     }
 
     /// All translations.

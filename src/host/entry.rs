@@ -26,6 +26,10 @@ const STACK_BOTTOM: u64 = HEAP_START - (64 << 20);
 /// Where the image goes.
 const IMAGE: u64 = EMULATOR_START + 0x1_0000;
 const MAX_MOVES: usize = 16;
+/// `PF_W`
+const WRITABLE: u32 = 2;
+/// `MADV_POPULATE_WRITE`
+const POPULATE_WRITE: u64 = 23;
 
 global_asm!(
     ".pushsection .text.qemu_lua_entry,\"ax\",@progbits",
@@ -179,6 +183,11 @@ fn plan_moves(plan: &mut Plan, base: *const u8) -> bool {
         let start = header.vaddr & !(PAGE - 1);
         let file_end = (header.vaddr + header.filesz + PAGE - 1) & !(PAGE - 1);
         let end = (header.vaddr + header.memsz + PAGE - 1) & !(PAGE - 1);
+        if header.flags & WRITABLE != 0 {
+            // Relocation writes to most of it: the pages come at once rather than by a fault each. An old kernel refuses.
+            let args = [base as u64 + start, file_end - start, POPULATE_WRITE, 0, 0, 0];
+            sys::syscall(libc::SYS_madvise, args);
+        }
         // A mapping moves as a whole: the part from the file and the zeroed rest are two.
         for (from, to) in [(start, file_end), (file_end, end)] {
             if to > from {

@@ -144,12 +144,12 @@ pub struct Found {
 /// How many blocks are looked for ahead: each that is found then is one time less that compiled code is left.
 const AHEAD: usize = 64;
 
-/// The saved block at `pc`, and blocks that are likely to run soon: those of its region, and where it leads. Nothing of
-/// theirs is in use yet.
+/// The saved block at `pc`, and blocks that are likely to run soon: those of its region, and where it leads. They count
+/// as in use.
 pub fn find(pc: u64, control: u64) -> Option<Vec<Found>> {
     let (saved, image) = saved()?;
-    let first = image.find(pc, control).find_map(|(number, record)| saved.check(image, number, record))?;
-    let mut search = Search { saved, image, found: vec![first] };
+    let mut search = Search { saved, image, found: Vec::new() };
+    search.add_target(pc, control);
     let mut at = 0;
     while at < search.found.len() {
         let record = search.found[at].record;
@@ -161,7 +161,7 @@ pub fn find(pc: u64, control: u64) -> Option<Vec<Found>> {
         }
         at += 1;
     }
-    Some(search.found)
+    (!search.found.is_empty()).then_some(search.found)
 }
 
 /// What was found so far.
@@ -189,27 +189,27 @@ impl Search {
     }
 
     fn add(&mut self, number: BlockNumber, record: BlockRecord) {
-        let known = |found: &Found| found.record.pc == record.pc && found.record.control == record.control;
-        if !self.saved.uses(number) && !self.found.iter().any(known) {
-            self.found.extend(self.saved.check(self.image, number, record));
+        if self.saved.take(number) {
+            match self.saved.check(self.image, number, record) {
+                Some(found) => self.found.push(found),
+                None => self.saved.give_back(number),
+            }
         }
     }
 }
 
 impl Saved {
-    fn uses(&self, number: BlockNumber) -> bool {
-        let (word, bit) = (number.0 as usize / 64, number.0 % 64);
-        self.in_use.get(word).is_some_and(|word| word.load(Ordering::Relaxed) >> bit & 1 != 0)
+    /// Takes a block into use; whether it was not.
+    fn take(&self, number: BlockNumber) -> bool {
+        let bit = 1 << (number.0 % 64);
+        let word = self.in_use.get(number.0 as usize / 64);
+        word.is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
     }
 
-    fn set_use(&self, number: BlockNumber, used: bool) {
-        let Some(word) = self.in_use.get(number.0 as usize / 64) else { return };
-        let bit = 1 << (number.0 % 64);
-        if used {
-            word.fetch_or(bit, Ordering::Relaxed)
-        } else {
-            word.fetch_and(!bit, Ordering::Relaxed)
-        };
+    fn give_back(&self, number: BlockNumber) {
+        if let Some(word) = self.in_use.get(number.0 as usize / 64) {
+            word.fetch_and(!(1 << (number.0 % 64)), Ordering::Relaxed);
+        }
     }
 
     /// The block, if its guest bytes are in memory, and all its code in the file.
@@ -246,19 +246,10 @@ fn is_in_memory(recorded: &Recorded) -> bool {
     }
 }
 
-/// A saved block is in use from now on.
-pub fn kept(found: &Found) {
-    set_use(&found.translation, true);
-}
-
 /// A translation was dropped: its block may be found again.
 pub fn dropped(gone: &Translation) {
-    set_use(gone, false);
-}
-
-fn set_use(translation: &Translation, used: bool) {
-    if let (Origin::Saved(number), Some(saved)) = (translation.origin, SAVED.get()) {
-        saved.set_use(number, used);
+    if let (Origin::Saved(number), Some(saved)) = (gone.origin, SAVED.get()) {
+        saved.give_back(number);
     }
 }
 

@@ -28,6 +28,8 @@ const MOST_COLD: usize = 2048;
 /// Code beyond this is not saved: the file is removed, and the next run starts another one.
 const MOST_CODE: usize = 64 << 20;
 const MOST_SLOTS: usize = 1 << 21;
+/// Fewer new blocks are not worth anything.
+const FEW: usize = 32;
 /// So many runs of blocks from templates are worth being counted.
 const COUNTED: u64 = 1 << 20;
 
@@ -40,11 +42,14 @@ pub fn save(cache: &Cache, state: &GuestState) {
     if saved.image.as_ref().is_some_and(Image::is_damaged) {
         return saved.directory.remove(&saved.name);
     }
+    let (blocks, regions) = jit::count();
+    if cache.count().saturating_sub(super::in_use() as usize) < FEW && regions == 0 && !has_run_long() {
+        return;
+    }
     let translations = cache.all();
     let files = file_code();
     let is_cold = |t: &&Arc<Translation>| t.template().is_none() && is_lasting(t, &files);
     let cold: Vec<_> = translations.iter().filter(is_cold).take(MOST_COLD).collect();
-    let (blocks, regions) = jit::count();
     if !is_worth_it(saved, blocks + cold.len(), regions) {
         return save_runs(saved, &translations);
     }
@@ -61,6 +66,15 @@ pub fn save(cache: &Cache, state: &GuestState) {
     if file_limit() >= size as u64 && saved.directory.replace(&saved.name, &file.parts()) {
         saved.directory.prune();
     }
+}
+
+/// Whether the process has taken so much time that its runs may be worth being counted.
+fn has_run_long() -> bool {
+    const LONG: i64 = 5_000_000;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let clock = libc::CLOCK_PROCESS_CPUTIME_ID as u64;
+    sys::syscall(libc::SYS_clock_gettime, [clock, &raw mut time as u64, 0, 0, 0, 0]);
+    time.tv_sec > 0 || time.tv_nsec > LONG
 }
 
 /// Whether the next process saves more by what is new than this one spends on writing it.
