@@ -12,6 +12,7 @@ use crate::host::{files, random, signals, startup, sys};
 use crate::isa_coverage;
 use crate::linux::dispatch::Dispatch;
 use crate::linux::exec::{Handoff, Named, PROGRAM, Target, resolve, sysroot_path};
+use crate::linux::limits::SpaceLimit;
 use crate::linux::signal::Actions;
 use crate::linux::thread::Thread;
 use crate::linux::{Options, Process, announce, path, seccomp};
@@ -68,6 +69,8 @@ struct Plan {
     first_image: bool,
     /// System call filters of the program before.
     filters: seccomp::Mode,
+    /// Its limit of the address space.
+    space_limit: Option<Arc<SpaceLimit>>,
 }
 
 fn start(arch: &'static dyn GuestArch, startup: Startup) -> Result<i32, StartError> {
@@ -120,7 +123,8 @@ fn plan_from_arguments(
     }
     let sysroot = absolute(settings.get("L"));
     let target = resolve(sysroot.as_deref(), &Named::path(program.as_bytes()), argv)?;
-    Ok(Ok(Plan { settings, target, envp, first_image: true, filters: seccomp::Mode::Off }))
+    let filters = seccomp::Mode::Off;
+    Ok(Ok(Plan { settings, target, envp, first_image: true, filters, space_limit: None }))
 }
 
 /// The program that the image before this one was told to execute.
@@ -140,8 +144,9 @@ fn plan_from_handoff(handoff: Handoff, startup: Startup) -> Result<Plan, StartEr
     let file = program.ok_or_else(missing)?;
     let name = CString::new(handoff.name).unwrap_or_default();
     let filters = seccomp::decode(&handoff.filters);
+    let space_limit = SpaceLimit::decode(&handoff.space_limit);
     let target = Target { path: handoff.path, file, argv: startup.argv, name };
-    Ok(Plan { settings, target, envp: startup.envp, first_image: false, filters })
+    Ok(Plan { settings, target, envp: startup.envp, first_image: false, filters, space_limit })
 }
 
 /// -h, -version, -cpu help, -d help.
@@ -405,7 +410,7 @@ fn run_guest(
     mask: u64,
 ) -> Result<i32, StartError> {
     let rules = open_rules(arch, &plan.settings, plan.first_image)?;
-    let Plan { target, envp, filters, settings, first_image } = plan;
+    let Plan { target, envp, filters, settings, first_image, space_limit } = plan;
     // Opened while /proc is surely there: a guest may chroot before it executes something.
     let _ = startup::executable();
     let env: &'static Env = Box::leak(Box::new(Env::new(arch, features)));
@@ -459,7 +464,9 @@ fn run_guest(
         rules,
     }
     .install();
-    let mut thread = Thread::new(process, Vcpu::new(env, state, tier), Arc::new(Mutex::new(actions)));
+    let (vcpu, actions) = (Vcpu::new(env, state, tier), Arc::new(Mutex::new(actions)));
+    let space_limit = space_limit.unwrap_or_else(SpaceLimit::of_host);
+    let mut thread = Thread::new(process, vcpu, actions, space_limit);
     thread.mask = mask;
     thread.owns_host_thread = true;
     thread.seccomp = seccomp::attach(filters);

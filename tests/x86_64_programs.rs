@@ -60,3 +60,36 @@ fn extended_state_is_saved_and_restored_as_the_processor_does() {
 fn single_steps_meet_traps_faults_and_repeats_as_on_the_processor() {
     same_as_native("steps", &[&manufacturer()]);
 }
+
+#[test]
+fn accesses_are_checked_for_alignment_where_a_program_asks_for_it() {
+    same_as_native("alignment", &[]);
+}
+
+const EVERYTHING: &str = "cx16 lahf-lm popcnt sse3 ssse3 sse4.1 sse4.2 movbe rdtscp fsgsbase erms 3dnowprefetch xsave avx \
+    avx2 fma f16c bmi1 bmi2 lzcnt adx aes pclmulqdq sha-ni gfni vaes vpclmulqdq avx-vnni rdrand rdseed rdpid xsaveopt \
+    xsavec xgetbv1 clflushopt clwb fsrm";
+
+/// Without a feature everything else stays but for what rests on it, and nothing of the feature itself does.
+#[test]
+fn single_features_can_be_taken_away() {
+    const REST_ON_AVX: &str = "avx avx2 fma f16c vaes vpclmulqdq avx-vnni";
+    let rest_on_xsave = format!("xsave xsaveopt xsavec xgetbv1 {REST_ON_AVX}");
+    let program = compiled_from(Arch::X86_64, "tests/x86_64", "models");
+    let on = |model: &str| run(guest_command(Arch::X86_64, &["-cpu", model], &program, &[]), "");
+    for feature in EVERYTHING.split_whitespace() {
+        let gone = match feature {
+            "avx" => REST_ON_AVX,
+            "xsave" => &rest_on_xsave,
+            alone => alone,
+        };
+        let model = format!("max,-{feature}");
+        let ended = on(&model);
+        let stays = |name: &&str| !gone.split(' ').any(|g| g == *name);
+        let left: String =
+            EVERYTHING.split_whitespace().filter(stays).map(|name| format!(" {name}")).collect();
+        assert_eq!(ended.stdout, left + "\n", "{model}: {}", ended.stderr);
+    }
+    let everything: String = EVERYTHING.split_whitespace().map(|name| format!(" {name}")).collect();
+    assert_eq!(on("max").stdout, everything + "\n");
+}

@@ -88,6 +88,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Cache {
+    /// What translated code needs besides the state.
+    pub fn env(&self) -> &'static Env {
+        self.env
+    }
+
     /// The process's cache, made on first use for `env`.
     pub fn get(env: &'static Env) -> &'static Self {
         let cache = CACHE.get_or_init(|| Self {
@@ -101,7 +106,7 @@ impl Cache {
     }
 
     /// What the cache is for, once it is there.
-    pub fn env() -> Option<&'static Env> {
+    pub fn made_for() -> Option<&'static Env> {
         CACHE.get().map(|cache| cache.env)
     }
 

@@ -5,7 +5,7 @@ use super::saved::{self, BlockNumber, BlockRecord};
 use super::window::Origin;
 use super::{cache::Cache, jit};
 use guest::GuestAddr;
-use guest::ir::{Block, passes};
+use guest::ir::{Block, Hint, Terminator, passes};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -50,7 +50,7 @@ impl Deref for Lifted {
     type Target = Block;
     fn deref(&self) -> &Block {
         self.block.get_or_init(|| {
-            let lifted = self.saved.and_then(|number| saved::lift(Cache::env()?, number));
+            let lifted = self.saved.and_then(|number| saved::lift(Cache::made_for()?, number));
             Box::new(finished(lifted.expect("a block is there, or its record, which was read before")))
         })
     }
@@ -128,6 +128,14 @@ impl Translation {
             jit::BUDGET.saturating_sub(code_memory::counter(template.counter).max(0) as u32)
         });
         self.runs.load(Ordering::Relaxed).saturating_add(counted)
+    }
+
+    /// Where its computed jump led last, as far as its code from templates has seen.
+    pub fn last_target(&self) -> Option<GuestAddr> {
+        let Terminator::Indirect { hint, .. } = self.block.terminator else { return None };
+        let slot = SlotAddr(self.template()?.counter.0 + code_memory::SLOT_BYTES as u64);
+        let seen = code_memory::slot_target(slot);
+        (seen != 0 && hint != Hint::Resync).then_some(GuestAddr(seen))
     }
 
     /// Its code from templates, which it has no more.

@@ -31,6 +31,12 @@ pub const fn is_ours(addr: u64) -> bool {
     addr >= EMULATOR_START && addr < EMULATOR_END
 }
 
+/// Whether any address of a range is ours.
+#[must_use]
+pub const fn any_ours(range: &std::ops::Range<u64>) -> bool {
+    range.start < EMULATOR_END && range.end > EMULATOR_START
+}
+
 /// Host mappings outside our range that are not the guest's: (start, end) pairs from /proc/self/maps.
 pub fn foreign_mappings(is_guest: impl Fn(u64) -> bool) -> Vec<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();

@@ -166,11 +166,11 @@ fn new_thread(thread: &mut Thread, request: &Request) -> Done {
     let vcpu = Vcpu::new(thread.vcpu.env, child_state(thread, request), thread.vcpu.policy());
     let birth: Birth = Arc::default();
     let (theirs, request, process, mask) = (Arc::clone(&birth), *request, thread.process, thread.mask);
-    let actions = Arc::clone(&thread.actions);
+    let (actions, limit) = (Arc::clone(&thread.actions), Arc::clone(&thread.space_limit));
     let filters = seccomp::attach(thread.seccomp.get());
     let started = spawn::thread(move || {
         // Made here: a rule's machine belongs to the thread that runs it.
-        let mut child = Thread::new(process, vcpu, actions);
+        let mut child = Thread::new(process, vcpu, actions, limit);
         child.mask = mask;
         seccomp::name(&filters);
         child.seccomp = filters;
@@ -207,7 +207,8 @@ fn announce(child: &Thread, request: &Request, birth: &Birth) {
 fn new_vfork_child(thread: &mut Thread, request: &Request) -> Done {
     thread.save_fp();
     let vcpu = Vcpu::new(thread.vcpu.env, child_state(thread, request), thread.vcpu.policy());
-    let mut child = Thread::new(thread.process, vcpu, childs_actions(thread, request.flags));
+    let (actions, limit) = (childs_actions(thread, request.flags), thread.space_limit.copy());
+    let mut child = Thread::new(thread.process, vcpu, actions, limit);
     child.mask = thread.mask;
     child.alt_stack = thread.alt_stack;
     child.owns_host_thread = true;
@@ -234,11 +235,11 @@ fn new_sharing_process(thread: &mut Thread, request: &Request) -> Done {
     let vcpu = Vcpu::new(thread.vcpu.env, child_state(thread, request), thread.vcpu.policy());
     let (cache, port) = (vcpu.cache(), Arc::clone(&vcpu.port));
     let (request, process, mask) = (*request, thread.process, thread.mask);
-    let actions = childs_actions(thread, request.flags);
+    let (actions, limit) = (childs_actions(thread, request.flags), thread.space_limit.copy());
     let filters = seccomp::apart(thread.seccomp.get());
     process.memory_is_shared();
     let life = move || {
-        let mut child = Thread::new(process, vcpu, actions);
+        let mut child = Thread::new(process, vcpu, actions, limit);
         child.mask = mask;
         child.seccomp = filters;
         child.owns_host_thread = true;

@@ -318,6 +318,7 @@ fn replace(
         path: target.path.clone(),
         name: target.name.to_string_lossy().into_owned(),
         filters: seccomp::encode(&thread.seccomp.get()),
+        space_limit: thread.space_limit.encode(),
         descriptors,
     };
     let result = exec_with(emulator, &handoff, &target.argv, envp);
@@ -335,6 +336,8 @@ pub struct Handoff {
     pub name: String,
     /// System call filters, as [`seccomp::encode`] writes them.
     pub filters: String,
+    /// The limit of the address space, as [`super::limits::SpaceLimit::encode`] writes it.
+    pub space_limit: String,
     /// Descriptors that stay open for the emulator: (what for, number).
     pub descriptors: Vec<(String, i32)>,
 }
@@ -347,7 +350,7 @@ impl Handoff {
     fn encode(&self) -> Vec<u8> {
         let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
         let mut fields = vec![MAGIC.to_owned(), pid.to_string(), self.path.clone(), self.name.clone()];
-        fields.push(self.filters.clone());
+        fields.extend([self.filters.clone(), self.space_limit.clone()]);
         fields.push(self.descriptors.len().to_string());
         for (what, fd) in &self.descriptors {
             fields.extend([what.clone(), fd.to_string()]);
@@ -362,13 +365,14 @@ impl Handoff {
         if fields.next()? != MAGIC || fields.next()? != sys::syscall(libc::SYS_getpid, [0; 6]).to_string() {
             return None;
         }
-        let (path, name, filters) = (fields.next()?, fields.next()?, fields.next()?);
+        let (path, name) = (fields.next()?, fields.next()?);
+        let (filters, space_limit) = (fields.next()?, fields.next()?);
         let count: usize = fields.next()?.parse().ok()?;
         let mut descriptors = Vec::new();
         for _ in 0..count {
             descriptors.push((fields.next()?, fields.next()?.parse().ok()?));
         }
-        Some(Self { own_args: fields.collect(), path, name, filters, descriptors })
+        Some(Self { own_args: fields.collect(), path, name, filters, space_limit, descriptors })
     }
 
     /// The handoff of the image before this one, if it was that which executed us.

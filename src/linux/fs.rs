@@ -65,23 +65,56 @@ fn open_at(thread: &Thread, dir: u64, path_addr: u64, flags: u64, mode: u64) -> 
     Done::raw(sys::interruptible(libc::SYS_openat, args, &thread.vcpu.port.poll))
 }
 
-/// `struct open_how` starts with the flags.
+/// `struct open_how`: flags, mode, how the path is resolved.
 pub fn openat2(thread: &mut Thread, args: &[u64; 6]) -> Done {
     if files::is_ours(args[0] as i32) {
         return Done::errno(libc::EBADF);
     }
-    let how = match (args[3], read_guest::<24>(args[2])) {
-        (24, Ok(how)) => how,
-        // Other sizes: the kernel judges them; flags that differ are rare enough there.
-        (24, Err(errno)) => return Done::errno(errno),
-        _ => return Done::raw(sys::syscall(libc::SYS_openat2, *args)),
-    };
-    let mut host = how;
-    let mut flags = [0; 8];
-    flags.copy_from_slice(&how[..8]);
-    host[..8].copy_from_slice(&to_host(thread, u64::from_le_bytes(flags)).to_le_bytes());
-    let args = [args[0], args[1], host.as_ptr() as u64, 24, 0, 0];
-    Done::raw(sys::interruptible(libc::SYS_openat2, args, &thread.vcpu.port.poll))
+    match read_how(args[2], args[3]) {
+        Ok(how) => open_how(thread, args[0], args[1], how),
+        Err(errno) => Done::errno(errno),
+    }
+}
+
+/// What is behind the words that are known must be zero.
+fn read_how(addr: u64, size: u64) -> Result<[u64; 3], i32> {
+    const KNOWN: u64 = 24;
+    match size {
+        0..KNOWN => return Err(libc::EINVAL),
+        4097.. => return Err(libc::E2BIG),
+        _ => {}
+    }
+    for at in KNOWN..size {
+        if read_guest::<1>(addr.wrapping_add(at))? != [0] {
+            return Err(libc::E2BIG);
+        }
+    }
+    let word = |index: u64| super::read_word(addr.wrapping_add(8 * index));
+    Ok([word(0)?, word(1)?, word(2)?])
+}
+
+fn open_how(thread: &Thread, dir: u64, path_addr: u64, [flags, mode, resolution]: [u64; 3]) -> Done {
+    /// `RESOLVE_BENEATH` and `RESOLVE_IN_ROOT`: an absolute path is none from the root.
+    const ROOTED_ELSEWHERE: u64 = 0x8 | 0x10;
+    let flags = to_host(thread, flags);
+    let elsewhere = resolution & ROOTED_ELSEWHERE != 0;
+    let text = read_path(path_addr).ok().filter(|_| !elsewhere);
+    let sysroot = thread.process.options.sysroot.as_deref();
+    let redirected = text.as_ref().and_then(|text| path::resolve(sysroot, text));
+    let pointer = redirected.as_ref().map_or(path_addr, |host| host.as_ptr() as u64);
+    let how = [flags, mode, resolution];
+    let args = [dir, pointer, how.as_ptr() as u64, 24, 0, 0];
+    let result = sys::interruptible(libc::SYS_openat2, args, &thread.vcpu.port.poll);
+    drop(redirected);
+    // Whether such a path may be opened in this way the kernel has said; what is there we know better.
+    let made = text.filter(|_| result >= 0).and_then(|text| procfs::open(thread, dir as i32, &text, flags));
+    match made {
+        Some(made) => {
+            sys::syscall(libc::SYS_close, [result as u64, 0, 0, 0, 0, 0]);
+            made.into()
+        }
+        None => Done::raw(result),
+    }
 }
 
 pub fn open_by_handle_at(thread: &mut Thread, args: &[u64; 6]) -> Done {
@@ -174,6 +207,9 @@ pub fn fcntl(thread: &mut Thread, args: &[u64; 6]) -> Done {
 pub fn ioctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
     if files::is_ours(args[0] as i32) {
         return Done::errno(libc::EBADF);
+    }
+    if let Some(done) = super::seccomp::listener::ioctl(thread, args) {
+        return done;
     }
     Done::raw(sys::interruptible(libc::SYS_ioctl, *args, &thread.vcpu.port.poll))
 }

@@ -1,5 +1,6 @@
 //! Memory calls: the guest's address space is ours to keep in order.
 
+use super::limits;
 use super::table::Done;
 use super::thread::Thread;
 use crate::host::{files, sys};
@@ -39,6 +40,11 @@ pub fn mmap(thread: &mut Thread, args: &[u64; 6]) -> Done {
     if request.len == 0 {
         return Done::errno(libc::EINVAL);
     }
+    let replaced =
+        (flags & libc::MAP_FIXED != 0).then(|| request.addr..request.addr.saturating_add(request.len));
+    if !limits::allows(thread, request.len, replaced) {
+        return Done::errno(libc::ENOMEM);
+    }
     space().mmap(&request).into()
 }
 
@@ -50,19 +56,32 @@ pub fn mprotect(thread: &mut Thread, args: &[u64; 6]) -> Done {
     space().mprotect(args[0], args[1], protection(thread, args[2], false)).into()
 }
 
-/// With the default key it is mprotect; other keys are not for guests.
+/// With no key, or key 0, which every page has, it is mprotect; no other key can have been allocated.
 pub fn pkey_mprotect(thread: &mut Thread, args: &[u64; 6]) -> Done {
-    if args[3] as i32 != -1 {
+    if !matches!(args[3] as i32, -1 | 0) {
         return Done::errno(libc::EINVAL);
     }
     space().mprotect(args[0], args[1], protection(thread, args[2], false)).into()
 }
 
-pub fn mremap(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+/// A key would be of no use: the emulated CPUs have no register that says what it allows.
+pub fn pkey_alloc(_thread: &mut Thread, &[flags, rights, ..]: &[u64; 6]) -> Done {
+    const KNOWN_RIGHTS: u64 = 3;
+    Done::errno(if flags != 0 || rights & !KNOWN_RIGHTS != 0 { libc::EINVAL } else { libc::ENOSPC })
+}
+
+pub fn mremap(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if args[2] > args[1] && !limits::allows(thread, args[2] - args[1], None) {
+        return Done::errno(libc::ENOMEM);
+    }
     space().mremap(args[0], args[1], args[2], args[3] as i32, args[4]).into()
 }
 
-pub fn brk(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+pub fn brk(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let now = space().brk_range().end;
+    if args[0] > now && !limits::allows(thread, args[0] - now, None) {
+        return Done::Value(now as i64);
+    }
     let mut limit = libc::rlimit { rlim_cur: u64::MAX, rlim_max: u64::MAX };
     let query = [0, u64::from(libc::RLIMIT_DATA), 0, &raw mut limit as u64, 0, 0];
     sys::syscall(libc::SYS_prlimit64, query);
@@ -70,15 +89,43 @@ pub fn brk(_thread: &mut Thread, args: &[u64; 6]) -> Done {
 }
 
 pub fn madvise(_thread: &mut Thread, args: &[u64; 6]) -> Done {
-    let discards = matches!(args[2] as i32, libc::MADV_DONTNEED | libc::MADV_FREE | libc::MADV_REMOVE);
-    if crate::host::layout::is_ours(args[0]) {
-        return Done::errno(libc::ENOMEM);
+    match before_advice(args[0], args[1], args[2]) {
+        Ok(()) => Done::raw(sys::syscall(libc::SYS_madvise, *args)),
+        Err(errno) => Done::errno(errno),
     }
-    if discards {
-        let end = args[0].saturating_add(args[1]);
-        space().invalidate_code(args[0]..end);
+}
+
+/// Advice is not for the emulator's memory; where contents go, translations go first.
+fn before_advice(start: u64, len: u64, advice: u64) -> Result<(), i32> {
+    const MADV_DONTNEED_LOCKED: i32 = 24;
+    const MADV_GUARD_INSTALL: i32 = 102;
+    let end = start.saturating_add(len);
+    if crate::host::layout::any_ours(&(start..end.max(start + 1))) {
+        return Err(libc::ENOMEM);
     }
-    Done::raw(sys::syscall(libc::SYS_madvise, *args))
+    if matches!(
+        advice as i32,
+        libc::MADV_DONTNEED | libc::MADV_FREE | libc::MADV_REMOVE | MADV_DONTNEED_LOCKED | MADV_GUARD_INSTALL
+    ) {
+        space().invalidate_code(start..end);
+    }
+    Ok(())
+}
+
+/// The emulator's memory is at the same place in every process.
+pub fn process_madvise(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[0] as i32) {
+        return Done::errno(libc::EBADF);
+    }
+    for index in 0..args[2].min(libc::UIO_MAXIOV as u64) {
+        let word = |offset: u64| super::read_word(args[1].wrapping_add(16 * index + offset));
+        // What cannot be read the kernel will say.
+        let (Ok(start), Ok(len)) = (word(0), word(8)) else { break };
+        if let Err(errno) = before_advice(start, len, args[3]) {
+            return Done::errno(errno);
+        }
+    }
+    Done::raw(sys::syscall(libc::SYS_process_madvise, *args))
 }
 
 /// The kernel has emulated it since 4.0 and would place pages behind our back; nobody uses it any more.
@@ -88,11 +135,11 @@ pub fn remap_file_pages(_thread: &mut Thread, _args: &[u64; 6]) -> Done {
 }
 
 /// Attaches at a place of our choice, and notes the mapping.
-pub fn shmat(_thread: &mut Thread, args: &[u64; 6]) -> Done {
-    attach(args).into()
+pub fn shmat(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    attach(thread, args).into()
 }
 
-fn attach(&[id, addr, flags, ..]: &[u64; 6]) -> Result<u64, i32> {
+fn attach(thread: &Thread, &[id, addr, flags, ..]: &[u64; 6]) -> Result<u64, i32> {
     // `struct shmid64_ds`: the size follows the 48 bytes of permissions.
     let mut description = [0u64; 14];
     sys::check(sys::syscall(
@@ -100,6 +147,9 @@ fn attach(&[id, addr, flags, ..]: &[u64; 6]) -> Result<u64, i32> {
         [id, libc::IPC_STAT as u64, description.as_mut_ptr() as u64, 0, 0, 0],
     ))?;
     let size = description[6];
+    if !limits::allows(thread, size, None) {
+        return Err(libc::ENOMEM);
+    }
     let place = if addr == 0 { space().place_for(size).ok_or(libc::ENOMEM)? } else { addr };
     if crate::host::layout::is_ours(place) {
         return Err(libc::EINVAL);

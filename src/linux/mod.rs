@@ -12,6 +12,7 @@ mod errno;
 pub mod exec;
 pub mod fs;
 pub mod futex;
+pub mod limits;
 pub mod mm;
 pub mod net;
 pub mod path;

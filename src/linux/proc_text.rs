@@ -1,5 +1,6 @@
 //! What this process's files in /proc say: the host's own text, less what is the emulator's.
 
+use super::seccomp;
 use super::thread::Thread;
 use crate::host::{files, spawn};
 use crate::mem::space;
@@ -87,6 +88,7 @@ fn write_line(out: &mut String, host: &str, start: u64, end: u64, host_start: u6
 pub fn status(thread: &Thread, directory: &str) -> String {
     let (caught, ignored) = caught_and_ignored(thread);
     let mine = is_of(thread, directory);
+    let (mode, filters) = seccomp::shown(thread, number_of(thread, directory));
     let text = std::fs::read_to_string(format!("{directory}/status")).unwrap_or_default();
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
@@ -96,6 +98,8 @@ pub fn status(thread: &Thread, directory: &str) -> String {
             "SigIgn" => format!("{ignored:016x}"),
             "SigBlk" if mine => format!("{:016x}", thread.mask),
             "Threads" => (value.trim().parse().unwrap_or(1) - spawn::hidden_threads()).to_string(),
+            "Seccomp" => mode.to_string(),
+            "Seccomp_filters" => filters.to_string(),
             "FDSize" => descriptor_table_size().to_string(),
             _ => value.trim_start_matches('\t').to_owned(),
         };
@@ -107,8 +111,15 @@ pub fn status(thread: &Thread, directory: &str) -> String {
 
 /// Whether a directory of /proc is the calling thread's.
 fn is_of(thread: &Thread, directory: &str) -> bool {
-    let number = directory.rsplit('/').next().and_then(|name| name.parse().ok());
-    directory.ends_with("thread-self") || number == Some(thread.tid())
+    number_of(thread, directory) == thread.tid()
+}
+
+/// The id of the thread that a directory of /proc is about: for a process its first.
+fn number_of(thread: &Thread, directory: &str) -> i32 {
+    match directory.rsplit('/').next() {
+        Some("thread-self") => thread.tid(),
+        last => last.and_then(|name| name.parse().ok()).unwrap_or_else(|| std::process::id() as i32),
+    }
 }
 
 /// The size of the descriptor table that the guest's own descriptors would have (64, then powers of two from 256).

@@ -72,6 +72,15 @@ pub fn rseq(_thread: &mut Thread, _args: &[u64; 6]) -> Done {
     Done::errno(libc::ENOSYS)
 }
 
+/// Whether the calling thread has a capability (one of the first 32) in effect.
+#[must_use]
+pub fn has_capability(number: u32) -> bool {
+    const VERSION_3: u64 = 0x2008_0522;
+    let (header, mut data) = (VERSION_3, [0u32; 6]);
+    let args = [&raw const header as u64, data.as_mut_ptr() as u64, 0, 0, 0, 0];
+    sys::syscall(libc::SYS_capget, args) == 0 && data[0] >> number & 1 != 0
+}
+
 pub fn arch_specific(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let linux = thread.vcpu.env.arch.linux();
     let own = linux.own_syscall("arch_prctl", &mut thread.vcpu.state, &Memory, args);

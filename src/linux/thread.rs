@@ -1,6 +1,7 @@
 //! A guest thread: the loop around its processor, and what it does about each exit.
 
 use super::dispatch;
+use super::limits::SpaceLimit;
 use super::signal::{self, Actions, Pending};
 use super::table::Done;
 use super::{Process, seccomp, strace};
@@ -44,10 +45,17 @@ pub struct Thread {
     pub owns_host_thread: bool,
     /// What its system calls go through first.
     pub seccomp: Arc<seccomp::Slot>,
+    /// How much its process may map.
+    pub space_limit: Arc<SpaceLimit>,
 }
 
 impl Thread {
-    pub fn new(process: &'static Process, vcpu: Vcpu, actions: Arc<Mutex<Actions>>) -> Self {
+    pub fn new(
+        process: &'static Process,
+        vcpu: Vcpu,
+        actions: Arc<Mutex<Actions>>,
+        space_limit: Arc<SpaceLimit>,
+    ) -> Self {
         let rules = process.rules.as_ref().map(ThreadRules::new);
         Self {
             process,
@@ -63,6 +71,7 @@ impl Thread {
             after_rule: None,
             owns_host_thread: false,
             seccomp: Arc::default(),
+            space_limit,
         }
     }
 

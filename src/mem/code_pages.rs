@@ -1,7 +1,7 @@
 //! Pages that code has been translated from.
 //!
-//! A page that the guest may write is write-protected while translations of it exist. Whoever is about
-//! to change it (a guest store, the kernel on the guest's behalf, a new mapping) releases it first: its
+//! A page that the guest may write is write-protected while translations of it exist, at every address that it is mapped
+//! at. Whoever is about to change it (a guest store, the kernel on the guest's behalf, a new mapping) releases it first: its
 //! translations are dropped, then the page becomes writable again.
 
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub enum Guard {
     None,
     /// Write-protected by us.
     Protected,
+    /// The same, but it has no translations itself: the memory is mapped at another address too, and has some there.
+    Alias,
 }
 
 impl CodePages {
@@ -41,12 +43,28 @@ impl CodePages {
         Self { pages: BTreeMap::new() }
     }
 
-    /// Notes that a translation of `page` is being made; whether it was unknown until now.
-    pub fn add(&mut self, page: u64, guard: Guard) -> bool {
-        self.pages.insert(page, guard) != Some(guard)
+    /// Notes that a translation of `page` is being made, or of an alias of it; what was noted before.
+    pub fn add(&mut self, page: u64, guard: Guard) -> Option<Guard> {
+        self.pages.insert(page, guard)
     }
 
-    /// Whether any page of the range has translations.
+    #[must_use]
+    pub fn contains(&self, page: u64) -> bool {
+        self.pages.contains_key(&page)
+    }
+
+    /// The pages of the range that have translations.
+    pub fn translated(&self, range: &Range<u64>) -> Vec<u64> {
+        let pages = self.pages.range(range.clone()).filter(|(_, guard)| **guard != Guard::Alias);
+        pages.map(|(&page, _)| page).collect()
+    }
+
+    /// Takes one page out.
+    pub fn remove(&mut self, page: u64) -> Option<(u64, Guard)> {
+        self.pages.remove(&page).map(|guard| (page, guard))
+    }
+
+    /// Whether any page of the range has translations, or is an alias of one that has.
     #[must_use]
     pub fn any_in(&self, range: &Range<u64>) -> bool {
         self.pages.range(range.clone()).next().is_some()

@@ -5,6 +5,7 @@
 //! host-executable), and from which of them code has been translated.
 
 pub mod access;
+mod aliases;
 mod code_pages;
 mod gap;
 mod mapping;

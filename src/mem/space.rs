@@ -1,5 +1,6 @@
 //! Mapping calls on the guest's address space, and the table that mirrors them.
 
+use super::aliases;
 use super::code_pages::{CodeInvalidation, CodePages, Guard, Invalidated};
 use super::gap;
 use super::mapping::{Backing, Mapping, Prot, Table};
@@ -79,10 +80,6 @@ fn align_up(value: u64) -> Option<u64> {
     value.checked_add(PAGE - 1).map(|v| v & !(PAGE - 1))
 }
 
-fn overlaps_emulator(range: &Range<u64>) -> bool {
-    range.start < EMULATOR_END && range.end > EMULATOR_START
-}
-
 fn host_mprotect(addr: u64, len: u64, prot: i32) -> i64 {
     sys::syscall(libc::SYS_mprotect, [addr, len, prot as u64, 0, 0, 0])
 }
@@ -125,6 +122,14 @@ impl Space {
         self.lock().table.iter().map(|(start, m)| (start, *m)).collect()
     }
 
+    /// How many bytes of a range are mapped.
+    #[must_use]
+    pub fn mapped_in(&self, range: Range<u64>) -> u64 {
+        let inner = self.lock();
+        let parts = inner.table.overlapping(range.clone());
+        parts.map(|(start, mapping)| mapping.end.min(range.end) - start.max(range.start)).sum()
+    }
+
     /// `mmap(2)`: the address, or an errno.
     pub fn mmap(&self, request: &MapRequest) -> Result<u64, i32> {
         let len = align_up(request.len).ok_or(libc::ENOMEM)?;
@@ -145,6 +150,7 @@ impl Space {
             backing: backing_of(request),
         };
         inner.table.insert(mapped, mapping);
+        self.guard_new(&mut inner, &(mapped..mapping.end));
         Ok(mapped)
     }
 
@@ -153,7 +159,7 @@ impl Space {
             return Err(libc::EINVAL);
         }
         let end = request.addr.checked_add(len).ok_or(libc::ENOMEM)?;
-        if end > GUEST_TOP || overlaps_emulator(&(request.addr..end)) {
+        if end > GUEST_TOP || layout::any_ours(&(request.addr..end)) {
             return Err(libc::ENOMEM);
         }
         let replace = request.flags & libc::MAP_FIXED_NOREPLACE == 0;
@@ -201,7 +207,7 @@ impl Space {
     fn map_where_the_kernel_likes(inner: &Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
         let place = host_mmap(request, 0, len, 0)?;
         let usable = place + len <= GUEST_TOP
-            && !overlaps_emulator(&(place..place + len))
+            && !layout::any_ours(&(place..place + len))
             && inner.table.overlapping(place..place + len).next().is_none();
         if !usable {
             sys::syscall(libc::SYS_munmap, [place, len, 0, 0, 0, 0]);
@@ -213,7 +219,7 @@ impl Space {
     fn hint_is_free(&self, inner: &Inner, hint: u64, len: u64) -> bool {
         let Some(end) = hint.checked_add(len) else { return false };
         end <= self.limit()
-            && !overlaps_emulator(&(hint..end))
+            && !layout::any_ours(&(hint..end))
             && inner.table.overlapping(hint..end).next().is_none()
     }
 
@@ -267,6 +273,7 @@ impl Space {
             let host = Prot(prot & Prot::KNOWN).host() | (prot & !Prot::KNOWN);
             sys::check(host_mprotect(addr, covered - addr, host))?;
             inner.table.protect(addr..covered, Prot(prot & Prot::KNOWN));
+            self.guard_new(&mut inner, &(addr..covered));
         }
         if covered < end { Err(libc::ENOMEM) } else { Ok(0) }
     }
@@ -275,7 +282,7 @@ impl Space {
     pub fn mremap(&self, old: u64, old_len: u64, new_len: u64, flags: i32, new: u64) -> Result<u64, i32> {
         let new_len = align_up(new_len).ok_or(libc::ENOMEM)?;
         let old_end = old.checked_add(align_up(old_len).ok_or(libc::EINVAL)?).ok_or(libc::EINVAL)?;
-        if !old.is_multiple_of(PAGE) || new_len == 0 || overlaps_emulator(&(old..old_end.max(old + 1))) {
+        if !old.is_multiple_of(PAGE) || new_len == 0 || layout::any_ours(&(old..old_end.max(old + 1))) {
             return Err(libc::EINVAL);
         }
         let mut inner = self.lock();
@@ -290,6 +297,7 @@ impl Space {
             inner.table.remove(old..old_end);
         }
         inner.table.insert(moved, copy);
+        self.guard_new(&mut inner, &(moved..copy.end));
         Ok(moved)
     }
 
@@ -326,7 +334,9 @@ impl Space {
 
     /// Notes that the kernel made a mapping at `start` without [`Space::mmap`] (`shmat`).
     pub fn adopt(&self, start: u64, mapping: Mapping) {
-        self.lock().table.insert(start, mapping);
+        let mut inner = self.lock();
+        inner.table.insert(start, mapping);
+        self.guard_new(&mut inner, &(start..mapping.end));
     }
 
     /// A shared memory segment at `start` was detached.
@@ -433,9 +443,40 @@ impl Space {
 
     fn guard(&self, inner: &mut Inner, page: u64, mapping: &Mapping) {
         let guard = if mapping.prot.writable() { Guard::Protected } else { Guard::None };
-        if inner.code.add(page, guard) && guard == Guard::Protected {
-            host_mprotect(page, PAGE, mapping.prot.host() & !libc::PROT_WRITE);
-            self.protected.fetch_add(1, Ordering::Relaxed);
+        let before = inner.code.add(page, guard);
+        if before == Some(guard) {
+            return;
+        }
+        // An alias is write-protected already.
+        if guard == Guard::Protected && before.is_none() {
+            self.write_protect(page, mapping.prot);
+        }
+        if mapping.shared {
+            self.guard_aliases(inner, page);
+        }
+    }
+
+    fn write_protect(&self, page: u64, prot: Prot) {
+        host_mprotect(page, PAGE, prot.host() & !libc::PROT_WRITE);
+        self.protected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Write-protects a page with translations at the other addresses that it may be written at.
+    fn guard_aliases(&self, inner: &mut Inner, page: u64) {
+        for (alias, mapping) in aliases::of_page(&inner.table, page) {
+            if mapping.prot.writable() && !inner.code.contains(alias) {
+                inner.code.add(alias, Guard::Alias);
+                self.write_protect(alias, mapping.prot);
+            }
+        }
+    }
+
+    /// After a mapping call: what has become writable may have translations at another address.
+    fn guard_new(&self, inner: &mut Inner, range: &Range<u64>) {
+        for run in aliases::executable(&inner.table, range) {
+            for page in inner.code.translated(&run) {
+                self.guard_aliases(inner, page);
+            }
         }
     }
 
@@ -473,12 +514,16 @@ impl Space {
         if !inner.code.any_in(&range) {
             return;
         }
-        let taken = inner.code.take(&range);
+        let mut taken = inner.code.take(&range);
+        for index in 0..taken.len() {
+            let others = aliases::of_page(&inner.table, taken[index].0);
+            taken.extend(others.iter().filter_map(|(page, _)| inner.code.remove(*page)));
+        }
         if let Some(who) = self.invalidation.get() {
             who.invalidate(&Invalidated { pages: taken.iter().map(|&(page, _)| page).collect() });
         }
         for (page, guard) in taken {
-            if guard == Guard::Protected {
+            if guard != Guard::None {
                 self.protected.fetch_sub(1, Ordering::Relaxed);
                 if let Some((_, mapping)) = inner.table.find(page) {
                     host_mprotect(page, PAGE, mapping.prot.host());
@@ -494,7 +539,7 @@ fn checked_range(addr: u64, len: u64, out_of_range: i32) -> Result<Range<u64>, i
         return Err(libc::EINVAL);
     }
     let end = addr.checked_add(align_up(len).ok_or(out_of_range)?).ok_or(out_of_range)?;
-    if end > GUEST_TOP || overlaps_emulator(&(addr..end)) {
+    if end > GUEST_TOP || layout::any_ours(&(addr..end)) {
         return Err(out_of_range);
     }
     Ok(addr..end)

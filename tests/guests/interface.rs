@@ -92,6 +92,10 @@ on_both! {
     a_root_that_has_only_the_program(arch) { program_same_as_native(arch, "auto", "chroot", &[]); }
     fixed_addresses_that_programs_may_take(arch) { program_same_as_native(arch, "auto", "places", &[]); }
     filters_of_the_programs_own(arch) { program_same_as_native(arch, "auto", "filtered", &[]); }
+    limits_of_the_address_space(arch) { program_same_as_native(arch, "auto", "limits", &[]); }
+    threads_at_their_limits(arch) { program_same_as_native(arch, "auto", "threading", &[]); }
+    supervisors_of_system_calls(arch) { program_same_as_native(arch, "auto", "listener", &[]); }
+    calls_of_newer_kernels(arch) { program_same_as_native(arch, "auto", "newer", &[]); }
     what_calls_say_to_bad_arguments(arch) {
         // x86-64's own calls only where they are compared with their like.
         let own: &[&str] = if arch == Arch::X86_64 { &["legacy"] } else { &[] };

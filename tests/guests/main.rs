@@ -148,6 +148,15 @@ on_every_tier! {
     code_that_changes_itself(arch, tier) {
         program_same_as_native(arch, tier, "smc", &[]);
     }
+    code_that_others_change(arch, tier) {
+        program_same_as_native(arch, tier, "rewritten", &[]);
+    }
+    a_busy_program_under_a_profiler(arch, tier) {
+        program_same_as_native(arch, tier, "profiled", &[]);
+    }
+    children_of_a_warm_parent(arch, tier) {
+        program_same_as_native(arch, tier, "warm", &[]);
+    }
     floating_point_environment(arch, tier) {
         program_same_as_native(arch, tier, "float", &[]);
     }

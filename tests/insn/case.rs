@@ -16,11 +16,14 @@ pub const GPR_NAMES: [&str; 16] = [
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
     "r15",
 ];
-/// The flags that are compared, with their bits.
-pub const FLAG_NAMES: [(&str, u32); 7] =
-    [("CF", 0), ("PF", 2), ("AF", 4), ("ZF", 6), ("SF", 7), ("DF", 10), ("OF", 11)];
+/// The flags that a case has, with their bits.
+pub const FLAG_NAMES: [(&str, u32); 8] =
+    [("CF", 0), ("PF", 2), ("AF", 4), ("ZF", 6), ("SF", 7), ("DF", 10), ("OF", 11), ("AC", 18)];
 
-/// The arithmetic flags and DF.
+/// The alignment check flag.
+pub const AC: u64 = 1 << 18;
+
+/// The flags that are compared: the arithmetic ones and DF.
 pub const FLAGS: u64 = 0xcd5;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

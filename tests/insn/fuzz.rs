@@ -6,7 +6,7 @@
 //! Work is done in child processes, which bounds what code memory and tables hold, and lets the fuzzer survive a
 //! crash. A mismatch is shrunk and printed as a line for a file of cases.
 
-use crate::case::{CODE, Case, DATA, MAX_CODE, Outcome, Registers, Rng};
+use crate::case::{AC, CODE, Case, DATA, MAX_CODE, Outcome, Registers, Rng};
 use crate::compare::{Different, difference, host_form, is_excused, is_hash_of_memory, undefined_flags};
 use crate::forms::Forms;
 use crate::generate::{MAPS, complete, encode, encode_apart};
@@ -391,7 +391,7 @@ const SIMPLER: [fn(&mut Case, usize); 7] = [
     |case, n| case.before.xmm[n] = 0,
     |case, n| case.before.ymm_high[n] = 0,
     |case, n| case.before.st[n % 8] = 0,
-    |case, n| case.before.eflags &= !(1 << n) | 0x202,
+    |case, n| case.before.eflags &= !(if n == 15 { AC } else { 1 << n }) | 0x202,
     |case, n| match n {
         0 => case.before.mxcsr = 0x1f80,
         1 => case.before.mxcsr |= 0x1f80,

@@ -1,6 +1,6 @@
 //! The engine's tiers, run on one instruction or a sequence.
 
-use crate::case::{CODE, Case, DATA, DATA_LEN, FLAGS, Filled, Outcome, Registers};
+use crate::case::{AC, CODE, Case, DATA, DATA_LEN, FLAGS, Filled, Outcome, Registers};
 use crate::oracle;
 use crate::tiers::{Tier, Tiers, is_endless};
 use arch_x86_64::{X86_64, state as x86};
@@ -36,9 +36,9 @@ pub type Bug = fn(&mut Block);
 pub struct Machine {
     tiers: Tiers,
     bug: Option<Bug>,
-    /// The blocks of the case that was loaded last, by pc and by whether a float exception is unmasked, and what each
-    /// tier has made of them.
-    blocks: HashMap<(u64, bool), (Block, Made)>,
+    /// The blocks of the case that was loaded last, by pc and by what of the control state they were lifted for, and
+    /// what each tier has made of them.
+    blocks: HashMap<(u64, u64), (Block, Made)>,
     compilable: bool,
     filled: Option<Filled>,
 }
@@ -65,7 +65,7 @@ impl Machine {
         self.tiers.forget();
         let Some(block) = self.lift(case, CODE) else { return false };
         self.compilable = !is_endless(&block);
-        self.blocks.insert((CODE, has_unmasked(case)), (block, [const { None }; 3]));
+        self.blocks.insert((CODE, lifted_for(case)), (block, [const { None }; 3]));
         true
     }
 
@@ -83,8 +83,10 @@ impl Machine {
     fn lift(&self, case: &Case, pc: u64) -> Option<Block> {
         let single = case.insns == 1;
         let code = &case.code[..if single { case.len + 64 } else { case.len }];
-        let config =
-            LiftConfig { features: self.tiers.env.features, control: u64::from(case.before.mxcsr) & 0xffc0 };
+        let config = LiftConfig {
+            features: self.tiers.env.features,
+            control: X86_64.control_key(&load(&case.before)),
+        };
         let limits = LiftLimits { max_insns: if single { 1 } else { 64 } };
         let mut block = X86_64.lift(&config, limits, &mut Code(code), GuestAddr(pc));
         if matches!(block.terminator, Terminator::Trap { trap: Trap::Illegal, .. }) {
@@ -131,7 +133,7 @@ impl Machine {
 
     /// Runs the block at `pc` once, under the state's floating-point environment.
     fn once(&mut self, case: &Case, pc: u64, tier: Tier, state: &mut GuestState) -> BlockEnd {
-        let key = (pc, has_unmasked(case));
+        let key = (pc, lifted_for(case));
         if !self.blocks.contains_key(&key) {
             let block = self.lift(case, pc).unwrap_or_else(|| panic!("a sequence of what is implemented"));
             self.blocks.insert(key, (block, [const { None }; 3]));
@@ -154,6 +156,12 @@ impl Machine {
 /// Whether an SSE exception is unmasked: then instructions that may raise one start blocks.
 fn has_unmasked(case: &Case) -> bool {
     case.before.mxcsr & 0x1f80 != 0x1f80
+}
+
+/// What of the case's control state code is lifted for: whether an SSE exception is unmasked, and whether accesses
+/// are checked for alignment.
+fn lifted_for(case: &Case) -> u64 {
+    u64::from(has_unmasked(case)) | case.before.eflags & AC
 }
 
 /// Puts the pc where the end says; the signal it means.

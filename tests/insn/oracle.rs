@@ -6,7 +6,7 @@
 //! the instruction raised, hands the registers back and restores the frame of the first.
 #![allow(unsafe_code)] // signal frames, fork, fixed mappings: the test's own oracle
 
-use crate::case::{CODE, Case, DATA, DATA_LEN, Filled, Outcome, Registers};
+use crate::case::{AC, CODE, Case, DATA, DATA_LEN, Filled, Outcome, Registers};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 const TRAP_FLAG: i64 = 0x100;
@@ -157,7 +157,7 @@ fn install_handlers() {
     let ends = [libc::SIGTRAP, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS];
     install(libc::SIGUSR1, on_start as *const () as usize);
     for signal in ends {
-        install(signal, on_end as *const () as usize);
+        install(signal, on_any_end as *const () as usize);
     }
 }
 
@@ -186,6 +186,12 @@ extern "C" fn on_start(_signal: i32, _info: *mut libc::siginfo_t, context: *mut 
     context.gregs[RIP] = CODE as i64;
     context.gregs[EFL] = before.eflags as i64 | if case.is_stepped() { TRAP_FLAG } else { 0 };
     put_fx(fx, before);
+}
+
+/// The kernel leaves EFLAGS.AC set; nothing else may run under it.
+#[unsafe(naked)]
+extern "C" fn on_any_end() {
+    std::arch::naked_asm!("pushfq", "and dword ptr [rsp], {}", "popfq", "jmp {}", const !(AC as i32), sym on_end)
 }
 
 extern "C" fn on_end(signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::ucontext_t) {

@@ -1,6 +1,6 @@
 //! Random states: values that favour the edges, and addresses that mostly hit the data pages.
 
-use crate::case::{Case, DATA, FLAGS, Registers, Rng};
+use crate::case::{AC, Case, DATA, FLAGS, Registers, Rng};
 use crate::generate::target;
 use iced_x86::{CpuidFeature, Instruction, Mnemonic as M, OpKind, Register};
 
@@ -145,6 +145,9 @@ pub fn prepare(rng: &mut Rng, case: &mut Case, insn: &Instruction) {
         }
     }
     before.eflags = 0x202 | rng.next() & (FLAGS & !0x400) | if rng.one_in(4) { 0x400 } else { 0 };
+    if rng.one_in(16) {
+        before.eflags |= AC;
+    }
     for value in before.xmm.iter_mut().chain(&mut before.ymm_high) {
         *value = vector(rng);
     }

@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 
 static sigjmp_buf back;
 static volatile int code;
+static volatile long vector, error;
 static void on_signal(int signal, siginfo_t *info, void *context) {
-    (void)context;
     code = info->si_code;
+    vector = ((ucontext_t *)context)->uc_mcontext.gregs[REG_TRAPNO];
+    error = ((ucontext_t *)context)->uc_mcontext.gregs[REG_ERR];
     siglongjmp(back, signal);
 }
 
@@ -36,7 +39,7 @@ static void describe(unsigned selector) {
 #define ATTEMPT(what)                                                                                      \
     for (int caught = sigsetjmp(back, 1), once = 1; once; once = 0)                                        \
         if (caught)                                                                                        \
-            printf("%s: signal %d, code %d\n", #what, caught, code);                                       \
+            printf("%s: signal %d, code %d, vector %ld, error %lx\n", #what, caught, code, vector, error);                                       \
         else
 
 static uint16_t get_gs(void) {
@@ -56,7 +59,7 @@ static void loads(void) {
         if (selector > 3 && (selector < 0x20 || selector > 0x33)) continue;
         ATTEMPT(mov gs) {
             __asm__ volatile("mov %0, %%gs" : : "r"(selector));
-            printf("gs %x\n", selector);
+            printf("gs %x\n", get_gs());
         }
         ATTEMPT(lgs) {
             __asm__ volatile("lgs %1, %k0" : "+r"(got) : "m"(far));
@@ -73,6 +76,57 @@ static void loads(void) {
         __asm__ volatile("mov %0, %%gs" : : "r"(0));
     }
     printf("gs is %x\n", get_gs());
+}
+
+// Data segments keep the selector that they were given.
+static void kept(void) {
+    uint16_t ds, es;
+    uint64_t pushed, moved;
+    for (unsigned selector = 0; selector < 0x30; selector = selector < 3 ? selector + 1 : selector + 0x28) {
+        __asm__ volatile("mov %2, %%ds\n\tmov %%ds, %0\n\tmov %2, %%es\n\tmov %%es, %1"
+                         : "=&r"(ds), "=&r"(es)
+                         : "r"(selector));
+        printf("ds %x, es %x\n", ds, es);
+        __asm__ volatile("mov %2, %%gs\n\tpush %%gs\n\tpop %0\n\tmov %%gs, %k1"
+                         : "=&r"(pushed), "=&r"(moved)
+                         : "r"(selector));
+        printf("gs %lx %lx\n", pushed, moved);
+    }
+    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es\n\tmov %0, %%gs" : : "r"(0));
+}
+
+// Far transfers to what is no code of ours.
+static void refused(void) {
+    static const uint16_t selectors[] = {0, 3, 4, 0x10, 0x23, 0x2b, 0x31, 0x37, 0x73, 0x7b, 0x1234, 0xffff};
+    for (unsigned i = 0; i < sizeof selectors / sizeof *selectors; i++) {
+        uint64_t selector = selectors[i];
+        struct {
+            uint32_t offset;
+            uint16_t selector;
+        } __attribute__((packed)) far = {0x1000, selector};
+        printf("%lx:\n", selector);
+        // What runs as 32-bit code natively is not for us.
+        if (selector != 0x23) {
+            ATTEMPT(ljmp) __asm__ volatile("ljmpl *%0" : : "m"(far));
+            ATTEMPT(lcall) __asm__ volatile("lcalll *%0" : : "m"(far));
+            ATTEMPT(lretq) __asm__ volatile("push %0\n\tpush $0x1000\n\tlretq" : : "r"(selector));
+            ATTEMPT(iretq)
+            __asm__ volatile("mov %%rsp, %%rax\n\tpush $0x2b\n\tpush %%rax\n\tpushfq\n\tpush %0\n\tpush $0x1000\n\tiretq"
+                             :
+                             : "r"(selector)
+                             : "rax");
+        }
+        if (selector == 0x2b) continue;
+        ATTEMPT(iretq stack)
+        __asm__ volatile("mov %%rsp, %%rax\n\tpush %0\n\tpush %%rax\n\tpushfq\n\tpush $0x33\n\tpush $0x1000\n\tiretq"
+                         :
+                         : "r"(selector)
+                         : "rax");
+        if (selector == 0x23) continue;
+        ATTEMPT(mov gs) __asm__ volatile("mov %0, %%gs" : : "m"(far.selector));
+        ATTEMPT(lss) __asm__ volatile("lss %0, %%eax" : : "m"(far) : "rax");
+    }
+    __asm__ volatile("mov %0, %%gs" : : "r"(0));
 }
 
 // Far jumps, calls and returns of each width, to the next instruction. Code and stack lie low.
@@ -114,6 +168,8 @@ int main(void) {
         if (selector < 4 || (selector >= 0x20 && selector < 0x34) || selector >> 3 == 15 || selector == 0x2f)
             describe(selector);
     loads();
+    kept();
+    refused();
     char *low = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
     for (int i = 0; i < 300; i++) transfers(low + 32768, i == 0 || i == 299);
     return 0;

@@ -9,7 +9,7 @@ use guest::ir::Block;
 use guest::ir::flags::FlagRecord;
 use guest::linux::GuestLinux;
 use guest::regs::RegisterTable;
-use guest::state::GuestState;
+use guest::state::{GuestState, Slot};
 
 /// The AArch64 architecture.
 pub struct AArch64;
@@ -94,12 +94,8 @@ impl GuestArch for AArch64 {
         guarded::take_tags_off()
     }
 
-    fn stack_pointer(&self, state: &GuestState) -> GuestAddr {
-        GuestAddr(state.u64(SP))
-    }
-
-    fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr) {
-        state.set_u64(SP, sp.raw());
+    fn stack_slot(&self) -> Slot {
+        SP
     }
 
     fn fp_environment(&self, state: &GuestState) -> u32 {

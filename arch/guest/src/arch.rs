@@ -4,7 +4,7 @@ use crate::helper::HelperDef;
 use crate::ir::Block;
 use crate::linux::GuestLinux;
 use crate::regs::RegisterTable;
-use crate::state::GuestState;
+use crate::state::{GuestState, Slot};
 use crate::{GuestAddr, GuestMemory, Trap};
 
 /// Guest code, as the lifter reads it.
@@ -119,8 +119,14 @@ pub trait GuestArch: Sync {
     fn take_tags_off(&self) -> bool {
         false
     }
-    fn stack_pointer(&self, state: &GuestState) -> GuestAddr;
-    fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr);
+    /// Where the stack pointer is, 64 bits.
+    fn stack_slot(&self) -> Slot;
+    fn stack_pointer(&self, state: &GuestState) -> GuestAddr {
+        GuestAddr(state.u64(self.stack_slot()))
+    }
+    fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr) {
+        state.set_u64(self.stack_slot(), sp.raw());
+    }
     /// The floating-point environment (MXCSR layout) that the state asks for: control and sticky bits.
     fn fp_environment(&self, state: &GuestState) -> u32;
     /// Takes the environment back after guest code has run.

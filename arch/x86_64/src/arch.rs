@@ -10,7 +10,7 @@ use guest::ir::Block;
 use guest::ir::flags::FlagRecord;
 use guest::linux::GuestLinux;
 use guest::regs::RegisterTable;
-use guest::state::GuestState;
+use guest::state::{GuestState, Slot};
 use guest::{GuestAddr, GuestMemory, Trap};
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Mnemonic};
 
@@ -62,7 +62,7 @@ impl GuestArch for Arch {
     }
 
     fn control_key(&self, state: &GuestState) -> u64 {
-        u64::from(state.u32(MXCSR)) & MXCSR_CONTROL
+        u64::from(state.u32(MXCSR)) & MXCSR_CONTROL | state.u64(EFLAGS_REST) & eflags::AC
     }
 
     fn helpers(&self) -> &'static [HelperDef] {
@@ -108,12 +108,8 @@ impl GuestArch for Arch {
         jump::take_back(state, memory)
     }
 
-    fn stack_pointer(&self, state: &GuestState) -> GuestAddr {
-        GuestAddr(state.u64(RSP))
-    }
-
-    fn set_stack_pointer(&self, state: &mut GuestState, sp: GuestAddr) {
-        state.set_u64(RSP, sp.0);
+    fn stack_slot(&self) -> Slot {
+        RSP
     }
 
     fn fp_environment(&self, state: &GuestState) -> u32 {

@@ -366,6 +366,7 @@ fn brand(part: u32) -> [u32; 4] {
 pub(crate) fn kernel_flags(features: u64) -> String {
     let base = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 \
                 syscall nx lm constant_tsc nopl cpuid hypervisor";
+    let features = effective(features);
     let named = FEATURES.iter().filter(|f| features & f.flag != 0).map(|f| match f.name {
         "sse3" => "pni",
         "sse4.1" => "sse4_1",

@@ -3,7 +3,7 @@
 use crate::helpers::full_tags;
 use crate::state::{
     FS_BASE, GS_BASE, MXCSR, ORIG_RAX, X87_CONTROL, X87_FDP, X87_FIP, X87_FOP, X87_STATUS, X87_TAGS, gpr,
-    read_eflags, st, write_eflags,
+    read_eflags, selector, st, write_eflags,
 };
 use guest::regs::{Register, RegisterTable, Storage};
 use guest::state::{GuestState, PC, Slot, vector_slot};
@@ -68,8 +68,11 @@ static REGISTERS: &[Register] = &[
     general(12, "r12", 12), general(13, "r13", 13), general(14, "r14", 14), general(15, "r15", 15),
     in_slot(16, "rip", CORE, 8, PC),
     row(17, "eflags", CORE, 4, Storage::Computed { get: read_eflags, set: write_eflags }),
-    fixed(18, "cs", 0x33), fixed(19, "ss", 0x2b), fixed(20, "ds", 0), fixed(21, "es", 0),
-    fixed(22, "fs", 0), fixed(23, "gs", 0),
+    fixed(18, "cs", 0x33), fixed(19, "ss", 0x2b),
+    computed(20, "ds", |s| s.u64(selector(3)), |s, v| s.set_u64(selector(3), v & 0xffff)),
+    computed(21, "es", |s| s.u64(selector(0)), |s, v| s.set_u64(selector(0), v & 0xffff)),
+    computed(22, "fs", |s| s.u64(selector(4)), |s, v| s.set_u64(selector(4), v & 0xffff)),
+    computed(23, "gs", |s| s.u64(selector(5)), |s, v| s.set_u64(selector(5), v & 0xffff)),
     stack(0, "st0"), stack(1, "st1"), stack(2, "st2"), stack(3, "st3"),
     stack(4, "st4"), stack(5, "st5"), stack(6, "st6"), stack(7, "st7"),
     computed(32, "fctrl", |s| s.u16(X87_CONTROL).into(), |s, v| s.set_u16(X87_CONTROL, v as u16)),

@@ -49,6 +49,12 @@ pub const EXCEPTION: Slot = Slot(360);
 /// st(0) to st(7), 16 bytes apart.
 pub const X87_STACK: Slot = Slot(384);
 
+/// The selector in segment register `n`, by encoding number; those of CS and SS never change.
+#[must_use]
+pub const fn selector(n: u16) -> Slot {
+    Slot(512 + 8 * n)
+}
+
 /// The slot of general register `n`.
 #[must_use]
 pub const fn gpr(n: u16) -> Slot {

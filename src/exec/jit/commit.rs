@@ -10,6 +10,8 @@
 //! - After an instruction that changes memory there is one before the next access: at that boundary between
 //!   instructions where the fewest cells need to be stored. Cells that are overwritten before anything may read or
 //!   see them need not be, which is what makes flags cheap.
+//! - Pushes onto the stack may be done again, as long as nothing was loaded before them: a row of them needs none in
+//!   between (see [`super::pushes`]).
 //! - Every loop has one, or those who leave it have, so that little is done again. Where a loop begins there is one,
 //!   so that it need not store in each round what was changed before it.
 //! - An op that works on the state in memory stores everything and is one itself.
@@ -17,9 +19,12 @@
 //! Which point a fault goes back to is known where it is always the same; elsewhere the points store their number.
 
 use super::cells::{CellSet, Cells};
+use super::loops::{Loops, reached};
+use super::pushes::Pushes;
 use super::region::{Edge, RegionBlock};
 use guest::GuestAddr;
 use guest::ir::{Block, Effect, Op, Reads, Writes};
+use guest::state::Slot;
 
 /// A commit point, by number; 0 is the region's entry.
 pub type Point = u16;
@@ -129,13 +134,15 @@ pub enum Step {
 }
 
 impl Plan {
-    /// The plan for these blocks.
-    pub fn of(blocks: &[RegionBlock], cells: &Cells) -> Self {
+    /// The plan for these blocks; the stack pointer is in `stack`.
+    pub fn of(blocks: &[RegionBlock], cells: &Cells, stack: Slot) -> Self {
         let mut plan = Self::default();
         plan.add(blocks[0].translation.block.pc);
         let loops = Loops::of(blocks, cells);
         for (index, block) in blocks.iter().enumerate() {
-            let made = Planner::new(&mut plan, block, cells).plan(block, loops.written_around(index));
+            let pushes = Pushes::of(&block.translation.block, stack);
+            let around = loops.written_around(index);
+            let made = Planner::new(&mut plan, block, cells).plan(block, around, &pushes);
             plan.blocks.push(made);
         }
         plan.enter_loops(blocks, &loops);
@@ -278,18 +285,6 @@ fn points(set: &[bool]) -> impl Iterator<Item = usize> + '_ {
     set.iter().enumerate().filter(|(_, in_it)| **in_it).map(|(point, _)| point)
 }
 
-/// The blocks that a nonempty path from `from` leads to.
-fn reached<I: Iterator<Item = usize>>(count: usize, from: usize, next: impl Fn(usize) -> I) -> Vec<bool> {
-    let mut seen = vec![false; count];
-    let mut work: Vec<usize> = next(from).collect();
-    while let Some(block) = work.pop() {
-        if !std::mem::replace(&mut seen[block], true) {
-            work.extend(next(block));
-        }
-    }
-    seen
-}
-
 fn touches_memory(block: &RegionBlock) -> bool {
     classes(&block.translation.block).any(|(_, _, class)| class.may_fault())
 }
@@ -371,7 +366,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The points of the block; `changed` may have changed since the last point on entry.
-    fn plan(mut self, planned: &RegionBlock, changed: CellSet) -> BlockPlan {
+    fn plan(mut self, planned: &RegionBlock, changed: CellSet, pushes: &Pushes) -> BlockPlan {
         let mut made = BlockPlan {
             commits: Vec::new(),
             flushes: Vec::new(),
@@ -379,13 +374,16 @@ impl<'a> Planner<'a> {
             on_other: None,
             entry: Back::Stored,
         };
-        let mut since = Since { changed, memory: None };
+        let mut since = Since { changed, memory: None, pushed_below: None };
         for insn in 0..self.block.insns.len() {
-            if let Some(commit) = self.before(insn, &since) {
-                made.commits.push(commit);
-                let mut changed = CellSet::default();
-                (commit.insn..insn).for_each(|passed| changed.insert_all(&self.written(passed)));
-                since = Since { changed, memory: None };
+            if !self.only_pushes(insn, &since, pushes) {
+                if let Some(commit) = self.before(insn, &since) {
+                    made.commits.push(commit);
+                    let mut changed = CellSet::default();
+                    (commit.insn..insn).for_each(|passed| changed.insert_all(&self.written(passed)));
+                    since = Since { changed, memory: None, pushed_below: pushes.pointer(commit.insn) };
+                }
+                since.pushed_below = since.pushed_below.filter(|_| self.only_pushes(insn, &since, pushes));
             }
             self.pass(insn, &mut since, &mut made);
         }
@@ -399,6 +397,12 @@ impl<'a> Planner<'a> {
             }
         }
         made
+    }
+
+    /// Whether there are only pushes from the last point to this instruction's end.
+    fn only_pushes(&self, insn: usize, since: &Since, pushes: &Pushes) -> bool {
+        let pushes = |op: usize, limit| !self.ops[op].1.may_fault() || pushes.is_below(op, limit);
+        since.pushed_below.is_some_and(|limit| self.range(insn).all(|op| pushes(op, limit)))
     }
 
     /// The point that has to stand before an access of this instruction.
@@ -445,8 +449,7 @@ impl<'a> Planner<'a> {
     /// A point on an edge, if it stays in the region.
     fn on_edge(&mut self, edge: Edge, planned: &RegionBlock) -> Option<Point> {
         let Edge::Inside { .. } = edge else { return None };
-        let targets = super::region::targets(&planned.translation.block.terminator);
-        let target = if edge == planned.taken { targets[0] } else { targets[1] };
+        let target = if edge == planned.taken { planned.targets[0] } else { planned.targets[1] };
         target.map(|pc| self.plan.add(pc))
     }
 
@@ -525,56 +528,8 @@ struct Fate {
 struct Since {
     /// Cells that may have changed.
     changed: CellSet,
-    /// The instruction that changed memory.
+    /// The last instruction that changed memory.
     memory: Option<usize>,
-}
-
-/// The loops of a region.
-struct Loops {
-    /// By head: the blocks of each natural loop.
-    natural: Vec<(usize, Vec<bool>)>,
-    /// The cells that each block writes.
-    written: Vec<CellSet>,
-}
-
-impl Loops {
-    fn of(blocks: &[RegionBlock], cells: &Cells) -> Self {
-        let mut before = vec![Vec::new(); blocks.len()];
-        let mut closing = Vec::new();
-        for (from, block) in blocks.iter().enumerate() {
-            for edge in [block.taken, block.other] {
-                let Edge::Inside { block: to, back } = edge else { continue };
-                before[to].push(from);
-                if back {
-                    closing.push((from, to));
-                }
-            }
-        }
-        let mut natural: Vec<(usize, Vec<bool>)> = Vec::new();
-        for (from, head) in closing {
-            let mut body = reached(blocks.len(), from, |at| {
-                let stop = at == head;
-                before[at].iter().copied().filter(move |_| !stop)
-            });
-            (body[from], body[head]) = (true, true);
-            match natural.iter_mut().find(|(other, _)| *other == head) {
-                Some((_, known)) => known.iter_mut().zip(body).for_each(|(to, from)| *to |= from),
-                None => natural.push((head, body)),
-            }
-        }
-        let written = blocks.iter().map(|block| cells.written(&block.translation.block)).collect();
-        Self { natural, written }
-    }
-
-    /// The cells that the loops around a block write.
-    fn written_around(&self, block: usize) -> CellSet {
-        let mut all = CellSet::default();
-        for (_, body) in self.natural.iter().filter(|(_, body)| body[block]) {
-            body.iter()
-                .zip(&self.written)
-                .filter(|(inside, _)| **inside)
-                .for_each(|(_, set)| all.insert_all(set));
-        }
-        all
-    }
+    /// Where the stack pointer was at the point, if there have been no accesses since but stores below that.
+    pushed_below: Option<i64>,
 }

@@ -4,6 +4,9 @@
 //! the state's words that no architecture uses hold the addresses of the thread's [`Context`] and poll
 //! flag. Nothing of the host's is written into the code itself.
 //!
+//! Code is left for other code for good: a region calls the next one, which starts by putting the stack pointer back
+//! to where the way in had it. Only the trampoline saves registers.
+//!
 //! A guest access that faults leaves compiled code from the signal handler: the thread is sent to an exit
 //! that restores the stack pointer of the way in and returns, with the host pc left in the context.
 #![allow(unsafe_code)] // runs compiled code; pointers that travel through it
@@ -28,6 +31,13 @@ pub const CONTEXT_SLOT: Slot = Slot(80);
 pub const POLL_SLOT: Slot = Slot(88);
 /// The last commit point that stores its number (see [`super::commit`]).
 pub const POINT_SLOT: Slot = Slot(96);
+
+/// The stack pointer that code starts with.
+pub const STACK_SLOT: Slot = Slot(112);
+
+/// What stands before a region: `mov rsp, [r15 + 112]`. So a region may be entered by a call that never returns,
+/// and owes nobody its registers.
+pub const PREFIX: [u8; 4] = [0x49, 0x8b, 0x67, STACK_SLOT.0 as u8];
 
 /// Entries of the jump cache: a power of two.
 pub const JUMP_ENTRIES: usize = 4096;
@@ -79,7 +89,11 @@ pub struct Context {
     stack: u64,
     slow_op: extern "C" fn(*mut GuestState, u64) -> u64,
     pack_flags: extern "C" fn(u64, u64, u64, u64) -> u64,
-    unused: u64,
+    /// `slow_op` behind code that keeps all registers.
+    slow_op_aside: unsafe extern "C" fn(),
+    /// What it gave.
+    aside_result: u64,
+    unused: [u64; 3],
     /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
     pub in_regions: u64,
     pub in_templates: u64,
@@ -100,6 +114,8 @@ pub struct Context {
 }
 
 pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
+pub const SLOW_OP_ASIDE: i32 = offset_of!(Context, slow_op_aside) as i32;
+pub const ASIDE_RESULT: i32 = offset_of!(Context, aside_result) as i32;
 pub const PACK_FLAGS: i32 = offset_of!(Context, pack_flags) as i32;
 pub const IN_REGIONS: i32 = offset_of!(Context, in_regions) as i32;
 pub const IN_TEMPLATES: i32 = offset_of!(Context, in_templates) as i32;
@@ -117,7 +133,9 @@ impl Context {
             stack: 0,
             slow_op,
             pack_flags,
-            unused: 0,
+            slow_op_aside: qemu_lua_slow_op_aside,
+            aside_result: 0,
+            unused: [0; 3],
             in_regions: 0,
             in_templates: 0,
             zero: [0; 2],
@@ -163,6 +181,9 @@ global_asm!(
     "sub rsp, 8",
     "mov r15, rdi",
     "mov [rdx], rsp",
+    // As the call leaves it.
+    "lea rax, [rsp - 8]",
+    "mov [r15 + {start}], rax",
     "xor edi, edi",
     "call rsi",
     "2:",
@@ -182,7 +203,32 @@ global_asm!(
     "mov eax, {fault}",
     "cld",
     "jmp 2b",
+    // The slow op where it is not taken usually, so that the usual way need not keep anything in memory for it:
+    // all registers stay as they are (of the vectors 16 bytes, which is what compiled code uses).
+    ".globl qemu_lua_slow_op_aside",
+    "qemu_lua_slow_op_aside:",
+    ".irp reg, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11",
+    "push \\reg",
+    ".endr",
+    "sub rsp, 256",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+    "movaps [rsp + 16 * \\n], xmm\\n",
+    ".endr",
+    "call {slow_op}",
+    "mov rcx, [r15 + {context}]",
+    "mov [rcx + {result}], rax",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+    "movaps xmm\\n, [rsp + 16 * \\n]",
+    ".endr",
+    "add rsp, 256",
+    ".irp reg, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax",
+    "pop \\reg",
+    ".endr",
+    "ret",
     ".popsection",
+    slow_op = sym slow_op,
+    result = const offset_of!(Context, aside_result),
+    start = const STACK_SLOT.0,
     context = const CONTEXT_SLOT.0,
     stack = const offset_of!(Context, stack),
     fault = const exit::FAULT,
@@ -191,6 +237,7 @@ global_asm!(
 unsafe extern "C" {
     fn qemu_lua_enter(state: *mut GuestState, code: u64, stack: *mut u64) -> u64;
     fn qemu_lua_fault_exit();
+    fn qemu_lua_slow_op_aside();
 }
 
 /// Runs compiled code; what it returned (see [`exit`]).

@@ -22,8 +22,11 @@ mod commit;
 pub mod compile_thread;
 mod constants;
 pub mod entry;
+mod grow;
+mod loops;
 mod lower;
 mod pieces;
+mod pushes;
 mod region;
 mod reuse;
 mod slow;
@@ -124,7 +127,6 @@ fn make_isa() -> Option<OwnedTargetIsa> {
         ("regalloc_algorithm", "backtracking"),
         ("enable_verifier", verify),
         ("enable_pinned_reg", "true"),
-        ("preserve_frame_pointers", "true"),
         ("unwind_info", "false"),
         ("enable_probestack", "false"),
         // Slots are near, so that their addresses need no table; the code is position-independent anyway.
@@ -197,7 +199,7 @@ impl Compiler {
             }
         };
         trace(code, head.pc, region.blocks.len(), region.insns());
-        let blocks: Vec<_> = region.blocks.iter().map(|b| Arc::clone(&b.translation)).collect();
+        let blocks = region.translations();
         cache.if_current(&blocks, || install(code, &lowered, &blocks)).unwrap_or(false)
     }
 }
@@ -221,13 +223,14 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
     let Some(faults) = pieces::pack(fault_ranges(code, &lowered.sites), blocks[0].pc) else { return false };
     let unlinked = engine.unlinked;
     let targets = lowered.slots.iter().map(|pc| (unlinked, pc.raw()));
-    let Some(installed) = engine.memory.install(code.code_buffer(), &references, targets) else {
+    let whole = with_prefix(code.code_buffer());
+    let Some(installed) = engine.memory.install(&whole, &references, targets) else {
         engine.report_full();
         return false;
     };
     let piece = Piece {
-        code_len: code.code_buffer().len() as u32,
-        entry: 0,
+        code_len: whole.len() as u32,
+        entry: ENTRY_OFFSET as u32,
         first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
         slots: lowered.slots.len() as u32,
         head: blocks[0].pc,
@@ -235,10 +238,24 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
         points: lowered.points.clone().into_boxed_slice(),
     };
     engine.pieces.insert(installed.entry as usize, piece);
-    debug::trace_code("region", installed.entry, code.code_buffer().len(), blocks[0].pc);
+    debug::trace_code("region", installed.entry, whole.len(), blocks[0].pc);
     engine.regions += 1;
-    engine.enter_region(blocks, installed.entry);
+    engine.enter_region(blocks, installed.entry + ENTRY_OFFSET);
     true
+}
+
+/// How far behind the start of its memory Cranelift's code stands, which has aligned constants.
+const CODE_OFFSET: usize = 16;
+/// Where a region is entered.
+const ENTRY_OFFSET: u64 = (CODE_OFFSET - entry::PREFIX.len()) as u64;
+
+/// Cranelift's code with what stands before it.
+fn with_prefix(code: &[u8]) -> Vec<u8> {
+    const BREAKPOINT: u8 = 0xcc;
+    let mut whole = vec![BREAKPOINT; ENTRY_OFFSET as usize];
+    whole.extend_from_slice(&entry::PREFIX);
+    whole.extend_from_slice(code);
+    whole
 }
 
 /// Makes code of one block from templates and installs it, to ask for a region after [`BUDGET`] runs.
@@ -295,7 +312,8 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
 fn reference(reloc: &cranelift_codegen::FinalizedMachReloc) -> Option<SlotReference> {
     let ours = matches!(&reloc.target, FinalizedRelocTarget::ExternalName(name) if lower::is_slots(name));
     let relative = matches!(reloc.kind, Reloc::X86PCRel4 | Reloc::X86CallPCRel4);
-    (ours && relative).then_some(SlotReference { offset: reloc.offset as usize, slot_offset: reloc.addend })
+    let offset = CODE_OFFSET + reloc.offset as usize;
+    (ours && relative).then_some(SlotReference { offset, slot_offset: reloc.addend })
 }
 
 /// The engine, made on first use.
@@ -358,12 +376,16 @@ fn fault_ranges(code: &CompiledCode, sites: &[Site]) -> impl Iterator<Item = Fau
     let known = code.buffer.get_srclocs_sorted().iter().filter(|range| !range.loc.is_default());
     known.filter_map(|range| {
         let &site = sites.get(range.loc.bits() as usize)?;
-        Some(FaultRange { start: range.start, end: range.end, site })
+        let [start, end] = [range.start, range.end].map(|at| at + CODE_OFFSET as u32);
+        Some(FaultRange { start, end, site })
     })
 }
 
-/// Code that returns the slot it was entered through (rdi): `mov rax, rdi; ret`.
-const UNLINKED: [u8; 4] = [0x48, 0x89, 0xf8, 0xc3];
+/// Code that returns the slot it was entered through (rdi): what stands before a region, then `mov rax, rdi; ret`.
+const UNLINKED: [u8; 8] = {
+    let [a, b, c, d] = entry::PREFIX;
+    [a, b, c, d, 0x48, 0x89, 0xf8, 0xc3]
+};
 
 /// Makes a slot lead to `target`, which stands for the slot's guest address.
 pub fn link(slot: u64, target: &Translation) {

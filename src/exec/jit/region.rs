@@ -1,4 +1,4 @@
-//! What is compiled together: a hot block and the blocks that direct jumps reach from it.
+//! What is compiled together: a hot block and the blocks that direct jumps, calls and returns reach from it.
 //!
 //! Guest registers are SSA values throughout a region. Two facts about it are worked out before any code
 //! is made: where an edge closes a loop (there a poll stands), and which registers may differ from the
@@ -7,12 +7,13 @@
 use super::cells::{CellSet, Cells};
 use super::commit::{Plan, Step};
 use super::constants;
+use super::grow;
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
 use guest::GuestAddr;
 use guest::ir::{Block, FlagKind, Op, Terminator, Width};
 use guest::state::ARCH_BASE;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How far a region goes.
@@ -74,10 +75,12 @@ impl Flags {
 
 pub struct RegionBlock {
     pub translation: Arc<Translation>,
-    /// The target of a jump, or of a branch that is taken.
+    /// The target of a jump, or of a branch that is taken; where a computed jump is expected to lead.
     pub taken: Edge,
     /// The target of a branch that is not taken.
     pub other: Edge,
+    /// Their guest addresses.
+    pub targets: [Option<GuestAddr>; 2],
     /// Cells that may differ from the state in memory on entry.
     pub dirty: CellSet,
     /// How the flags were last set, where every way here agrees.
@@ -110,7 +113,7 @@ pub fn targets(terminator: &Terminator) -> [Option<GuestAddr>; 2] {
 impl Region {
     /// Grows a region from `head`. `None` where it holds more state than can be kept in values.
     pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Option<Self> {
-        let blocks = collect(cache, head, limits);
+        let blocks = grow::grow(cache, head, limits);
         let cells = Cells::of(blocks.iter().map(|b| &*b.translation.block))?;
         let lifted: Vec<&Block> = blocks.iter().map(|b| &*b.translation.block).collect();
         let constant = constants::constant_cells(&lifted, &cells);
@@ -118,7 +121,7 @@ impl Region {
         mark_back_edges(&mut region.blocks);
         region.find_invariants();
         region.find_flags();
-        region.plan = Plan::of(&region.blocks, &region.cells);
+        region.plan = Plan::of(&region.blocks, &region.cells, cache.env().arch.stack_slot());
         let steps: Vec<_> = (0..region.blocks.len()).map(|block| region.steps(block)).collect();
         region.find_dirty(&steps);
         region.find_entry(&steps);
@@ -128,6 +131,13 @@ impl Region {
     /// Guest instructions in it.
     pub fn insns(&self) -> usize {
         self.blocks.iter().map(|b| b.translation.block.insns.len()).sum()
+    }
+
+    /// The translations that it is made from, each once.
+    pub fn translations(&self) -> Vec<Arc<Translation>> {
+        let mut seen = HashSet::new();
+        let blocks = self.blocks.iter().map(|b| &b.translation);
+        blocks.filter(|translation| seen.insert(translation.block.pc)).map(Arc::clone).collect()
     }
 
     fn successors(&self, block: usize) -> impl Iterator<Item = usize> + use<> {
@@ -252,57 +262,6 @@ impl Region {
                 seen
             })
             .collect()
-    }
-}
-
-/// The head and what is reached from it, breadth first, within the limits.
-fn collect(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Vec<RegionBlock> {
-    let mut index = HashMap::from([(head.pc, 0)]);
-    let mut blocks = vec![Arc::clone(head)];
-    let mut insns = head.block.insns.len();
-    let mut at = 0;
-    while at < blocks.len() {
-        for target in targets(&blocks[at].block.terminator).into_iter().flatten() {
-            if index.contains_key(&target) || blocks.len() >= limits.blocks {
-                continue;
-            }
-            let Some(next) = candidate(cache, target, head.control, limits.follow) else { continue };
-            if next.block.insns.is_empty() || insns + next.block.insns.len() > limits.insns {
-                continue;
-            }
-            insns += next.block.insns.len();
-            index.insert(target, blocks.len());
-            blocks.push(next);
-        }
-        at += 1;
-    }
-    let edge = |target: Option<GuestAddr>| match target.and_then(|pc| index.get(&pc)) {
-        Some(&block) => Edge::Inside { block, back: false },
-        None => Edge::Outside,
-    };
-    blocks
-        .into_iter()
-        .map(|translation| {
-            let [taken, other] = targets(&translation.block.terminator).map(edge);
-            RegionBlock {
-                translation,
-                taken,
-                other,
-                dirty: CellSet::default(),
-                flags: Flags::Unreached,
-                invariant: CellSet::default(),
-            }
-        })
-        .collect()
-}
-
-fn candidate(cache: &Cache, pc: GuestAddr, control: u64, follow: Follow) -> Option<Arc<Translation>> {
-    match follow {
-        Follow::Any => Some(cache.translation(pc.raw(), control)),
-        Follow::Ran(least) => {
-            let known = cache.peek(pc.raw(), control)?;
-            (known.runs() >= least).then_some(known)
-        }
     }
 }
 

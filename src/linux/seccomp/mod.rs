@@ -1,10 +1,10 @@
 //! `seccomp(2)` for guests: their filters are run by us, on their system calls, before any rule.
 //!
 //! The host must not have them: a filter there would see the emulator's own calls. Filters belong to a thread, are
-//! inherited by what it creates, and outlive execve (they travel with the handoff). Listeners
-//! (`SECCOMP_FILTER_FLAG_NEW_LISTENER`) are not there: EINVAL.
+//! inherited by what it creates, and outlive execve (they travel with the handoff).
 
 mod bpf;
+pub mod listener;
 
 use super::table::Done;
 use super::thread::Thread;
@@ -32,12 +32,15 @@ const FLAG_LOG: u64 = 2;
 const FLAG_SPEC_ALLOW: u64 = 4;
 const FLAG_NEW_LISTENER: u64 = 8;
 const FLAG_TSYNC_ESRCH: u64 = 16;
+const FLAG_WAIT_KILLABLE: u64 = 32;
 /// The most instructions that one system call may run through (`MAX_INSNS_PER_PATH`), each filter counting 4 more.
 const MAX_PATH: usize = 32768;
 
 /// A filter and those before it.
 pub struct Filter {
     program: Program,
+    /// Whether what it reports has a listener.
+    listens: bool,
     before: Option<Arc<Self>>,
 }
 
@@ -129,7 +132,10 @@ pub fn check(thread: &mut Thread, request: &SyscallRequest) -> Option<Done> {
         Mode::Off => None,
         Mode::Strict => strict(thread, request),
         Mode::Filtered(filter) => {
-            let verdict = judge(&filter, &data_of(thread, request));
+            let (verdict, listens) = judge(&filter, &data_of(thread, request));
+            if verdict & ACTION == USER_NOTIF && listens {
+                return listener::ask(thread, request);
+            }
             act(thread, request, verdict)
         }
     }
@@ -155,18 +161,19 @@ fn data_of(thread: &Thread, request: &SyscallRequest) -> [u8; DATA] {
     data
 }
 
-/// The verdict of all filters: that of the least action, of the newest filter among equals.
-fn judge(newest: &Arc<Filter>, data: &[u8; DATA]) -> u32 {
+/// The verdict of all filters: that of the least action, of the newest filter among equals; and whether that has a listener.
+fn judge(newest: &Arc<Filter>, data: &[u8; DATA]) -> (u32, bool) {
     let mut verdict = ALLOW;
+    let mut listens = false;
     let mut filter = Some(newest);
     while let Some(current) = filter {
         let next = current.program.run(data);
         if ((next & ACTION) as i32) < (verdict & ACTION) as i32 {
-            verdict = next;
+            (verdict, listens) = (next, current.listens);
         }
         filter = current.before.as_ref();
     }
-    verdict
+    (verdict, listens)
 }
 
 fn act(thread: &mut Thread, request: &SyscallRequest, verdict: u32) -> Option<Done> {
@@ -179,7 +186,7 @@ fn act(thread: &mut Thread, request: &SyscallRequest, verdict: u32) -> Option<Do
             raise(thread, request, value);
             Some(Done::Replaced)
         }
-        // No tracer and no listener can be there.
+        // No tracer can be there, and here no listener is.
         TRACE | USER_NOTIF => Some(Done::errno(libc::ENOSYS)),
         KILL_THREAD if crate::exec::cache::Cache::running_threads() > 1 => {
             Some(process::exit(thread, &[libc::SIGSYS as u64, 0, 0, 0, 0, 0]))
@@ -205,10 +212,14 @@ pub fn seccomp(thread: &mut Thread, args: &[u64; 6]) -> Done {
         0 if flags == 0 && uargs == 0 => set_strict(thread),
         1 => install(thread, flags, uargs).into(),
         2 if flags == 0 => match read_guest(uargs).map(u32::from_le_bytes) {
-            Ok(KILL_PROCESS | KILL_THREAD | TRAP | ERRNO | TRACE | LOG | ALLOW) => Done::Value(0),
+            Ok(KILL_PROCESS | KILL_THREAD | TRAP | ERRNO | USER_NOTIF | TRACE | LOG | ALLOW) => {
+                Done::Value(0)
+            }
             Ok(_) => Done::errno(libc::EOPNOTSUPP),
             Err(errno) => Done::errno(errno),
         },
+        // The sizes of a listener's structures.
+        3 => Done::raw(sys::syscall(libc::SYS_seccomp, *args)),
         _ => Done::errno(libc::EINVAL),
     }
 }
@@ -224,11 +235,29 @@ pub fn set_by_prctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
 
 /// `prctl(PR_GET_SECCOMP)`.
 pub fn mode_number(thread: &Thread) -> i64 {
-    match thread.seccomp.get() {
+    number(&thread.seccomp.get())
+}
+
+fn number(mode: &Mode) -> i64 {
+    match mode {
         Mode::Off => 0,
         Mode::Strict => 1,
         Mode::Filtered(_) => 2,
     }
+}
+
+/// What /proc says of a thread of this process: its mode, and how many filters it has.
+#[must_use]
+pub fn shown(thread: &Thread, tid: i32) -> (i64, usize) {
+    let slot = lock(&SLOTS).iter().find(|(number, _)| *number == tid).and_then(|(_, slot)| slot.upgrade());
+    let mode = slot.map_or_else(|| thread.seccomp.get(), |slot| slot.get());
+    let mut filters = 0;
+    let mut at = if let Mode::Filtered(filter) = &mode { Some(filter) } else { None };
+    while let Some(current) = at {
+        filters += 1;
+        at = current.before.as_ref();
+    }
+    (number(&mode), filters)
 }
 
 fn set_strict(thread: &Thread) -> Done {
@@ -243,10 +272,12 @@ fn set_strict(thread: &Thread) -> Done {
 
 /// Puts a filter before those that are there. The kernel's order of checks.
 fn install(thread: &Thread, flags: u64, uargs: u64) -> Result<u64, i32> {
-    if flags & FLAG_NEW_LISTENER != 0 {
-        crate::log::once("seccomp listener", || "seccomp listeners are not supported: EINVAL".to_owned());
-    }
-    if flags & !(FLAG_TSYNC | FLAG_LOG | FLAG_SPEC_ALLOW | FLAG_TSYNC_ESRCH) != 0 {
+    const KNOWN: u64 =
+        FLAG_TSYNC | FLAG_LOG | FLAG_SPEC_ALLOW | FLAG_NEW_LISTENER | FLAG_TSYNC_ESRCH | FLAG_WAIT_KILLABLE;
+    let listens = flags & FLAG_NEW_LISTENER != 0;
+    // Both would be told by the result.
+    let ambiguous = listens && flags & (FLAG_TSYNC | FLAG_TSYNC_ESRCH) == FLAG_TSYNC;
+    if flags & !KNOWN != 0 || ambiguous || (!listens && flags & FLAG_WAIT_KILLABLE != 0) {
         return Err(libc::EINVAL);
     }
     let header: [u8; 16] = read_guest(uargs)?;
@@ -275,12 +306,13 @@ fn install(thread: &Thread, flags: u64, uargs: u64) -> Result<u64, i32> {
     {
         return if flags & FLAG_TSYNC_ESRCH != 0 { Err(libc::ESRCH) } else { Ok(tid) };
     }
-    let mode = Mode::Filtered(Arc::new(Filter { program, before }));
+    let result = if listens { listener::install(flags)? } else { 0 };
+    let mode = Mode::Filtered(Arc::new(Filter { program, listens, before }));
     thread.seccomp.set(mode.clone());
     if flags & FLAG_TSYNC != 0 {
         lock(&SLOTS).iter().filter_map(|(_, slot)| slot.upgrade()).for_each(|slot| slot.set(mode.clone()));
     }
-    Ok(0)
+    Ok(result)
 }
 
 /// Instructions of a filter and those before it.
@@ -318,13 +350,8 @@ fn thread_apart(filters: Option<&Arc<Filter>>) -> Option<u64> {
 /// Whether the thread has given up new privileges, or may administer the system.
 fn may_filter() -> bool {
     const CAP_SYS_ADMIN: u32 = 21;
-    const VERSION_3: u64 = 0x2008_0522;
-    if sys::syscall(libc::SYS_prctl, [libc::PR_GET_NO_NEW_PRIVS as u64, 0, 0, 0, 0, 0]) == 1 {
-        return true;
-    }
-    let (header, mut data) = (VERSION_3, [0u32; 6]);
-    let args = [&raw const header as u64, data.as_mut_ptr() as u64, 0, 0, 0, 0];
-    sys::syscall(libc::SYS_capget, args) == 0 && data[0] >> CAP_SYS_ADMIN & 1 != 0
+    sys::syscall(libc::SYS_prctl, [libc::PR_GET_NO_NEW_PRIVS as u64, 0, 0, 0, 0, 0]) == 1
+        || process::has_capability(CAP_SYS_ADMIN)
 }
 
 /// A mode as text, for the program that is executed.
@@ -338,7 +365,8 @@ pub fn encode(mode: &Mode) -> String {
     };
     while let Some(current) = filter {
         let bytes = current.program.insns().iter().flat_map(|insn| insn.to_bytes());
-        programs.push(bytes.map(|byte| format!("{byte:02x}")).collect::<String>());
+        let listens = if current.listens { "L" } else { "" };
+        programs.push(bytes.fold(listens.to_owned(), |text, byte| text + &format!("{byte:02x}")));
         filter = current.before.as_ref();
     }
     programs.join(" ")
@@ -352,15 +380,16 @@ pub fn decode(text: &str) -> Mode {
     }
     let insn =
         |digits: &str| u64::from_str_radix(digits, 16).ok().map(|word| Insn::from_bytes(word.to_be_bytes()));
-    let program = |text: &str| {
+    let filter = |text: &str| {
+        let (listens, text) = text.strip_prefix('L').map_or((false, text), |rest| (true, rest));
         let insns: Option<Vec<Insn>> =
             (0..text.len() / 16).map(|at| insn(text.get(16 * at..16 * at + 16)?)).collect();
-        Program::new(insns?)
+        Some((Program::new(insns?)?, listens))
     };
-    let programs = text.split_whitespace().rev().filter_map(program);
-    programs.fold(Mode::Off, |mode, program| {
+    let filters = text.split_whitespace().rev().filter_map(filter);
+    filters.fold(Mode::Off, |mode, (program, listens)| {
         let before = if let Mode::Filtered(filter) = mode { Some(filter) } else { None };
-        Mode::Filtered(Arc::new(Filter { program, before }))
+        Mode::Filtered(Arc::new(Filter { program, listens, before }))
     })
 }
 
@@ -372,13 +401,13 @@ mod tests {
         returns.iter().fold(Mode::Off, |mode, &k| {
             let before = if let Mode::Filtered(filter) = mode { Some(filter) } else { None };
             let program = Program::new(vec![Insn { code: 6, jt: 0, jf: 0, k }]).unwrap();
-            Mode::Filtered(Arc::new(Filter { program, before }))
+            Mode::Filtered(Arc::new(Filter { program, listens: k == USER_NOTIF, before }))
         })
     }
 
     fn verdict(mode: &Mode) -> u32 {
         let Mode::Filtered(filter) = mode else { return ALLOW };
-        judge(filter, &[0; DATA])
+        judge(filter, &[0; DATA]).0
     }
 
     #[test]
@@ -391,7 +420,7 @@ mod tests {
 
     #[test]
     fn filters_travel_as_text() {
-        let there = filter(&[ERRNO | 1, TRAP | 7]);
+        let there = filter(&[USER_NOTIF, ERRNO | 1, TRAP | 7]);
         let back = decode(&encode(&there));
         assert_eq!((verdict(&back), encode(&back)), (TRAP | 7, encode(&there)));
         assert!(matches!(decode(&encode(&Mode::Strict)), Mode::Strict));

@@ -9,9 +9,10 @@ rows! { MEMORY:
     emulate(mm::mmap) mmap(addr: Verbatim, len: Size, prot: Bits(n::PROTECTION), flags: Choice(n::MAP_TYPE, n::MAP), fd: Fd, off: Verbatim);
     /// In our table of mappings; never the emulator's range.
     emulate(mm::munmap) munmap(addr: Place, len: Size);
-    /// Guest code is never executable for the host; PROT_EXEC is kept in our table.
+    /// Guest code is never executable for the host; PROT_EXEC is kept in our table. What may be executed may be read, as
+    /// on a CPU without protection keys (x86-64) or without enhanced PAN (AArch64).
     emulate(mm::mprotect) mprotect(start: Place, len: Size, prot: Bits(n::PROTECTION));
-    /// As mprotect.
+    /// As mprotect; key 0 only.
     emulate(mm::pkey_mprotect) pkey_mprotect(start: Place, len: Size, prot: Bits(n::PROTECTION), pkey: Int);
     /// As mmap.
     emulate(mm::mremap) mremap(addr: Place, old_len: Size, new_len: Size, flags: Bits(n::MREMAP), new_addr: Verbatim);
@@ -19,8 +20,8 @@ rows! { MEMORY:
     emulate(mm::brk) brk(brk: Verbatim);
     /// What changes contents drops translations first.
     translate(mm::madvise) madvise(start: Place, len: Size, behavior: OneOf(n::ADVICE));
-    /// It would reach the emulator's own memory.
-    refuse(EPERM) process_madvise(pidfd: Fd, vec: InVec, vlen: Size, behavior: OneOf(n::ADVICE), flags: Hex);
+    /// As madvise; never for the emulator's memory, which is at the same place in every process.
+    translate(mm::process_madvise) process_madvise(pidfd: Fd, vec: InVec, vlen: Size, behavior: OneOf(n::ADVICE), flags: Hex);
     pass msync(start: Place, len: Size, flags: Bits(n::MSYNC));
     pass mlock(start: Place, len: Size);
     pass mlock2(start: Place, len: Size, flags: Bits(n::MLOCK2));
@@ -43,7 +44,8 @@ rows! { MEMORY:
     pass set_mempolicy_home_node(start: Place, len: Size, home_node: Int, flags: Hex);
     pass migrate_pages(pid: Int, maxnode: Size, from: Address, to: Address);
     pass move_pages(pid: Int, nr_pages: Size, pages: Address, nodes: Address, status: Address, flags: Hex);
-    pass pkey_alloc(flags: Hex, init_val: Hex);
+    /// ENOSPC, as without such keys: the emulated CPUs do not advertise them.
+    emulate(mm::pkey_alloc) pkey_alloc(flags: Hex, init_val: Hex);
     pass pkey_free(pkey: Int);
     pass userfaultfd(flags: Hex);
     block process_vm_readv(pid: Int, lvec: OutVec, liovcnt: Size, rvec: Address, riovcnt: Size, flags: Hex);

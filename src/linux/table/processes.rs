@@ -2,7 +2,7 @@
 
 use super::kinds::Kind::*;
 use super::{names as n, rows, shapes as s};
-use crate::linux::{clone, exec, futex, process, seccomp};
+use crate::linux::{clone, exec, futex, limits, process, seccomp};
 
 rows! { PROCESSES:
     /// A thread or process of the host that stays under the emulator.
@@ -72,9 +72,12 @@ rows! { PROCESSES:
     translate(process::prctl) prctl(option: OneOf(n::PRCTL), arg2: Hex, arg3: Hex, arg4: Hex, arg5: Hex);
     /// Segment bases are the guest's registers.
     emulate(process::arch_specific) arch_prctl(option: OneOf(n::ARCH_PRCTL), arg2: Hex);
-    pass getrlimit(resource: OneOf(n::RESOURCE), rlim: Gives(s::RLIMIT));
-    pass setrlimit(resource: OneOf(n::RESOURCE), rlim: Takes(s::RLIMIT));
-    pass prlimit64(pid: Int, resource: OneOf(n::RESOURCE), new_rlim: Takes(s::RLIMIT), old_rlim: Gives(s::RLIMIT));
+    /// RLIMIT_AS is the guest's own: what the emulator maps does not count.
+    translate(limits::getrlimit) getrlimit(resource: OneOf(n::RESOURCE), rlim: Gives(s::RLIMIT));
+    /// As getrlimit.
+    translate(limits::setrlimit) setrlimit(resource: OneOf(n::RESOURCE), rlim: Takes(s::RLIMIT));
+    /// As getrlimit, where it is about the calling process.
+    translate(limits::prlimit64) prlimit64(pid: Int, resource: OneOf(n::RESOURCE), new_rlim: Takes(s::RLIMIT), old_rlim: Gives(s::RLIMIT));
     pass getrusage(who: OneOf(n::RUSAGE), ru: Gives(s::RUSAGE));
     pass times(tbuf: Gives(s::TMS));
     pass getpriority(which: OneOf(n::PRIORITY), who: Int);
@@ -98,7 +101,7 @@ rows! { PROCESSES:
     /// Tracing among guest processes is not there yet: a tracer would see the emulator's registers.
     refuse(EPERM) ptrace(request: OneOf(n::PTRACE), pid: Int, addr: Hex, data: Hex);
     pass kcmp(pid1: Int, pid2: Int, kind: Int, idx1: Hex, idx2: Hex);
-    /// Filters are run by the emulator, on the guest's calls, before rules. No listeners.
+    /// Filters are run by the emulator, on the guest's calls, before rules. A listener does not learn the pc.
     emulate(seccomp::seccomp) seccomp(op: OneOf(n::SECCOMP), flags: Bits(n::SECCOMP_FLAGS), uargs: Address);
     pass landlock_create_ruleset(attr: Address, size: Size, flags: Hex);
     pass landlock_add_rule(ruleset_fd: Fd, rule_type: Int, rule_attr: Address, flags: Hex);

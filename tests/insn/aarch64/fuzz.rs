@@ -105,7 +105,7 @@ pub fn run(plan: &Plan) -> Report {
 fn make(generator: &mut Generator, kind: Kind) -> Option<Group> {
     match kind {
         Kind::Single | Kind::Modelled => generator.single(),
-        Kind::Sequence => Some(generator.sequence()),
+        Kind::Sequence => generator.sequence(),
         Kind::Together => Some(generator.together()),
         Kind::Unallocated => Some(generator.unallocated()),
     }

@@ -278,18 +278,21 @@ impl Generator {
         Some(group(vec![word], states))
     }
 
-    /// Instructions one after the other, with branches forward.
-    pub fn sequence(&mut self) -> Group {
+    /// Instructions one after the other, with branches forward; nothing, if the encodings may not stand in sequences.
+    pub fn sequence(&mut self) -> Option<Group> {
         let wanted = 2 + self.rng.below(LONGEST - 1) as usize;
         let mut words: Vec<u32> = Vec::new();
-        while words.len() < wanted {
+        for _ in 0..100 * wanted {
             let encoding = self.rng.pick(&self.encodings);
             let left = (wanted - words.len()) as u32;
             words.extend(self.for_sequence(&encoding, left));
+            if words.len() == wanted {
+                let control = fpcr(&mut self.rng);
+                let states = (0..STATES).map(|_| self.state_for_sequence(control)).collect();
+                return Some(group(words, states));
+            }
         }
-        let control = fpcr(&mut self.rng);
-        let states = (0..STATES).map(|_| self.state_for_sequence(control)).collect();
-        group(words, states)
+        None
     }
 
     /// A word of the encoding for a place in a sequence with `left` words from there to the end.
@@ -312,7 +315,8 @@ impl Generator {
             }
             _ => word,
         };
-        let own = |at: u32| RESERVED.contains(&(word >> at & 31));
+        // Bits that the encoding fixes are no register (the lowest may be: of pairs, the even ones).
+        let own = |at: u32| e.mask >> (at + 1) & 15 == 0 && RESERVED.contains(&(word >> at & 31));
         let changes_reserved = match e.name {
             "B" | "BL" | "B.cond" | "BC.cond" | "MSR (register)" => false,
             _ => own(0) || own(10) || word & 31 == 31 || (own(16) && word >> 16 & 31 != OFFSET),

@@ -6,7 +6,7 @@
 use super::operand::gpr_slot;
 use super::{Handler, Lifter};
 use crate::helpers::id;
-use crate::state::{FS_BASE, GS_BASE, RSP};
+use crate::state::{FS_BASE, GS_BASE, RSP, selector};
 use guest::Trap;
 use guest::ir::{Hint, IntCc, Order, Terminator, Val, Width, flag};
 use iced_x86::{Instruction, Mnemonic as M, OpKind, Register};
@@ -135,16 +135,18 @@ impl Lifter {
     }
 
     /// Loads a selector: none, or that of a segment that can be read; the stack's is that of user data.
-    fn load_segment(&mut self, reg: Register, selector: Val) {
+    fn load_segment(&mut self, reg: Register, value: Val) {
         if reg == Register::SS {
-            return self.demand_data_segment(selector);
+            return self.demand_data_segment(value);
         }
-        let (number, far) = (self.ir.extract(2, 6, selector), self.ir.extract(8, 8, selector));
+        let (number, far) = (self.ir.extract(2, 6, value), self.ir.extract(8, 8, value));
         let missing = self.ir.imm(!READABLE);
         let missing = self.ir.shr(Width::W64, missing, number);
         let missing = self.ir.extract(0, 1, missing);
         let bad = self.ir.or(Width::W64, missing, far);
         self.ir.trap_when(Trap::GeneralProtection, bad);
+        let kept = self.ir.zext(Width::W16, value);
+        self.ir.write_slot(selector(reg.number() as u16), kept);
     }
 
     /// A segment register's base is 0 once its selector has been loaded.

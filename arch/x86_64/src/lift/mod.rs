@@ -4,6 +4,7 @@
 //! before anything is emitted, so that an instruction we lack ends the block before it and raises its
 //! trap from a block of its own.
 
+mod alignment;
 mod atomic;
 mod avx;
 mod bits;
@@ -32,7 +33,7 @@ mod x87;
 mod xstate;
 
 use crate::cpu;
-use crate::state::MXCSR_MASKS;
+use crate::state::{MXCSR_MASKS, eflags};
 use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
 use guest::ir::{Block, Builder, Hint, NanRule, Terminator, Val, VecLen};
 use guest::{GuestAddr, Trap};
@@ -58,6 +59,8 @@ pub(crate) struct Lifter {
     n: VecLen,
     /// Set by a load of the stack's selector: traps wait until the instruction behind it is done (SDM vol. 3A, 6.8.3).
     shadows: bool,
+    /// Whether accesses must be aligned (EFLAGS.AC).
+    aligns: bool,
 }
 
 /// The most bytes of an instruction (SDM vol. 2A, 2.3.11).
@@ -122,6 +125,7 @@ pub(crate) fn lift(
         vex: false,
         n: VecLen::X1,
         shadows: false,
+        aligns: config.control & eflags::AC != 0,
     };
     let terminator = lifter.run(config, limits, code, pc);
     lifter.ir.finish(terminator)
@@ -209,6 +213,9 @@ impl Lifter {
         self.vex = self.insn.encoding() == EncodingKind::VEX;
         self.n = vex::length(&self.insn);
         self.shadows = false;
+        if self.aligns {
+            self.check_alignment();
+        }
         if self.mmx {
             self.enter_mmx();
         }

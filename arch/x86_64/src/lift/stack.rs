@@ -33,7 +33,7 @@ impl Lifter {
     fn push(&mut self) {
         let w = self.stack_width();
         let value = match self.insn.op_kind(0) {
-            OpKind::Register if self.reg(0).is_segment_register() => self.ir.imm(0),
+            OpKind::Register if self.reg(0).is_segment_register() => self.read_selector(self.reg(0)),
             OpKind::Register | OpKind::Memory => self.read(0),
             _ => {
                 let value = self.insn.immediate(0) & w.mask();

@@ -3,7 +3,7 @@
 
 use super::{Handler, Lifter};
 use crate::helpers::id;
-use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, MXCSR_MASK, RAX, RCX, RDX};
+use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, MXCSR_MASK, RAX, RCX, RDX, selector};
 use guest::ir::{HelperId, Order, Terminator, Val, Width};
 use guest::state::Slot;
 use guest::{GuestAddr, Trap};
@@ -51,7 +51,7 @@ pub(super) fn lookup(insn: &Instruction, mnemonic: M) -> Option<Handler> {
     })
 }
 
-/// `MOV` of a segment register reads a constant; everything else there is privileged.
+/// `MOV` of a segment register reads its selector; everything else there is privileged.
 fn segment_or_control(insn: &Instruction) -> Option<Handler> {
     if insn.op_count() == 2 && insn.op_register(1).is_segment_register() {
         return Some(Lifter::mov_from_segment);
@@ -59,19 +59,19 @@ fn segment_or_control(insn: &Instruction) -> Option<Handler> {
     Some(Lifter::general_protection)
 }
 
-/// The selector that Linux gives a 64-bit program.
-pub(crate) fn selector(reg: Register) -> u64 {
-    match reg {
-        Register::CS => 0x33,
-        Register::SS => 0x2b,
-        _ => 0,
-    }
-}
-
 impl Lifter {
+    /// The selector in a segment register: Linux gives a 64-bit program these for code and stack.
+    pub(super) fn read_selector(&mut self, reg: Register) -> Val {
+        match reg {
+            Register::CS => self.ir.imm(0x33),
+            Register::SS => self.ir.imm(0x2b),
+            _ => self.ir.read_slot(selector(reg.number() as u16)),
+        }
+    }
+
     /// `MOV r/m, Sreg`: 16 bits into memory, zero-extended into registers.
     fn mov_from_segment(&mut self) {
-        let value = self.ir.imm(selector(self.reg(1)));
+        let value = self.read_selector(self.reg(1));
         if self.is_mem(0) {
             let mem = self.address();
             self.store(Width::W16, mem, value);

@@ -2,7 +2,9 @@
 
 use super::{exception, numbers, signal_frame, vdso};
 use crate::cpu::{self, feature};
-use crate::state::{FS_BASE, GS_BASE, ORIG_RAX, R8, R9, R10, R11, RAX, RCX, RDI, RDX, RSI, read_eflags};
+use crate::state::{
+    FS_BASE, GS_BASE, ORIG_RAX, R8, R9, R10, R11, RAX, RCX, RDI, RDX, RSI, read_eflags, selector,
+};
 use guest::linux::{
     GuestLinux, KernelLayout, OpenFlags, RestoredFrame, SignalDelivery, StatLayout, SyscallRequest,
     TrapSignal, VdsoDescription,
@@ -101,7 +103,7 @@ impl GuestLinux for Linux {
     }
 
     fn set_thread_pointer(&self, state: &mut GuestState, tls: u64) {
-        state.set_u64(FS_BASE, tls);
+        set_base(state, FS_BASE, FS, tls);
     }
 
     fn clone_tls_and_child_tid(&self, args: &[u64; 6]) -> (u64, u64) {
@@ -185,6 +187,10 @@ impl GuestLinux for Linux {
     }
 }
 
+/// Segment registers by encoding number.
+const FS: u16 = 4;
+const GS: u16 = 5;
+
 /// The end of user addresses: bases beyond it are refused.
 const TASK_SIZE: u64 = 0x7fff_ffff_f000;
 
@@ -196,16 +202,18 @@ fn arch_prctl(state: &mut GuestState, memory: &dyn GuestMemory, code: u64, addr:
     const GET_GS: u64 = 0x1004;
     match code {
         SET_FS | SET_GS if addr >= TASK_SIZE => -errno::EPERM,
-        SET_FS => set_base(state, FS_BASE, addr),
-        SET_GS => set_base(state, GS_BASE, addr),
+        SET_FS => set_base(state, FS_BASE, FS, addr),
+        SET_GS => set_base(state, GS_BASE, GS, addr),
         GET_FS => give_base(memory, addr, state.u64(FS_BASE)),
         GET_GS => give_base(memory, addr, state.u64(GS_BASE)),
         _ => -errno::EINVAL,
     }
 }
 
-fn set_base(state: &mut GuestState, slot: guest::state::Slot, base: u64) -> i64 {
+/// The segment has no selector then.
+fn set_base(state: &mut GuestState, slot: guest::state::Slot, segment: u16, base: u64) -> i64 {
     state.set_u64(slot, base);
+    state.set_u64(selector(segment), 0);
     0
 }
 

@@ -4,12 +4,13 @@
 //! address that goes through the stack segment is #SS rather than #GP, and what reads and then writes a place faults
 //! as a write. So the instruction is decoded once more, here, where it costs nothing.
 
-use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, X87_CONTROL, X87_STATUS, gpr};
+use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, RSP, X87_CONTROL, X87_STATUS, gpr};
 use guest::linux::SignalDelivery;
 use guest::state::{GuestState, JUMPED_FROM};
 use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
 use iced_x86::{
-    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register, UsedMemory,
+    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    UsedMemory,
 };
 
 pub(super) const DIVIDE: u64 = 0;
@@ -63,6 +64,9 @@ impl Exception {
             (Some(fault), _) => of_fault(fault, state, memory),
             (None, Some(Trap::SingleStep)) => {
                 Self { resumes: is_within_repeat(state, memory), ..of_trap(Trap::SingleStep, state) }
+            }
+            (None, Some(Trap::GeneralProtection)) => {
+                Exception::fault(PROTECTION, selector_error(state, memory).unwrap_or(0))
             }
             (None, Some(trap)) => of_trap(trap, state),
             (None, None) => Self::default(),
@@ -126,6 +130,44 @@ pub(crate) fn decode(pc: u64, memory: &dyn GuestMemory) -> Option<Instruction> {
     }
     let insn = Decoder::with_ip(64, &bytes, pc, DecoderOptions::NONE).decode();
     (!insn.is_invalid()).then_some(insn)
+}
+
+/// The error code of #GP that a selector has caused: the selector without its privilege level (SDM vol. 3A, 6.13).
+fn selector_error(state: &GuestState, memory: &dyn GuestMemory) -> Option<u64> {
+    const CODE: u64 = 0x33;
+    const DATA: u64 = 0x2b;
+    let insn = decode(state.pc(), memory)?;
+    let word_at = |address: u64| {
+        let mut bytes = [0; 2];
+        memory.read(GuestAddr(address), &mut bytes).ok()?;
+        Some(u64::from(u16::from_le_bytes(bytes)))
+    };
+    let operand = |op| insn.virtual_address(op, 0, |reg, _, _| register(reg, state));
+    let pointer = |op| word_at(operand(op)?.wrapping_add(insn.memory_size().size() as u64 - 2));
+    let popped = u64::from(insn.stack_pointer_increment().unsigned_abs());
+    let on_stack = |offset: u64| word_at(state.u64(RSP).wrapping_add(offset));
+    let is_not = |wanted: u64| move |selector: &u64| *selector != wanted;
+    // A jump may ask for any privilege level.
+    let no_code = |selector: &u64| selector | 3 != CODE;
+    let selector = match insn.mnemonic() {
+        Mnemonic::Mov if !insn.op0_register().is_segment_register() => None,
+        Mnemonic::Mov if insn.op1_kind() == OpKind::Memory => word_at(operand(1)?),
+        Mnemonic::Mov => register(insn.op1_register(), state),
+        Mnemonic::Pop => on_stack(0),
+        Mnemonic::Lss | Mnemonic::Lfs | Mnemonic::Lgs => pointer(1),
+        Mnemonic::Jmp if insn.is_jmp_far_indirect() => pointer(0).filter(no_code),
+        Mnemonic::Call if insn.is_call_far_indirect() => pointer(0).filter(no_code),
+        Mnemonic::Retf => {
+            let extra = if insn.op_count() == 1 { insn.immediate(0) } else { 0 };
+            on_stack((popped - extra) / 2).filter(is_not(CODE))
+        }
+        Mnemonic::Iret | Mnemonic::Iretd | Mnemonic::Iretq => {
+            let stack = || on_stack(popped / 5 * 4).filter(is_not(DATA));
+            on_stack(popped / 5).filter(is_not(CODE)).or_else(stack)
+        }
+        _ => None,
+    };
+    selector.map(|selector| selector & 0xfffc)
 }
 
 /// Whether a single step has ended within a repeated string instruction.

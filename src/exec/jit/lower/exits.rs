@@ -7,7 +7,7 @@ use crate::exec::jit::commit::Point;
 use crate::exec::jit::entry::{self, exit};
 use crate::exec::jit::region::{Edge, RegionBlock};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, InstBuilder, types};
+use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, InstBuilder, TrapCode, types};
 use guest::ir::{Block, Hint, Terminator};
 use guest::state::{JUMPED_FROM, PC};
 use guest::{GuestAddr, Trap};
@@ -30,6 +30,9 @@ impl Lowering<'_, '_> {
             }
             Terminator::Indirect { target, hint } => {
                 let target = self.int(target);
+                if let (Edge::Inside { .. }, Some(expected)) = (planned.taken, planned.targets[0]) {
+                    self.expect(target, expected, planned.taken, plan.on_taken);
+                }
                 self.flush();
                 if hint == Hint::Resync {
                     self.exit_to(target, exit::RESYNC);
@@ -43,6 +46,20 @@ impl Lowering<'_, '_> {
             // The run loop finds that there is nothing to fetch.
             Terminator::FetchFault { pc, .. } => self.leave_at(pc, exit::NEXT),
         }
+    }
+
+    /// Takes the edge where the computed target is the expected one.
+    fn expect(&mut self, target: ir::Value, expected: GuestAddr, edge: Edge, point: Option<Point>) {
+        let known = self.iconst(expected.raw());
+        let same = self.b.ins().icmp(IntCC::Equal, target, known);
+        let (yes, no) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(no);
+        self.b.ins().brif(same, yes, &[], no, &[]);
+        let (dirty, float_cells) = (self.dirty, self.float_cells);
+        self.b.switch_to_block(yes);
+        self.edge(edge, expected, point);
+        (self.dirty, self.float_cells) = (dirty, float_cells);
+        self.b.switch_to_block(no);
     }
 
     fn edge(&mut self, edge: Edge, target: GuestAddr, point: Option<Point>) {
@@ -68,9 +85,8 @@ impl Lowering<'_, '_> {
     /// Leaves with the pc at `target` where the poll flag is set.
     pub(super) fn poll(&mut self, target: GuestAddr) {
         self.b.ins().sequence_point();
-        let flags = self.state_flags.with_readonly();
-        let flag = self.b.ins().load(types::I64, flags, self.state, i32::from(entry::POLL_SLOT.0));
-        let set = self.b.ins().load(types::I32, self.context_flags.with_alias_region(None), flag, 0);
+        let flags = self.context_flags.with_alias_region(None);
+        let set = self.b.ins().load(types::I32, flags, self.poll_flag, 0);
         let (leave, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(leave);
         self.b.ins().brif(set, leave, &[], go_on, &[]);
@@ -97,10 +113,18 @@ impl Lowering<'_, '_> {
         self.b.ins().return_(&[code]);
     }
 
+    /// Whether this is not the usual way.
+    pub(super) fn is_aside(&self) -> bool {
+        self.b.current_block().is_some_and(|block| self.b.func.layout.is_cold(block))
+    }
+
     /// Leaves where a call-out failed: what it returned says how.
     pub(super) fn leave_if(&mut self, failed: ir::Value) {
         let (leave, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(leave);
+        if self.is_aside() {
+            self.b.set_cold_block(go_on);
+        }
         self.b.ins().brif(failed, leave, &[], go_on, &[]);
         self.b.switch_to_block(leave);
         self.flush_aside();
@@ -138,7 +162,13 @@ impl Lowering<'_, '_> {
         self.b.ins().sequence_point();
         let flags = self.context_flags.with_alias_region(None);
         let host = self.b.ins().load(types::I64, flags, slot, 0);
-        self.b.ins().return_call_indirect(self.signature, host, &[slot]);
+        self.go_on_at(host, slot);
+    }
+
+    /// Leaves for other code for good (see [`entry`]).
+    fn go_on_at(&mut self, host: ir::Value, slot: ir::Value) {
+        self.b.ins().call_indirect(self.signature, host, &[slot]);
+        self.b.ins().trap(TrapCode::unwrap_user(1));
     }
 
     /// Goes on at a computed address: through the jump cache where it is known there.
@@ -160,7 +190,7 @@ impl Lowering<'_, '_> {
         self.b.switch_to_block(hit);
         let host = self.b.ins().load(types::I64, flags, at, entry::JUMPS + 8);
         let none = self.iconst(0);
-        self.b.ins().return_call_indirect(self.signature, host, &[none]);
+        self.go_on_at(host, none);
         self.b.switch_to_block(miss);
         let here = self.iconst(here.raw());
         self.b.ins().store(self.state_flags, here, self.state, i32::from(JUMPED_FROM.0));

@@ -1,6 +1,6 @@
 //! The lazy flag record: stored as four cells, and read from values where the region knows its kind.
 
-use super::{KnownFlags, Lowering};
+use super::{KnownFlags, Lowering, Record};
 use crate::exec::jit::cells::FLAG_CELLS;
 use crate::exec::jit::entry;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -20,7 +20,7 @@ impl Lowering<'_, '_> {
                 self.write_cell(slot.0, value, float);
             }
         }
-        self.known_flags = Some(KnownFlags { kind, w, a, b, r });
+        self.known_flags = Some(Record::One(KnownFlags { kind, w, a, b, r }));
     }
 
     pub(super) fn record_flags_if(&mut self, c: Val, kind: FlagKind, w: Width, operands: [Val; 3]) {
@@ -36,7 +36,12 @@ impl Lowering<'_, '_> {
             let chosen = self.b.ins().select(condition, value, old);
             self.write_cell(slot.0, chosen, float);
         }
-        self.known_flags = None;
+        self.known_flags = match self.known_flags {
+            Some(Record::One(other)) => {
+                Some(Record::Either { condition, set: KnownFlags { kind, w, a, b, r }, other })
+            }
+            _ => None,
+        };
     }
 
     /// The record in its cells, of a kind that every way here agrees on.
@@ -45,23 +50,37 @@ impl Lowering<'_, '_> {
             let cell = self.region.cells.index(slot.0);
             self.b.use_var(self.vars[cell])
         });
-        self.known_flags = Some(KnownFlags { kind, w, a, b, r });
+        self.known_flags = Some(Record::One(KnownFlags { kind, w, a, b, r }));
     }
 
     /// A condition as 0 or 1.
     pub(super) fn condition(&mut self, cc: Cond) -> ir::Value {
-        let known = self.known();
-        let holds = match self.compared(cc, known) {
+        let holds = self.of_record(|lowering, known| match lowering.compared(cc, known) {
             Some(holds) => holds,
-            None => self.composed(cc, known),
-        };
+            None => lowering.composed(cc, known),
+        });
         self.widen(holds)
     }
 
+    /// What `f` makes of the record.
+    fn of_record(&mut self, mut f: impl FnMut(&mut Self, KnownFlags) -> ir::Value) -> ir::Value {
+        match self.known() {
+            Record::One(known) => {
+                let known = self.completed(known);
+                f(self, known)
+            }
+            Record::Either { condition, set, other } => {
+                let (set, other) = (self.completed(set), self.completed(other));
+                let (set, other) = (f(self, set), f(self, other));
+                self.b.ins().select(condition, set, other)
+            }
+        }
+    }
+
     /// The flags' record; packed where their kind is not known here.
-    fn known(&mut self) -> KnownFlags {
+    fn known(&mut self) -> Record {
         if let Some(known) = self.known_flags {
-            return self.completed(known);
+            return known;
         }
         let words = FLAG_CELLS.map(|slot| {
             let cell = self.region.cells.index(slot.0);
@@ -71,7 +90,7 @@ impl Lowering<'_, '_> {
         let callee = self.b.ins().load(types::I64, self.context_flags, context, entry::PACK_FLAGS);
         let inst = self.b.ins().call_indirect(self.pack_signature, callee, &words);
         let a = self.b.inst_results(inst)[0];
-        let known = KnownFlags { kind: FlagKind::Packed, w: Width::W64, a, b: a, r: a };
+        let known = Record::One(KnownFlags { kind: FlagKind::Packed, w: Width::W64, a, b: a, r: a });
         self.known_flags = Some(known);
         known
     }
@@ -90,7 +109,10 @@ impl Lowering<'_, '_> {
 
     /// All flags, packed.
     pub(super) fn packed_flags(&mut self) -> ir::Value {
-        let known = self.known();
+        self.of_record(Self::packed)
+    }
+
+    fn packed(&mut self, known: KnownFlags) -> ir::Value {
         if known.kind == FlagKind::Packed {
             return self.b.ins().band_imm_u(known.a, flag::ALL as i64);
         }

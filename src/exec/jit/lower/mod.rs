@@ -90,11 +90,14 @@ pub struct Lowering<'a, 'f> {
     counting: Counting,
     /// The pinned register.
     state: ir::Value,
+    /// The address of the thread's poll flag.
+    poll_flag: ir::Value,
     /// Flags of accesses to the state, and to the thread's context.
     state_flags: MemFlagsData,
     context_flags: MemFlagsData,
     signature: ir::SigRef,
     slow_signature: ir::SigRef,
+    aside_signature: ir::SigRef,
     pack_signature: ir::SigRef,
     slots_symbol: ir::UserExternalNameRef,
     blocks: Vec<ir::Block>,
@@ -109,7 +112,7 @@ pub struct Lowering<'a, 'f> {
     dirty: CellSet,
     /// Cells that hold the result of a float operation and have not been stored since.
     float_cells: CellSet,
-    known_flags: Option<KnownFlags>,
+    known_flags: Option<Record>,
     site: u32,
     back: Back,
     unwanted: usize,
@@ -127,9 +130,22 @@ struct KnownFlags {
     r: ir::Value,
 }
 
-/// The signature of every region: the slot it was entered through (or 0) to an exit.
+/// What is known of the flag record.
+#[derive(Clone, Copy, Debug)]
+enum Record {
+    One(KnownFlags),
+    /// It was set where the condition is not 0, else it is what it was.
+    Either {
+        condition: ir::Value,
+        set: KnownFlags,
+        other: KnownFlags,
+    },
+}
+
+/// The signature of every region: the slot it was entered through (or 0) to an exit. This convention keeps no
+/// registers for the caller.
 pub fn region_signature() -> Signature {
-    let mut signature = Signature::new(CallConv::Tail);
+    let mut signature = Signature::new(CallConv::Winch);
     signature.params.push(AbiParam::new(types::I64));
     signature.returns.push(AbiParam::new(types::I64));
     signature
@@ -140,6 +156,13 @@ fn call_signature(words: usize) -> Signature {
     let mut signature = Signature::new(CallConv::SystemV);
     signature.params.extend(vec![AbiParam::new(types::I64); words]);
     signature.returns.push(AbiParam::new(types::I64));
+    signature
+}
+
+/// Of a call that changes no register.
+fn aside_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::PreserveAll);
+    signature.params.extend([AbiParam::new(types::I64); 2]);
     signature
 }
 
@@ -163,11 +186,13 @@ pub fn lower(
     let mut b = FunctionBuilder::new(function, builder);
     let signature = b.import_signature(region_signature());
     let slow_signature = b.import_signature(call_signature(2));
+    let aside_signature = b.import_signature(aside_signature());
     let pack_signature = b.import_signature(call_signature(4));
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let state = b.ins().get_pinned_reg(types::I64);
+    let poll_flag = b.ins().load(types::I64, state_flags, state, i32::from(entry::POLL_SLOT.0));
     let first = &region.blocks[0].translation.block;
     let mut lowering = Lowering {
         b,
@@ -175,10 +200,12 @@ pub fn lower(
         out: Lowered { complete: true, points: region.plan.addresses.clone(), ..Lowered::default() },
         counting,
         state,
+        poll_flag,
         state_flags,
         context_flags,
         signature,
         slow_signature,
+        aside_signature,
         pack_signature,
         slots_symbol,
         blocks: Vec::new(),
@@ -341,6 +368,12 @@ impl Lowering<'_, '_> {
         self.b.ins().sequence_point();
         let context = self.context();
         match self.vals.kind(v) {
+            Kind::Int if self.vals.lane(v).is_some() => {
+                let zero = self.b.ins().load(types::I8X16, self.context_flags, context, entry::ZERO);
+                let Some((known, w, index)) = self.vals.lane(v) else { return };
+                let opaque = self.b.ins().bor(known, zero);
+                self.set_lane(v, opaque, w, index);
+            }
             Kind::Int => {
                 let zero = self.b.ins().load(types::I64, self.context_flags, context, entry::ZERO);
                 let known = self.int(v);
@@ -389,10 +422,7 @@ impl Lowering<'_, '_> {
         for &(v, cell) in &call.operands {
             self.store_operand(v, context, cell);
         }
-        let callee = self.b.ins().load(types::I64, self.context_flags, context, entry::SLOW_OP);
-        let index = self.b.ins().iconst(types::I64, call.index as i64);
-        let inst = self.b.ins().call_indirect(self.slow_signature, callee, &[self.state, index]);
-        let failed = self.b.inst_results(inst)[0];
+        let failed = self.call_slow_op(context, call.index);
         if op.effect().may_exit() {
             self.leave_if(failed);
         }
@@ -404,6 +434,24 @@ impl Lowering<'_, '_> {
             (0..self.vars.len()).for_each(|cell| self.reload(cell));
             self.b.ins().sequence_point();
             self.known_flags = None;
+        }
+    }
+
+    /// Calls the interpreter; where that is not the usual way, so that the usual one does not pay for it.
+    fn call_slow_op(&mut self, context: ir::Value, index: u64) -> ir::Value {
+        let index = self.b.ins().iconst(types::I64, index as i64);
+        let aside = self.is_aside();
+        let (at, signature) = if aside {
+            (entry::SLOW_OP_ASIDE, self.aside_signature)
+        } else {
+            (entry::SLOW_OP, self.slow_signature)
+        };
+        let callee = self.b.ins().load(types::I64, self.context_flags, context, at);
+        let inst = self.b.ins().call_indirect(signature, callee, &[self.state, index]);
+        if aside {
+            self.b.ins().load(types::I64, self.context_flags, context, entry::ASIDE_RESULT)
+        } else {
+            self.b.inst_results(inst)[0]
         }
     }
 

@@ -54,6 +54,10 @@ impl Values {
     pub fn kind(&self, v: Val) -> Kind {
         self.forms[usize::from(v.0)].len.map_or(Kind::Int, Kind::Vector)
     }
+    /// The vector that the value is a lane of, the lane's width and index.
+    pub fn lane(&self, v: Val) -> Option<(ir::Value, Width, u8)> {
+        self.forms[usize::from(v.0)].lane
+    }
     pub fn konst(&self, v: Val) -> Option<u64> {
         self.forms[usize::from(v.0)].konst
     }
@@ -196,6 +200,20 @@ impl Lowering<'_, '_> {
     pub(super) fn whole_float(&mut self, w: Width, v: Val) -> Option<ir::Value> {
         let ty = if w == Width::W64 { types::F64 } else { types::F32 };
         self.vals.at(v).float.filter(|&f| self.b.func.dfg.value_type(f) == ty)
+    }
+
+    /// The value as a vector's low 64 bits, with zeros above, if it is a float and nothing else.
+    pub(super) fn float_in_vector(&mut self, v: Val) -> Option<ir::Value> {
+        let forms = *self.vals.at(v);
+        let float = forms.float?;
+        let (ty, mask) = match self.b.func.dfg.value_type(float) {
+            types::F64 => (types::F64X2, u128::from(u64::MAX)),
+            _ if forms.int.is_none() && forms.lane.is_none() => (types::F32X4, u128::from(u32::MAX)),
+            _ => return None,
+        };
+        let alone = self.b.ins().scalar_to_vector(ty, float);
+        let (bytes, mask) = (self.cast(types::I8X16, alone), self.vector_constant(mask));
+        Some(self.b.ins().band(bytes, mask))
     }
 
     pub(super) fn set_lane(&mut self, v: Val, vector: ir::Value, w: Width, index: u8) {

@@ -251,8 +251,11 @@ impl OpVisitor for Lowering<'_, '_> {
         }
     }
     fn vpair(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) {
-        let (low, high) = (self.int(lo), self.int(hi));
-        let first = self.pair(low, high);
+        let single = if self.vals.konst(hi) == Some(0) { self.float_in_vector(lo) } else { None };
+        let first = single.unwrap_or_else(|| {
+            let (low, high) = (self.int(lo), self.int(hi));
+            self.pair(low, high)
+        });
         self.set_unit(dst, 0, first);
         if n != VecLen::X1 {
             let zero = self.vector_constant(0);

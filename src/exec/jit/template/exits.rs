@@ -1,6 +1,6 @@
 //! A block's start and its ways out.
 
-use super::asm::{Alu, CONTEXT, Cc, Label, RAX, RCX, RDI, Reg, Rm, Shift, op};
+use super::asm::{Alu, CONTEXT, Cc, Label, RAX, RCX, RDI, RSP, Reg, Rm, Shift, op};
 use super::regs::{Loc, state};
 use super::{Emitter, Stub};
 use crate::exec::jit::code_memory::{SLOT_BYTES, SlotReference};
@@ -62,9 +62,13 @@ impl Emitter {
     }
 
     /// Goes on at a computed address: through the jump cache where it is known there.
+    /// Leaves the address in slot 1, for whoever wants to know where the jump leads.
     fn indirect(&mut self, target: Val, here: GuestAddr) {
         self.need_context();
         let to = self.int(target);
+        debug_assert!(self.slots.is_empty(), "the only way out has the first slot");
+        self.slots.push(GuestAddr(0));
+        self.asm.store(Width::W64, to, Rm::Rip { to: Label::Slot(1, 8), after: 0 });
         self.asm.mov_rr(RCX, to);
         self.asm.shift_ri(Shift::Shr, Width::W64, RCX, 12);
         self.asm.alu_rr(Alu::Xor, Width::W64, RCX, to);
@@ -80,7 +84,7 @@ impl Emitter {
         self.asm.mov_ri(RAX, here.raw());
         self.asm.store(Width::W64, RAX, state(JUMPED_FROM.0));
         self.asm.mov_ri(RAX, exit::NEXT);
-        self.asm.ret();
+        self.ret();
     }
 
     /// Returns with the pc at a computed address.
@@ -88,12 +92,18 @@ impl Emitter {
         let to = self.int(target);
         self.asm.store(Width::W64, to, state(PC.0));
         self.asm.mov_ri(RAX, code);
-        self.asm.ret();
+        self.ret();
     }
 
     fn leave(&mut self, pc: GuestAddr, code: u64) {
         self.store_pc(RCX, pc);
         self.asm.mov_ri(RAX, code);
+        self.ret();
+    }
+
+    /// Returns to the trampoline: a region may have come here by a call.
+    fn ret(&mut self) {
+        self.asm.load(Width::W64, RSP, state(entry::STACK_SLOT.0));
         self.asm.ret();
     }
 
@@ -130,11 +140,11 @@ impl Emitter {
                 Stub::Leave { pc, code } => self.leave(pc, code),
                 Stub::Start => {
                     self.asm.lea(RAX, Rm::Rip { to: Label::Slot(0, exit::OWN_SLOT), after: 0 });
-                    self.asm.ret();
+                    self.ret();
                 }
                 Stub::Failed { pc } => {
                     self.store_pc(RCX, pc);
-                    self.asm.ret();
+                    self.ret();
                 }
             }
         }

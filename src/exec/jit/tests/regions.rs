@@ -5,6 +5,7 @@ use crate::host::signals::poll;
 use guest::ir::{
     Builder, Hint, InsnMark, IntCc, Kind, NanRule, Op, Order, Terminator, Val, Width, flag, passes, verify,
 };
+use guest::state::ARCH_BASE;
 use guest::{Access, Fault, FaultKind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -341,4 +342,50 @@ fn a_trap_keeps_what_came_before_it() {
     let end = run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new());
     assert_eq!(end, BlockEnd::Trap { trap: Trap::DivideError, pc: GuestAddr(0x9_0002) });
     assert_eq!((state.u64(X), flag::C), (5, 1));
+}
+
+const STACK: Slot = Slot(ARCH_BASE.0 + 8 * 4);
+
+const PUSHING: [&dyn Fn(&mut Builder); 5] = [
+    &|b| {
+        let (z, x) = (b.read_slot(Z), b.read_slot(X));
+        b.store(Width::W64, Order::Tso, z, 0, x);
+    },
+    &push,
+    &push,
+    &push,
+    &push,
+];
+
+/// X onto the stack, then 1 more than X in X.
+fn push(b: &mut Builder) {
+    let (sp, eight, x, one) = (b.read_slot(STACK), b.imm(8), b.read_slot(X), b.imm(1));
+    let below = b.sub(Width::W64, sp, eight);
+    b.store(Width::W64, Order::Tso, below, 0, x);
+    b.write_slot(STACK, below);
+    let more = b.add(Width::W64, x, one);
+    b.write_slot(X, more);
+}
+
+#[test]
+fn a_fault_of_a_push_goes_back_to_before_the_first_and_leaves_its_own_state() {
+    let _alone = alone();
+    assert_eq!(env().arch.stack_slot(), STACK);
+    let memory = Memory::new(2);
+    memory.protect(0, libc::PROT_READ);
+    let pushing = |insn: usize| block(0x6_0000 + insn as u64, &PUSHING[insn..], |_| jump(0x6_0800));
+    let head = compile(vec![pushing(0)]);
+    let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
+    state.set_u64(Z, memory.start + 8000);
+    state.set_u64(X, 70);
+    state.set_u64(STACK, memory.start + 4096 + 24);
+    let end = run_compiled(&head, &mut state, &port, &mut compiled);
+    // The stores before the fault have only the store to Z before them that may not be done again.
+    assert_eq!(end, BlockEnd::Replay { pc: GuestAddr(0x6_0001) });
+    assert_eq!((state.u64(X), state.u64(STACK)), (70, memory.start + 4096 + 24));
+    let end = replayed(end, &mut state, |pc| pushing((pc.raw() - 0x6_0000) as usize));
+    let fault =
+        Fault { addr: GuestAddr(memory.start + 4088), access: Access::Write, kind: FaultKind::Protected };
+    assert_eq!(end, BlockEnd::Fault { fault, pc: GuestAddr(0x6_0004) });
+    assert_eq!((state.u64(X), state.u64(STACK)), (73, memory.start + 4096));
 }

@@ -1,0 +1,3 @@
+module gophers
+
+go 1.19
