@@ -1,8 +1,39 @@
 //! Starts the emulators at our own entry point (`src/host/entry.rs`), which places the image before the C
-//! library runs.
+//! library runs; and names the build, so that code which another one has saved is not used.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::process::Command;
 
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-link-arg-bins=-Wl,-e,qemu_lua_entry");
     println!("cargo:rustc-link-arg-bins=-Wl,-u,qemu_lua_entry");
+    let mut hashes = [1, 2].map(|seed: u64| {
+        let mut hash = DefaultHasher::new();
+        seed.hash(&mut hash);
+        hash
+    });
+    let mut add = |bytes: &[u8]| hashes.iter_mut().for_each(|hash| bytes.hash(hash));
+    for source in ["build.rs", "Cargo.toml", "Cargo.lock", ".cargo", "src", "arch"] {
+        println!("cargo:rerun-if-changed={source}");
+        add_file(Path::new(source), &mut add);
+    }
+    for variable in ["TARGET", "PROFILE", "OPT_LEVEL", "DEBUG", "CARGO_ENCODED_RUSTFLAGS"] {
+        add(std::env::var(variable).unwrap_or_default().as_bytes());
+    }
+    let compiler = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    add(&Command::new(compiler).arg("-vV").output().map(|output| output.stdout).unwrap_or_default());
+    let [high, low] = hashes.map(|hash| hash.finish());
+    println!("cargo:rustc-env=QEMU_LUA_BUILD={high:016x}{low:016x}");
+}
+
+/// Adds a file, or all files below a directory, with their names.
+fn add_file(path: &Path, add: &mut impl FnMut(&[u8])) {
+    if let Ok(entries) = std::fs::read_dir(path) {
+        let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        return paths.iter().for_each(|path| add_file(path, add));
+    }
+    add(path.as_os_str().as_encoded_bytes());
+    add(&std::fs::read(path).unwrap_or_default());
 }

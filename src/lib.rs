@@ -1,6 +1,7 @@
 //! The engine: runs IR, knows no architecture except in `guests`.
 
 pub mod cli;
+pub mod code_cache;
 pub mod debug;
 pub mod exec;
 pub mod guests;

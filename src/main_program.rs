@@ -1,6 +1,7 @@
 //! From `main` to the first guest instruction.
 
 use crate::cli::{self, CommandLine, Settings, UsageError};
+use crate::code_cache;
 use crate::debug;
 use crate::exec::Env;
 use crate::exec::tier::{TierMode, TierPolicy};
@@ -354,7 +355,7 @@ fn absolute_arguments(settings: &Settings) -> Vec<String> {
     let mut args = settings.own_args.iter().peekable();
     while let Some(arg) = args.next() {
         out.push(arg.clone());
-        let is_path = matches!(arg.as_str(), "-L" | "-rules" | "-rules-log" | "-D");
+        let is_path = matches!(arg.as_str(), "-L" | "-rules" | "-rules-log" | "-D" | "-cache");
         if is_path && let Some(value) = args.next() {
             out.push(absolute(Some(value)).unwrap_or_else(|| value.clone()));
         }
@@ -409,7 +410,7 @@ fn run_guest(
     mask: u64,
 ) -> Result<i32, StartError> {
     let rules = open_rules(arch, &plan.settings, plan.first_image)?;
-    let Plan { target, envp, filters, space_limit, .. } = plan;
+    let Plan { target, envp, filters, settings, first_image, space_limit } = plan;
     // Opened while /proc is surely there: a guest may chroot before it executes something.
     let _ = startup::executable();
     let env: &'static Env = Box::leak(Box::new(Env::new(arch, features)));
@@ -421,6 +422,9 @@ fn run_guest(
         Ok(name) if is_descriptor(name) => exe.clone(),
         _ => target.name.to_string_lossy().into_owned(),
     };
+    if options.tier == TierMode::Auto {
+        code_cache::open(arch, features, &settings, first_image, &target.file)?;
+    }
     let prepared = loader::image::prepare(arch, &target.path, target.file, &resolve)?;
     let guard = |properties: &[u8]| match arch.linux().guard_protection(features) {
         guard if guard != 0 && arch.linux().wants_guard(properties) => {

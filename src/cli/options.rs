@@ -65,6 +65,12 @@ pub static OPTIONS: &[OptionRow] = &[
         "QEMU_EXEC",
         "programs that the guest executes: follow (default: under the emulator too), native (the host's own run natively), deny",
     ),
+    row(
+        "cache",
+        Value("DIR"),
+        "QEMU_CACHE",
+        "keep translated code in DIR for the next run (default: qemu-lua in $XDG_CACHE_HOME or ~/.cache); off: do not",
+    ),
     row("tier", Value("TIER"), "QEMU_TIER", "how guest code runs: auto (default), interp, template, jit"),
     row(
         "L",

@@ -82,6 +82,7 @@ pub fn print_stats(vcpu: &Vcpu) {
         share(templates),
         share(regions)
     ));
+    crate::log::line(&format!("stats: {} blocks of saved code", crate::exec::saved::in_use()));
 }
 
 /// `-d` items: name, bit, explanation.

@@ -3,121 +3,34 @@
 //! A block stays until a byte it was lifted from changes. Threads keep small caches of their own in front
 //! of this one; when blocks are dropped every thread is told through its poll flag to forget its own.
 
-use super::jit::code_memory::{self, SlotAddr};
+use super::saved::{self, Found};
+use super::translation::{self, Translation};
+use super::window::{Origin, Window};
 use super::{Env, jit};
 use crate::host::signals::{Port, poll};
 use crate::mem::{Changes, CodeInvalidation, Invalidated, space};
 use guest::GuestAddr;
-use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
-use guest::ir::{Block, Hint, Terminator, passes};
+use guest::arch::{LiftConfig, LiftLimits};
+use guest::ir::Block;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Longest block, in guest instructions.
 static MAX_BLOCK_INSNS: AtomicUsize = AtomicUsize::new(64);
+
+/// Longest block, in guest instructions.
+pub fn max_block_insns() -> usize {
+    MAX_BLOCK_INSNS.load(Ordering::Relaxed)
+}
 
 /// Bounds the length of blocks (`-one-insn-per-tb`).
 pub fn set_max_block_insns(max: usize) {
     MAX_BLOCK_INSNS.store(max, Ordering::Relaxed);
 }
 
-/// How much code is fetched at once.
-const FETCH_WINDOW: usize = 256;
-
-/// A translation.
-pub struct Translation {
-    pub block: Block,
-    /// The control state it was lifted for.
-    pub control: u64,
-    /// How often it has run in the interpreter.
-    pub runs: AtomicU32,
-    /// Its code from templates: entry and counter, or 0.
-    template: [AtomicU64; 2],
-    /// Host address of its compiled code; 0 while there is none.
-    pub entry: AtomicU64,
-    /// Whether a region was asked for already.
-    pub asked: AtomicBool,
-    /// Cleared when its code has changed: it must not be entered any more.
-    pub valid: AtomicBool,
-    /// The compiled regions that it is part of.
-    regions: Mutex<Vec<Arc<jit::Compiled>>>,
-}
-
-impl Translation {
-    fn new(block: Block, control: u64) -> Self {
-        Self {
-            block,
-            control,
-            runs: AtomicU32::new(0),
-            template: [AtomicU64::new(0), AtomicU64::new(0)],
-            entry: AtomicU64::new(0),
-            asked: AtomicBool::new(false),
-            valid: AtomicBool::new(true),
-            regions: Mutex::default(),
-        }
-    }
-
-    /// Its code from templates.
-    pub fn template(&self) -> Option<Template> {
-        let [entry, counter] = [0, 1].map(|word: usize| self.template[word].load(Ordering::Acquire));
-        (entry != 0).then_some(Template { entry, counter: SlotAddr(counter) })
-    }
-
-    pub fn set_template(&self, template: Template) {
-        self.template[1].store(template.counter.0, Ordering::Release);
-        self.template[0].store(template.entry, Ordering::Release);
-    }
-
-    /// Whether it is entered through a region.
-    pub fn has_region(&self) -> bool {
-        let entry = self.entry.load(Ordering::Acquire);
-        entry != 0 && self.template().is_none_or(|template| template.entry != entry)
-    }
-
-    /// How often it has run, as far as that was counted.
-    pub fn runs(&self) -> u32 {
-        let counted = self.template().map_or(0, |template| {
-            jit::BUDGET.saturating_sub(code_memory::counter(template.counter).max(0) as u32)
-        });
-        self.runs.load(Ordering::Relaxed).saturating_add(counted)
-    }
-
-    /// Where its computed jump led last, as far as its code from templates has seen.
-    pub fn last_target(&self) -> Option<GuestAddr> {
-        let Terminator::Indirect { hint, .. } = self.block.terminator else { return None };
-        let slot = SlotAddr(self.template()?.counter.0 + code_memory::SLOT_BYTES as u64);
-        let seen = code_memory::slot_target(slot);
-        (seen != 0 && hint != Hint::Resync).then_some(GuestAddr(seen))
-    }
-
-    /// Its code from templates, which it has no more.
-    pub fn take_template(&self) -> Option<Template> {
-        let template = self.template();
-        self.template[0].store(0, Ordering::Release);
-        template
-    }
-
-    /// Leads to `to` from now on if it led to `from`. Whether it did.
-    pub fn leave(&self, from: u64, to: u64) -> bool {
-        self.entry.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
-    /// The compiled regions that it is part of.
-    pub fn regions(&self) -> MutexGuard<'_, Vec<Arc<jit::Compiled>>> {
-        lock(&self.regions)
-    }
-}
-
-/// A block's code from templates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Template {
-    pub entry: u64,
-    pub counter: SlotAddr,
-}
-
-/// A map by addresses: nobody chooses them to collide, so the hash is a multiplication.
+/// A map by addresses or names that nobody chooses to collide, so that the hash is a multiplication.
 pub type WordMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
 
 #[derive(Default)]
@@ -128,7 +41,11 @@ impl Hasher for WordHasher {
         self.0
     }
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
     }
     fn write_u64(&mut self, word: u64) {
         let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -140,6 +57,12 @@ impl Hasher for WordHasher {
 struct Key {
     pc: u64,
     control: u64,
+}
+
+impl Translation {
+    fn key(&self) -> Key {
+        Key { pc: self.pc.raw(), control: self.control }
+    }
 }
 
 #[derive(Default)]
@@ -164,39 +87,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Guest code in a window that is fetched ahead.
-struct Window {
-    start: u64,
-    bytes: [u8; FETCH_WINDOW],
-    len: usize,
-    changes: Changes,
-}
-
-impl Window {
-    fn at(start: u64, changes: Changes) -> Self {
-        let mut bytes = [0; FETCH_WINDOW];
-        let len = space().fetch(GuestAddr(start), &mut bytes, changes);
-        Self { start, bytes, len, changes }
-    }
-}
-
-impl CodeReader for Window {
-    fn is_guarded(&mut self, pc: GuestAddr) -> bool {
-        space().protection(pc).is_some_and(|prot| prot.guarded())
-    }
-
-    fn bytes_at(&mut self, pc: GuestAddr) -> &[u8] {
-        let inside = pc.raw().wrapping_sub(self.start);
-        let ends_early = self.len < FETCH_WINDOW;
-        if inside > self.len as u64 || (!ends_early && inside as usize + MAX_INSN_LEN > self.len) {
-            self.start = pc.raw();
-            self.len = space().fetch(pc, &mut self.bytes, self.changes);
-            return &self.bytes[..self.len];
-        }
-        &self.bytes[inside as usize..self.len]
-    }
-}
-
 impl Cache {
     /// What translated code needs besides the state.
     pub fn env(&self) -> &'static Env {
@@ -213,6 +103,11 @@ impl Cache {
         });
         space().set_invalidation(cache);
         cache
+    }
+
+    /// What the cache is for, once it is there.
+    pub fn made_for() -> Option<&'static Env> {
+        CACHE.get().map(|cache| cache.env)
     }
 
     /// Registers a thread, to be told of invalidations.
@@ -249,17 +144,47 @@ impl Cache {
             return Arc::clone(found);
         }
         let before = self.generation.load(Ordering::Acquire);
-        let made = Arc::new(self.translate(
-            pc,
-            control,
-            MAX_BLOCK_INSNS.load(Ordering::Relaxed),
-            Changes::AreNoticed,
-        ));
+        if let Some(found) = saved::find(pc, control) {
+            let mut inner = lock(&self.inner);
+            if self.generation.load(Ordering::Acquire) == before {
+                return self.keep_saved(&mut inner, key, found);
+            }
+            found.iter().for_each(|found| saved::dropped(&found.translation));
+        }
+        let made = Arc::new(self.translate(pc, control, max_block_insns(), Changes::AreNoticed));
         let mut inner = lock(&self.inner);
         if self.generation.load(Ordering::Acquire) == before {
             self.keep(&mut inner, key, &made);
         }
         made
+    }
+
+    /// Keeps blocks whose code was saved, the wanted one first, and gives that one.
+    fn keep_saved(&self, inner: &mut Inner, wanted: Key, found: Vec<Found>) -> Arc<Translation> {
+        let mut new = Vec::with_capacity(found.len());
+        for found in found {
+            let key = found.translation.key();
+            match inner.blocks.contains_key(&key) {
+                true => saved::dropped(&found.translation),
+                false => {
+                    self.keep(inner, key, &found.translation);
+                    new.push(found);
+                }
+            }
+        }
+        let blocks = &inner.blocks;
+        jit::revive(&new, |pc, control| blocks.get(&Key { pc, control }));
+        Arc::clone(&blocks[&wanted])
+    }
+
+    /// How many translations there are.
+    pub fn count(&self) -> usize {
+        lock(&self.inner).blocks.len()
+    }
+
+    /// All translations.
+    pub fn all(&self) -> Vec<Arc<Translation>> {
+        lock(&self.inner).blocks.values().cloned().collect()
     }
 
     /// The translation at `pc`, if there is one.
@@ -270,10 +195,8 @@ impl Cache {
     /// Runs `f`, with nothing invalidated meanwhile, if all these translations are in use still.
     pub fn if_current<T>(&self, translations: &[Arc<Translation>], f: impl FnOnce() -> T) -> Option<T> {
         let inner = lock(&self.inner);
-        let current = |t: &Arc<Translation>| {
-            let key = Key { pc: t.block.pc.raw(), control: t.control };
-            inner.blocks.get(&key).is_some_and(|kept| Arc::ptr_eq(kept, t))
-        };
+        let current =
+            |t: &Arc<Translation>| inner.blocks.get(&t.key()).is_some_and(|kept| Arc::ptr_eq(kept, t));
         translations.iter().all(current).then(f)
     }
 
@@ -285,13 +208,13 @@ impl Cache {
 
     /// The same for a control state.
     pub fn insert_for(&self, block: Block, control: u64) -> Arc<Translation> {
-        let made = Arc::new(Translation::new(block, control));
-        self.keep(&mut lock(&self.inner), Key { pc: made.block.pc.raw(), control }, &made);
+        let made = Arc::new(Translation::new(block, control, Origin::Unknown));
+        self.keep(&mut lock(&self.inner), made.key(), &made);
         made
     }
 
     fn keep(&self, inner: &mut Inner, key: Key, made: &Arc<Translation>) {
-        let last = key.pc.saturating_add(made.block.code_len().max(1) - 1);
+        let last = key.pc.saturating_add(made.code_len.max(1) - 1);
         let mut page = key.pc & !0xfff;
         while page <= last {
             inner.by_page.entry(page).or_default().push(key);
@@ -309,12 +232,11 @@ impl Cache {
     fn translate(&self, pc: u64, control: u64, max_insns: usize, changes: Changes) -> Translation {
         let config = LiftConfig { features: self.env.features, control };
         let mut window = Window::at(pc, changes);
-        let mut block = self.env.arch.lift(&config, LiftLimits { max_insns }, &mut window, GuestAddr(pc));
-        verify(&block);
-        passes::optimize(&mut block);
-        verify(&block);
+        let block = self.env.arch.lift(&config, LiftLimits { max_insns }, &mut window, GuestAddr(pc));
+        let origin = window.origin(&block);
+        let block = translation::finished(block);
         crate::debug::trace_translation(self.env, &block);
-        Translation::new(block, control)
+        Translation::new(block, control, origin)
     }
 
     /// Drops everything (another program was loaded).
@@ -354,14 +276,6 @@ impl CodeInvalidation for Cache {
 /// Makes a translation that has left the cache unreachable.
 fn drop_translation(gone: &Translation) {
     gone.valid.store(false, Ordering::Release);
+    saved::dropped(gone);
     jit::cut_off(gone);
-}
-
-/// Checked builds verify every block: a violation is a lifter's or a pass's bug.
-fn verify(block: &Block) {
-    if cfg!(debug_assertions)
-        && let Err(error) = guest::ir::verify(block)
-    {
-        panic!("invalid IR: {error}\n{block}");
-    }
 }

@@ -4,8 +4,11 @@ pub mod cache;
 pub mod context;
 pub mod interp;
 pub mod jit;
+pub mod saved;
 pub mod tier;
+pub mod translation;
 pub mod vcpu;
+pub mod window;
 
 use guest::arch::GuestArch;
 use guest::helper::HelperDef;

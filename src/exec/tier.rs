@@ -1,13 +1,14 @@
 //! Which tier runs a translation, and how a thread gets into compiled code and back.
 
 use super::Env;
-use super::cache::{Cache, Translation};
+use super::cache::Cache;
 use super::interp::{BlockEnd, Stop};
 use super::jit::code_memory::{self, SlotAddr, slot_target};
 use super::jit::compile_thread::{self, Insist};
 use super::jit::entry::{self, Context, exit};
 use super::jit::template::{self, Emitter};
 use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, Limits};
+use super::translation::Translation;
 use crate::host::fault_table::classify;
 use crate::host::fp;
 use crate::host::signals::Port;
@@ -227,7 +228,7 @@ impl Compiled {
         port: &Port,
     ) -> BlockEnd {
         let context = self.context.get_or_insert_with(|| Context::new(env));
-        let pc = translation.block.pc.raw();
+        let pc = translation.pc.raw();
         match self.left_through.take() {
             Some(slot) => jit::link(slot, translation),
             None => context.learn_jump(pc, code),

@@ -2,9 +2,10 @@
 //! world outside.
 
 use super::Env;
-use super::cache::{Cache, Translation};
+use super::cache::Cache;
 use super::interp::{BlockEnd, Cells, run_block};
 use super::tier::{Allowed, Compiled, Tier, TierPolicy};
+use super::translation::Translation;
 use crate::debug;
 use crate::host::signals::Port;
 use crate::mem;

@@ -16,6 +16,7 @@
 use super::layout::{EMULATOR_START, HEAP_START};
 use super::sys;
 use std::arch::global_asm;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const PAGE: u64 = 4096;
 /// Size of the main thread's stack.
@@ -25,6 +26,10 @@ const STACK_BOTTOM: u64 = HEAP_START - (64 << 20);
 /// Where the image goes.
 const IMAGE: u64 = EMULATOR_START + 0x1_0000;
 const MAX_MOVES: usize = 16;
+/// `PF_W`
+const WRITABLE: u32 = 2;
+/// `MADV_POPULATE_WRITE`
+const POPULATE_WRITE: u64 = 23;
 
 global_asm!(
     ".pushsection .text.qemu_lua_entry,\"ax\",@progbits",
@@ -178,6 +183,11 @@ fn plan_moves(plan: &mut Plan, base: *const u8) -> bool {
         let start = header.vaddr & !(PAGE - 1);
         let file_end = (header.vaddr + header.filesz + PAGE - 1) & !(PAGE - 1);
         let end = (header.vaddr + header.memsz + PAGE - 1) & !(PAGE - 1);
+        if header.flags & WRITABLE != 0 {
+            // Relocation writes to most of it: the pages come at once rather than by a fault each. An old kernel refuses.
+            let args = [base as u64 + start, file_end - start, POPULATE_WRITE, 0, 0, 0];
+            sys::syscall(libc::SYS_madvise, args);
+        }
         // A mapping moves as a whole: the part from the file and the zeroed rest are two.
         for (from, to) in [(start, file_end), (file_end, end)] {
             if to > from {
@@ -202,6 +212,8 @@ unsafe fn copy_start_block(stack: *const u64, delta: u64) -> u64 {
     // The strings are above the vectors, up to the end of the last page; AT_EXECFN's is the highest.
     // SAFETY: walks argv and envp to their null words, then the auxiliary vector to its end.
     let (auxv, top) = unsafe { find_end(stack) };
+    FIRST_STACK[0].store(old & !(PAGE - 1), Ordering::Relaxed);
+    FIRST_STACK[1].store(top, Ordering::Relaxed);
     let new_top = STACK_BOTTOM + STACK_SIZE - PAGE;
     let size = top - old;
     let new = (new_top - size) & !63 | (old & 63);
@@ -268,19 +280,17 @@ unsafe fn find_end(stack: *const u64) -> (u64, u64) {
     }
 }
 
+/// The kernel's own stack, as far as it is certain: the page of its pointer at the start, and the end. Zeros where
+/// we are on it still.
+static FIRST_STACK: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
 /// After start-up: gives the kernel's own stack back, so that the guest can have its place.
 pub fn release_first_stack() {
-    let text = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let Some(line) = text.lines().find(|line| line.ends_with("[stack]")) else { return };
-    let range = line.split(' ').next().and_then(|r| r.split_once('-'));
-    let Some((Ok(start), Ok(end))) =
-        range.map(|(s, e)| (u64::from_str_radix(s, 16), u64::from_str_radix(e, 16)))
-    else {
-        return;
-    };
-    let marker = 0u8;
-    let here = &raw const marker as u64;
-    if !(start..end).contains(&here) {
+    // The mapping starts somewhat below the pointer; farther down the kernel keeps a gap.
+    const GAP: u64 = 1 << 20;
+    let [pointer, end] = [0, 1].map(|word: usize| FIRST_STACK[word].load(Ordering::Relaxed));
+    if end != 0 {
+        let start = pointer.saturating_sub(GAP);
         sys::syscall(libc::SYS_munmap, [start, end - start, 0, 0, 0, 0]);
     }
 }

@@ -31,6 +31,25 @@ pub fn is_link(dir: i32, path: &[u8]) -> bool {
         && stat[3] as u32 & libc::S_IFMT == libc::S_IFLNK
 }
 
+/// Of `struct stat`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    pub device: u64,
+    pub inode: u64,
+    pub mode: u32,
+    pub owner: u32,
+    pub size: u64,
+    /// When its content was changed last: seconds and nanoseconds.
+    pub changed: (u64, u64),
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |duration| duration.as_secs())
+}
+
 /// A descriptor that is closed on drop.
 #[derive(Debug)]
 pub struct OwnedFile(i32);
@@ -50,7 +69,7 @@ impl OwnedFile {
         Self::open_any(libc::AT_FDCWD, path, flags, mode)
     }
 
-    fn open_any(dir: i32, path: &str, flags: i32, mode: u32) -> Result<Self, i32> {
+    pub fn open_any(dir: i32, path: &str, flags: i32, mode: u32) -> Result<Self, i32> {
         let path = CString::new(path).map_err(|_| libc::ENOENT)?;
         let flags = (flags | libc::O_CLOEXEC) as u64;
         let args = [dir as u64, path.as_ptr() as u64, flags, u64::from(mode), 0, 0];
@@ -115,6 +134,41 @@ impl OwnedFile {
             }
         }
         done
+    }
+
+    /// Writes all of this at the end of what was written so far; whether that worked.
+    #[must_use]
+    pub fn write_all(&self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let args = [self.0 as u64, bytes.as_ptr() as u64, bytes.len() as u64, 0, 0, 0];
+            match sys::check(sys::syscall(libc::SYS_write, args)) {
+                Ok(0) => return false,
+                Ok(done) => bytes = &bytes[done as usize..],
+                Err(libc::EINTR) => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Writes at `offset`, as much as can be.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) {
+        let args = [self.0 as u64, bytes.as_ptr() as u64, bytes.len() as u64, offset, 0, 0];
+        sys::syscall(libc::SYS_pwrite64, args);
+    }
+
+    /// What `fstat` says.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        let stat = stat_words(self.0)?;
+        Some(Status {
+            device: stat[0],
+            inode: stat[1],
+            mode: stat[3] as u32,
+            owner: (stat[3] >> 32) as u32,
+            size: stat[6],
+            changed: (stat[11], stat[12]),
+        })
     }
 
     /// The file's `st_mode`.

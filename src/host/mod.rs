@@ -11,6 +11,7 @@ pub mod heap;
 pub mod hidden_fd;
 pub mod layout;
 pub mod lua;
+pub mod mapped_file;
 pub mod random;
 pub mod rounding;
 pub mod rule_stop;

@@ -5,10 +5,10 @@ use super::table::kinds::{Kind, Param};
 use super::table::{self, Done, How};
 use super::tags;
 use super::thread::Thread;
+use crate::exec::cache::WordMap;
 use crate::host::sys;
 use crate::mem::{Memory, space};
 use guest::GuestAddr;
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// One number of the guest's table.
@@ -32,7 +32,7 @@ pub struct Dispatch {
 }
 
 static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
-static HOST_NUMBERS: OnceLock<HashMap<&'static str, i64>> = OnceLock::new();
+static HOST_NUMBERS: OnceLock<WordMap<&'static str, i64>> = OnceLock::new();
 
 /// The host's number of a call.
 #[must_use]
@@ -47,7 +47,7 @@ impl Dispatch {
     /// Builds the table for a guest whose numbers are `names`.
     #[must_use]
     pub fn new(names: &[(u32, &'static str)]) -> Self {
-        let rows: HashMap<_, _> = table::all().map(|row| (row.name, row)).collect();
+        let rows: WordMap<_, _> = table::all().map(|row| (row.name, row)).collect();
         let size = names.iter().map(|&(number, _)| number as usize + 1).max().unwrap_or(0);
         let mut entries = vec![None; size];
         for &(number, name) in names {

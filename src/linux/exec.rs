@@ -294,6 +294,7 @@ fn replace(
         rules.flush_at_exit();
     }
     crate::host::startup::flush_stdio();
+    crate::exec::saved::save(thread.vcpu.cache(), &thread.vcpu.state);
     let mut descriptors = crate::host::startup::inherited_descriptors();
     descriptors.push((PROGRAM.to_owned(), target.file.raw()));
     let opened; // Closed where the call comes back.

@@ -4,6 +4,7 @@ use super::dispatch;
 use super::table::Done;
 use super::thread::Thread;
 use super::{read_guest, seccomp, write_guest};
+use crate::exec::saved;
 use crate::host::{fp, layout, sys};
 use crate::mem::Memory;
 use crate::rules::{CallEnd, RuleHost};
@@ -34,6 +35,7 @@ pub fn exit_group(thread: &mut Thread, args: &[u64; 6]) -> Done {
     }
     crate::debug::print_stats(&thread.vcpu);
     before_exit();
+    saved::save(thread.vcpu.cache(), &thread.vcpu.state);
     thread.process.before_end();
     sys::syscall(libc::SYS_exit_group, [args[0], 0, 0, 0, 0, 0]);
     Done::Exited

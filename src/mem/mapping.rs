@@ -60,6 +60,17 @@ pub struct Mapping {
     pub backing: Backing,
 }
 
+impl Mapping {
+    /// Whether it is code of a file that the guest cannot change where it is.
+    #[must_use]
+    pub const fn is_file_code(&self) -> bool {
+        matches!(self.backing, Backing::File { .. })
+            && self.prot.executable()
+            && !self.prot.writable()
+            && !self.shared
+    }
+}
+
 /// Disjoint mappings by start address.
 #[derive(Default, Debug)]
 pub struct Table {

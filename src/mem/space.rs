@@ -440,6 +440,26 @@ impl Space {
         done
     }
 
+    /// Whether these bytes are at `start` and may be executed. Changes of them are noticed from now on if so.
+    pub fn holds_code(&self, start: GuestAddr, bytes: &[u8]) -> bool {
+        const CHUNK: usize = 64;
+        let mut inner = self.lock();
+        let end = start.raw().saturating_add(bytes.len() as u64);
+        let mut page = start.page().raw();
+        while page < end {
+            let Some((_, &mapping)) = inner.table.find(page).filter(|(_, m)| m.prot.executable()) else {
+                return false;
+            };
+            self.guard(&mut inner, page, &mapping);
+            page += PAGE;
+        }
+        let mut memory = [0; CHUNK];
+        bytes.chunks(CHUNK).enumerate().all(|(index, chunk)| {
+            let memory = &mut memory[..chunk.len()];
+            guest_access::copy_in(memory, start.offset((index * CHUNK) as i64)).is_ok() && memory == chunk
+        })
+    }
+
     fn guard(&self, inner: &mut Inner, page: u64, mapping: &Mapping) {
         let guard = if mapping.prot.writable() { Guard::Protected } else { Guard::None };
         let before = inner.code.add(page, guard);

@@ -3,11 +3,12 @@
 use guest::ir::{Block, Effect, Terminator};
 use guest::state::GuestState;
 use qemu_lua::exec::Env;
-use qemu_lua::exec::cache::{Cache, Translation};
+use qemu_lua::exec::cache::Cache;
 use qemu_lua::exec::interp::{BlockEnd, Cells, run_block};
 use qemu_lua::exec::jit::template::Emitter;
 use qemu_lua::exec::jit::{self, Compiler, Follow, Limits};
 use qemu_lua::exec::tier::Compiled;
+use qemu_lua::exec::translation::Translation;
 use qemu_lua::host::signals::Port;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

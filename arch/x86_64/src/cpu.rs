@@ -185,12 +185,24 @@ pub fn allows(features: u64, insn: &Instruction) -> bool {
     if matches!(insn.mnemonic(), Mnemonic::Lahf | Mnemonic::Sahf) {
         return features & feature::LAHF != 0;
     }
-    let needs = insn.cpuid_features();
-    FEATURES.iter().all(|f| {
-        let needed = f.needed_by.is_some_and(|needed| needs.contains(&needed));
-        !needed || features & f.flag != 0
+    insn.cpuid_features().iter().all(|&needed| {
+        let flags = NEEDED[needed as usize];
+        features & flags == flags
     })
 }
+
+/// The flags of ours that an instruction with this feature needs.
+static NEEDED: [u64; 256] = {
+    let mut flags = [0; 256];
+    let mut at = 0;
+    while at < FEATURES.len() {
+        if let Some(needed) = FEATURES[at].needed_by {
+            flags[needed as usize] |= FEATURES[at].flag;
+        }
+        at += 1;
+    }
+    flags
+};
 
 /// What every 64-bit processor has. (SYSENTER enters the kernel as a 32-bit program does, and is left out with those.)
 const BASE: &[CpuidFeature] = &[

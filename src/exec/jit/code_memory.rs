@@ -10,7 +10,7 @@
 //! address is given to anybody: a host that insists on W^X needs another mapping there and nowhere else.
 #![allow(unsafe_code)] // maps executable memory and writes instructions to it
 
-use crate::host::layout;
+use crate::host::{layout, sys};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Room for instructions.
@@ -20,6 +20,7 @@ const SLOTS_SIZE: usize = 96 << 20;
 /// A slot: where to go on, then the guest address it stands for.
 pub const SLOT_BYTES: usize = 16;
 const CODE_ALIGN: usize = 32;
+const PAGE: usize = 4096;
 
 /// The mapping's address; 0 until there is one. The fault handler reads it.
 static START: AtomicU64 = AtomicU64::new(0);
@@ -35,6 +36,11 @@ pub fn contains(pc: usize) -> bool {
 pub struct SlotReference {
     pub offset: usize,
     pub slot_offset: i64,
+}
+
+/// The address of slot `number`.
+pub fn slot_at(number: usize) -> SlotAddr {
+    SlotAddr(START.load(Ordering::Relaxed) + (CODE_SIZE + number * SLOT_BYTES) as u64)
 }
 
 /// The guest address that a slot stands for; it never changes, so no lock is needed.
@@ -132,6 +138,57 @@ impl CodeMemory {
             unsafe { slot.add(1).write(guest) };
         }
         Some(Installed { entry: entry as u64, slots: slots as u64 })
+    }
+
+    /// Puts saved code, which is in a file from `from` on, at the start of the memory, where it was made; the slots that
+    /// it uses count as taken. `None` where it does not fit.
+    pub fn adopt(&mut self, fd: i32, from: usize, len: usize, slots: usize) -> Option<&'static [u8]> {
+        let size = len.next_multiple_of(PAGE);
+        let fits = size <= CODE_SIZE / 2 && slots <= SLOTS_SIZE / SLOT_BYTES / 2;
+        if self.code_used != 0 || self.slots_used != 0 || !fits || size == 0 || !self.is_at_home() {
+            return None;
+        }
+        let prot = (libc::PROT_READ | libc::PROT_EXEC) as u64;
+        let flags = (libc::MAP_PRIVATE | libc::MAP_FIXED) as u64;
+        let args = [self.start as u64, size as u64, prot, flags, fd as u64, from as u64];
+        // Not from a file system mounted noexec: then the code is copied.
+        if sys::check(sys::syscall(libc::SYS_mmap, args)).is_err() {
+            let args = [fd as u64, self.start as u64, size as u64, from as u64, 0, 0];
+            if sys::syscall(libc::SYS_pread64, args) != size as i64 {
+                return None;
+            }
+        }
+        self.code_used = size;
+        self.slots_used = slots * SLOT_BYTES;
+        Some(self.bytes())
+    }
+
+    /// Whether the memory is where it is in every process that has a choice.
+    pub fn is_at_home(&self) -> bool {
+        self.start as u64 == layout::CODE_START
+    }
+
+    /// All code so far.
+    pub fn bytes(&self) -> &'static [u8] {
+        // SAFETY: inside the mapping, which lives as long as the process; what was installed does not change any more.
+        unsafe { std::slice::from_raw_parts(self.start as *const u8, self.code_used) }
+    }
+
+    /// The number of a slot.
+    pub fn slot_number(&self, slot: SlotAddr) -> usize {
+        (slot.0 as usize - self.start - CODE_SIZE) / SLOT_BYTES
+    }
+
+    /// How many slots were given out.
+    pub fn slots(&self) -> usize {
+        self.slots_used / SLOT_BYTES
+    }
+
+    /// Sets a slot of adopted code.
+    pub fn set_slot(&self, number: usize, host: u64, guest: u64) {
+        let slot = slot_at(number);
+        slot_word(slot, 1).store(guest, Ordering::Relaxed);
+        self.patch(slot, host);
     }
 
     /// Makes a slot lead to `host`.

@@ -5,7 +5,8 @@
 //! when it stops is dropped: a block that is still hot asks again.
 
 use super::{Compiler, Limits};
-use crate::exec::cache::{Cache, Translation};
+use crate::exec::cache::Cache;
+use crate::exec::translation::Translation;
 use crate::host::spawn::{self, Joiner};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -7,7 +7,8 @@
 
 use super::cells::CellSet;
 use super::region::{Edge, Flags, Follow, Limits, RegionBlock, targets};
-use crate::exec::cache::{Cache, Translation};
+use crate::exec::cache::Cache;
+use crate::exec::translation::Translation;
 use guest::GuestAddr;
 use guest::ir::{Block, Hint, Op, Terminator, Val};
 use std::cmp::Reverse;

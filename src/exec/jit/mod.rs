@@ -25,27 +25,35 @@ pub mod entry;
 mod grow;
 mod loops;
 mod lower;
+mod pieces;
 mod pushes;
 mod region;
+mod reuse;
 mod slow;
 pub mod template;
 #[cfg(test)]
 mod tests;
 
 use crate::debug;
-use crate::exec::cache::{Cache, Template, Translation, WordMap};
+use crate::exec::cache::{Cache, WordMap};
+use crate::exec::saved;
+use crate::exec::translation::{Template, Translation};
 use code_memory::{CodeMemory, SlotAddr, SlotReference};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{Function, Signature, UserFuncName};
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_frontend::FunctionBuilderContext;
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
-use lower::{Back, Counting, Lowered, Site};
+use lower::{Back, Site};
+use lower::{Counting, Lowered};
+use pieces::FaultRange;
+pub use pieces::{FAULT_SIZE, Piece};
 pub use region::{Follow, Limits};
+pub use reuse::{Made, PieceAt, adopt, count, made, revive, slot_targets};
+pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -55,22 +63,19 @@ use template::{Emitted, Emitter};
 pub struct Compiled {
     head: Arc<Translation>,
     entry: u64,
+    /// How many blocks it was made from.
+    blocks: usize,
 }
 
-/// Host code that may fault, by offsets into its region.
-#[derive(Clone, Copy)]
-struct FaultRange {
-    start: u32,
-    end: u32,
-    site: Site,
-}
+impl Compiled {
+    /// The region's entry, if its head is entered there.
+    pub fn current(&self) -> Option<u64> {
+        (self.head.entry.load(Ordering::Acquire) == self.entry).then_some(self.entry)
+    }
 
-/// What there is to know about faults in a region.
-struct Faults {
-    /// In order.
-    ranges: Box<[FaultRange]>,
-    /// The guest address of each commit point.
-    points: Box<[GuestAddr]>,
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
 }
 
 /// What a fault in compiled code leads to.
@@ -89,8 +94,10 @@ struct Engine {
     unlinked: u64,
     /// The slots that lead to each entry.
     incoming: WordMap<u64, Vec<SlotAddr>>,
-    /// By a region's entry: its code that may fault.
-    faults: BTreeMap<usize, Faults>,
+    /// By entry: all code but what was saved.
+    pieces: BTreeMap<usize, Piece>,
+    /// How many of them are regions.
+    regions: usize,
     full: bool,
 }
 
@@ -153,6 +160,12 @@ fn host_features() -> [(&'static str, bool); 11] {
     ]
 }
 
+/// What code depends on of the host.
+pub fn host_key() -> u64 {
+    let present = host_features().into_iter().map(|(_, present)| present);
+    present.chain([template::supported()]).fold(1, |key, present| key << 1 | u64::from(present))
+}
+
 /// What one thread compiles with, used over and over.
 pub struct Compiler {
     isa: &'static dyn TargetIsa,
@@ -180,14 +193,12 @@ impl Compiler {
         let code = match self.context.compile(self.isa, &mut ControlPlane::default()) {
             Ok(code) => code,
             Err(error) => {
-                crate::log::once("compile", || {
-                    format!("region at {} does not compile: {error:?}", head.block.pc)
-                });
+                crate::log::once("compile", || format!("region at {} does not compile: {error:?}", head.pc));
                 debug_assert!(false, "{error:?}");
                 return false;
             }
         };
-        trace(code, head.block.pc, region.blocks.len(), region.insns());
+        trace(code, head.pc, region.blocks.len(), region.insns());
         let blocks = region.translations();
         cache.if_current(&blocks, || install(code, &lowered, &blocks)).unwrap_or(false)
     }
@@ -209,6 +220,7 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
     let Some(engine) = engine(&mut guard) else { return false };
     let references: Option<Vec<_>> = code.buffer.relocs().iter().map(reference).collect();
     let Some(references) = references else { return false };
+    let Some(faults) = pieces::pack(fault_ranges(code, &lowered.sites), blocks[0].pc) else { return false };
     let unlinked = engine.unlinked;
     let targets = lowered.slots.iter().map(|pc| (unlinked, pc.raw()));
     let whole = with_prefix(code.code_buffer());
@@ -216,19 +228,19 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
         engine.report_full();
         return false;
     };
-    let faults = Faults {
-        ranges: fault_ranges(code, &lowered.sites),
+    let piece = Piece {
+        code_len: whole.len() as u32,
+        entry: ENTRY_OFFSET as u32,
+        first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
+        slots: lowered.slots.len() as u32,
+        head: blocks[0].pc,
+        faults,
         points: lowered.points.clone().into_boxed_slice(),
     };
-    engine.faults.insert(installed.entry as usize, faults);
-    debug::trace_code("region", installed.entry, whole.len(), blocks[0].block.pc);
-    let entry = installed.entry + ENTRY_OFFSET;
-    let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry });
-    for block in blocks {
-        block.regions().push(Arc::clone(&compiled));
-    }
-    engine.replace_template(&blocks[0], entry);
-    blocks[0].entry.store(entry, Ordering::Release);
+    engine.pieces.insert(installed.entry as usize, piece);
+    debug::trace_code("region", installed.entry, whole.len(), blocks[0].pc);
+    engine.regions += 1;
+    engine.enter_region(blocks, installed.entry + ENTRY_OFFSET);
     true
 }
 
@@ -265,24 +277,32 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
     let unlinked = engine.unlinked;
+    let ranges = emitted.faults.iter().map(|point| FaultRange {
+        start: point.offset,
+        end: point.offset + 1,
+        site: Site { pc: point.pc, access: point.access, back: Back::Exact },
+    });
+    let Some(faults) = pieces::pack(ranges, block.pc) else { return false };
     let count = emitted.slots.len() + 1;
     let targets = (0..count).map(|index| match index.checked_sub(1) {
-        None => (u64::from(BUDGET), block.block.pc.raw()),
+        None => (u64::from(BUDGET), block.pc.raw()),
         Some(slot) => (unlinked, emitted.slots[slot].raw()),
     });
     let Some(installed) = engine.memory.install(emitted.code, emitted.references, targets) else {
         engine.report_full();
         return false;
     };
-    let ranges = emitted.faults.iter().map(|point| FaultRange {
-        start: point.offset,
-        end: point.offset + 1,
-        site: Site { pc: point.pc, access: point.access, back: Back::Exact },
-    });
-    engine
-        .faults
-        .insert(installed.entry as usize, Faults { ranges: ranges.collect(), points: Box::default() });
-    debug::trace_code("template", installed.entry, emitted.code.len(), block.block.pc);
+    let piece = Piece {
+        code_len: emitted.code.len() as u32,
+        entry: 0,
+        first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
+        slots: count as u32,
+        head: block.pc,
+        faults,
+        points: Box::default(),
+    };
+    engine.pieces.insert(installed.entry as usize, piece);
+    debug::trace_code("template", installed.entry, emitted.code.len(), block.pc);
     block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
     block.entry.store(installed.entry, Ordering::Release);
     true
@@ -307,9 +327,23 @@ fn engine<'a>(guard: &'a mut MutexGuard<'static, Option<Engine>>) -> Option<&'a 
 impl Engine {
     fn new() -> Option<Self> {
         let mut memory = CodeMemory::map()?;
-        let code = compile_unlinked(isa()?)?;
-        let unlinked = memory.install(&code, &[], std::iter::empty())?.entry + ENTRY_OFFSET;
-        Some(Self { memory, unlinked, incoming: WordMap::default(), faults: BTreeMap::new(), full: false })
+        let unlinked = memory.install(&UNLINKED, &[], std::iter::empty())?.entry;
+        Some(Self::with(memory, unlinked))
+    }
+
+    fn with(memory: CodeMemory, unlinked: u64) -> Self {
+        let (incoming, pieces) = (WordMap::default(), BTreeMap::new());
+        Self { memory, unlinked, incoming, pieces, regions: 0, full: false }
+    }
+
+    /// The first of these blocks is entered through a region of all of them from now on.
+    fn enter_region(&mut self, blocks: &[Arc<Translation>], entry: u64) {
+        let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry, blocks: blocks.len() });
+        for block in blocks {
+            block.regions().push(Arc::clone(&compiled));
+        }
+        self.replace_template(&blocks[0], entry);
+        blocks[0].entry.store(entry, Ordering::Release);
     }
 
     fn report_full(&mut self) {
@@ -338,34 +372,20 @@ impl Engine {
 }
 
 /// Which guest instruction each stretch of code is of.
-fn fault_ranges(code: &CompiledCode, sites: &[Site]) -> Box<[FaultRange]> {
+fn fault_ranges(code: &CompiledCode, sites: &[Site]) -> impl Iterator<Item = FaultRange> {
     let known = code.buffer.get_srclocs_sorted().iter().filter(|range| !range.loc.is_default());
-    let ranges = known.filter_map(|range| {
+    known.filter_map(|range| {
         let &site = sites.get(range.loc.bits() as usize)?;
         let [start, end] = [range.start, range.end].map(|at| at + CODE_OFFSET as u32);
         Some(FaultRange { start, end, site })
-    });
-    ranges.collect()
+    })
 }
 
-/// Code that returns the slot it was entered through.
-fn compile_unlinked(isa: &dyn TargetIsa) -> Option<Vec<u8>> {
-    use cranelift_codegen::ir::InstBuilder;
-    let signature: Signature = lower::region_signature();
-    let mut function = Function::with_name_signature(UserFuncName::user(1, 1), signature);
-    let mut contexts = FunctionBuilderContext::new();
-    let mut b = FunctionBuilder::new(&mut function, &mut contexts);
-    let block = b.create_block();
-    b.append_block_params_for_function_params(block);
-    b.switch_to_block(block);
-    let slot = b.block_params(block)[0];
-    b.ins().return_(&[slot]);
-    b.seal_all_blocks();
-    b.finalize(isa.frontend_config());
-    let mut context = Context::for_function(function);
-    let code = context.compile(isa, &mut ControlPlane::default()).ok()?;
-    Some(with_prefix(code.code_buffer()))
-}
+/// Code that returns the slot it was entered through (rdi): what stands before a region, then `mov rax, rdi; ret`.
+const UNLINKED: [u8; 8] = {
+    let [a, b, c, d] = entry::PREFIX;
+    [a, b, c, d, 0x48, 0x89, 0xf8, 0xc3]
+};
 
 /// Makes a slot lead to `target`, which stands for the slot's guest address.
 pub fn link(slot: u64, target: &Translation) {
@@ -373,7 +393,7 @@ pub fn link(slot: u64, target: &Translation) {
     let Some(engine) = guard.as_mut() else { return };
     let entry = target.entry.load(Ordering::Acquire);
     let slot = SlotAddr(slot);
-    if entry == 0 || code_memory::slot_target(slot) != target.block.pc.raw() {
+    if entry == 0 || code_memory::slot_target(slot) != target.pc.raw() {
         return;
     }
     engine.memory.patch(slot, entry);
@@ -412,15 +432,15 @@ pub const BUDGET: u32 = 100_000;
 /// What a fault of host code at `pc` leads to, given the commit point that the state says.
 pub fn after_fault(pc: usize, stored: u32) -> Option<AfterFault> {
     let guard = lock();
-    let (entry, faults) = guard.as_ref()?.faults.range(..=pc).next_back()?;
-    let offset = u32::try_from(pc - entry).ok()?;
-    let after = faults.ranges.partition_point(|range| range.start <= offset);
-    let range = faults.ranges[..after].last().filter(|range| offset < range.end)?;
-    Some(match range.site.back {
-        Back::Exact => AfterFault::Raise { pc: range.site.pc, access: range.site.access },
-        Back::To(pc) => AfterFault::Replay(pc),
-        Back::Stored => AfterFault::Replay(*faults.points.get(stored as usize)?),
-    })
+    let engine = guard.as_ref()?;
+    if let Some((entry, piece)) = engine.pieces.range(..=pc).next_back()
+        && pc - entry < piece.code_len as usize
+    {
+        return piece.after_fault(pc - entry, stored);
+    }
+    let offset = pc.checked_sub(engine.memory.bytes().as_ptr() as usize)?;
+    let (start, piece) = saved::piece_at(offset)?;
+    piece.after_fault(offset - start, stored)
 }
 
 /// Bytes of code so far.

@@ -8,9 +8,10 @@ use super::cells::{CellSet, Cells};
 use super::commit::{Plan, Step};
 use super::constants;
 use super::grow;
-use crate::exec::cache::{Cache, Translation};
+use crate::exec::cache::Cache;
+use crate::exec::translation::Translation;
 use guest::GuestAddr;
-use guest::ir::{FlagKind, Op, Terminator, Width};
+use guest::ir::{Block, FlagKind, Op, Terminator, Width};
 use guest::state::ARCH_BASE;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -113,8 +114,8 @@ impl Region {
     /// Grows a region from `head`. `None` where it holds more state than can be kept in values.
     pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Option<Self> {
         let blocks = grow::grow(cache, head, limits);
-        let cells = Cells::of(blocks.iter().map(|b| &b.translation.block))?;
-        let lifted: Vec<_> = blocks.iter().map(|b| &b.translation.block).collect();
+        let cells = Cells::of(blocks.iter().map(|b| &*b.translation.block))?;
+        let lifted: Vec<&Block> = blocks.iter().map(|b| &*b.translation.block).collect();
         let constant = constants::constant_cells(&lifted, &cells);
         let mut region = Self { cells, blocks, entry: CellSet::default(), constant, plan: Plan::default() };
         mark_back_edges(&mut region.blocks);

@@ -4,8 +4,10 @@
 //! equal ops share an entry; compiled code stores the operands into cells and calls with the index. The
 //! table only grows and is read without a lock.
 
+use crate::exec::saved;
+use guest::GuestAddr;
 use guest::ir::passes::cells;
-use guest::ir::{Kind, NanRule, Op, Val};
+use guest::ir::{Block, Kind, NanRule, Op, Terminator, Val, parse_block};
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -37,8 +39,47 @@ pub struct SlowCall {
 
 /// The op at `index`.
 pub fn slow_op_at(index: usize) -> (Op, NanRule) {
-    let chunk = TABLE[index / CHUNK].get().and_then(|chunk| chunk[index % CHUNK].get());
-    *chunk.unwrap_or_else(|| unreachable!("compiled code names a registered op"))
+    let known = TABLE[index / CHUNK].get().and_then(|chunk| chunk[index % CHUNK].get().copied());
+    known.or_else(|| saved_op(index)).unwrap_or_else(|| unreachable!("compiled code names a registered op"))
+}
+
+/// An op that saved code names: it is read when it runs for the first time.
+#[cold]
+fn saved_op(index: usize) -> Option<(Op, NanRule)> {
+    let read = of_text(saved::op(index)?)?;
+    Some(*chunk(index)?[index % CHUNK].get_or_init(|| read))
+}
+
+fn chunk(index: usize) -> Option<&'static Chunk> {
+    Some(TABLE.get(index / CHUNK)?.get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect()))
+}
+
+/// An op as text that [`of_text`] reads.
+pub fn text(index: usize) -> String {
+    let (op, nan_rule) = slow_op_at(index);
+    let pc = GuestAddr(0);
+    let terminator = Terminator::Resync { next: pc };
+    let block =
+        Block { pc, ops: vec![op], insns: Vec::new(), pool: Vec::new(), terminator, nan_rule, cells: 0 };
+    let text = block.to_string();
+    debug_assert_eq!(of_text(&text), Some((op, nan_rule)));
+    text
+}
+
+fn of_text(text: &str) -> Option<(Op, NanRule)> {
+    let block = parse_block(text).ok()?;
+    Some((*block.ops.first()?, block.nan_rule))
+}
+
+/// Gives the first `count` places to the ops of saved code. Before any other is registered.
+pub fn reserve(count: usize) {
+    let mut guard = INDEX.lock().unwrap_or_else(PoisonError::into_inner);
+    guard.get_or_insert_default().used = count;
+}
+
+/// How many ops there are.
+pub fn count() -> usize {
+    INDEX.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |index| index.used)
 }
 
 /// Registers `op`; `None` when the table is full. `kind` tells what an operand is.
@@ -77,8 +118,7 @@ pub fn add(op: Op, rule: NanRule) -> Option<u64> {
 impl Index {
     fn take(&mut self, op: Op, rule: NanRule) -> Option<usize> {
         let new = self.used;
-        let chunk = TABLE.get(new / CHUNK)?.get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
-        chunk[new % CHUNK].get_or_init(|| (op, rule));
+        chunk(new)?[new % CHUNK].get_or_init(|| (op, rule));
         self.used += 1;
         Some(new)
     }

@@ -123,15 +123,15 @@ macro_rules! define_ops {
                 }
             }
 
+            #[inline]
             #[must_use]
             pub const fn effect(self) -> Effect {
-                match self {
-                    $( Self::$vvar { .. } => Effect::$veff, )*
-                    $( Self::$evar { .. } => Effect::$eeff, )*
-                }
+                const EFFECTS: [Effect; OP_COUNT] = [$( Effect::$veff, )* $( Effect::$eeff, )*];
+                EFFECTS[self.number()]
             }
 
             /// The value this op defines, and of what kind.
+            #[inline]
             #[must_use]
             pub const fn result(self) -> Option<(Val, Kind)> {
                 match self {

@@ -3,15 +3,33 @@
 use super::flags::needed;
 use super::{Block, Effect, Kind, Op, Terminator, Writes};
 use crate::state::{STATE_SIZE, Slot};
+use std::cell::Cell;
+use std::ops::Range;
+
+/// What a pass over a block needs; it is used over and over.
+#[derive(Default)]
+struct Work {
+    /// By op: whether it stays.
+    keep: Vec<bool>,
+    /// By cell: whether its value is used.
+    used: Vec<bool>,
+}
+
+thread_local! {
+    static SPARE: Cell<Option<Box<Work>>> = const { Cell::new(None) };
+}
 
 /// Removes state writes that are overwritten before anything can see them, and values nobody uses.
 pub fn optimize(block: &mut Block) {
     for op in &mut block.ops {
         name_needed_only(op);
     }
-    let keep = find_live(block);
-    mark_unwritten(block, &keep);
-    compact(block, &keep);
+    let mut work = SPARE.take().unwrap_or_default();
+    if !find_live(block, &mut work) {
+        mark_unwritten(block, &work.keep);
+        compact(block, &work.keep);
+    }
+    SPARE.set(Some(work));
 }
 
 /// An op that sets flags names no value that its record does not need, so that nothing is computed for it.
@@ -40,12 +58,13 @@ fn mark_unwritten(block: &mut Block, keep: &[bool]) {
 /// State bytes that will be overwritten with no reader or exit in between: a bit for each.
 struct Overwritten {
     bits: [u64; STATE_SIZE / 64],
-    any: bool,
+    /// The words that have bits.
+    words: Range<usize>,
 }
 
 impl Overwritten {
     /// Calls `f` with each word that these bytes have bits in, and the bits.
-    fn words(&mut self, slot: Slot, bytes: u16, mut f: impl FnMut(&mut u64, u64)) {
+    fn each(&mut self, slot: Slot, bytes: u16, mut f: impl FnMut(&mut u64, u64)) {
         let (mut at, end) = (usize::from(slot.0), usize::from(slot.0 + bytes));
         while at < end {
             let count = (64 - at % 64).min(end - at);
@@ -55,51 +74,57 @@ impl Overwritten {
     }
 
     fn covers(&mut self, slot: Slot, bytes: u16) -> bool {
-        let mut all = self.any;
+        let mut all = !self.words.is_empty();
         if all {
-            self.words(slot, bytes, |word, bits| all &= *word & bits == bits);
+            self.each(slot, bytes, |word, bits| all &= *word & bits == bits);
         }
         all
     }
 
     fn add(&mut self, slot: Slot, bytes: u16) {
-        self.any = true;
-        self.words(slot, bytes, |word, bits| *word |= bits);
+        let (first, end) = (usize::from(slot.0) / 64, usize::from(slot.0 + bytes - 1) / 64 + 1);
+        self.words = match self.words.is_empty() {
+            true => first..end,
+            false => self.words.start.min(first)..self.words.end.max(end),
+        };
+        self.each(slot, bytes, |word, bits| *word |= bits);
     }
 
     fn read(&mut self, slot: Slot, bytes: u16) {
-        if self.any {
-            self.words(slot, bytes, |word, bits| *word &= !bits);
+        if !self.words.is_empty() {
+            self.each(slot, bytes, |word, bits| *word &= !bits);
         }
     }
 
     fn clear(&mut self) {
-        if std::mem::take(&mut self.any) {
-            self.bits = [0; STATE_SIZE / 64];
-        }
+        let words = std::mem::take(&mut self.words);
+        self.bits[words].fill(0);
     }
 }
 
 /// Backwards: an op stays if it does more than give a value, or its value is used by one that stays, and
-/// if the state it writes can be seen.
-fn find_live(block: &Block) -> Vec<bool> {
-    let mut keep = vec![true; block.ops.len()];
-    let mut used = vec![false; usize::from(block.cells)];
+/// if the state it writes can be seen. Whether all of them do.
+fn find_live(block: &Block, Work { keep, used }: &mut Work) -> bool {
+    keep.clear();
+    keep.resize(block.ops.len(), true);
+    used.clear();
+    used.resize(usize::from(block.cells), false);
     if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator {
         used[usize::from(v.0)] = true;
     }
-    let mut overwritten = Overwritten { bits: [0; STATE_SIZE / 64], any: false };
-    let mut flags_overwritten = false;
+    let mut overwritten = Overwritten { bits: [0; STATE_SIZE / 64], words: 0..0 };
+    let (mut flags_overwritten, mut all) = (false, true);
     for (index, &op) in block.ops.iter().enumerate().rev() {
         let unused = op.result().is_some_and(|(dst, _)| !used[usize::from(dst.0)]);
         let dead = (unused && op.effect().droppable())
             || writes_in_vain(op, &mut overwritten, &mut flags_overwritten);
-        keep[index] = !dead;
-        if !dead {
+        if dead {
+            (keep[index], all) = (false, false);
+        } else {
             op.for_each_use(|v| used[usize::from(v.0)] = true);
         }
     }
-    keep
+    all
 }
 
 /// Whether all that an op does is overwritten. Notes what it writes and reads.
@@ -137,11 +162,8 @@ fn accessed(op: Op) -> (Slot, u16) {
     }
 }
 
-/// Drops the ops not kept and moves the instruction marks along.
+/// Drops the ops not kept, of which there are some, and moves the instruction marks along.
 fn compact(block: &mut Block, keep: &[bool]) {
-    if keep.iter().all(|&k| k) {
-        return;
-    }
     let mut mark = 0;
     let mut kept = 0u32;
     for (index, &stays) in keep.iter().enumerate() {

@@ -1,0 +1,272 @@
+//! The directory that saved code is in.
+//!
+//! Code from a file runs with the rights of whoever runs the emulator, so directory and files must be his, and nobody
+//! else may be able to write them. A file is never changed where it is: a new one takes its place, whole, by a rename.
+
+use crate::host::files::{self, OwnedFile};
+use crate::host::sys;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What all files may take together; the oldest go.
+const MOST_BYTES: u64 = 1 << 30;
+/// A file that is being written may be that old, in seconds; what is older was left behind.
+const LONGEST_WRITE: u64 = 3600;
+/// Files that are being written have names that start so.
+const UNFINISHED: &str = ".new-";
+
+/// Why a directory cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("{}", crate::loader::errno_text(*.0))]
+    Errno(i32),
+    #[error("it belongs to somebody else")]
+    Owner,
+    #[error("others may write it")]
+    Writable,
+}
+
+/// The effective user.
+fn user() -> u32 {
+    sys::syscall(libc::SYS_geteuid, [0; 6]) as u32
+}
+
+/// A file's owner and mode, if nobody but the user can have written it.
+fn check_owner(file: &OwnedFile, kind: u32) -> Result<files::Status, Refused> {
+    let status = file.status().ok_or(Refused::Errno(libc::EBADF))?;
+    if status.mode & libc::S_IFMT != kind || status.owner != user() {
+        return Err(Refused::Owner);
+    }
+    if status.mode & (libc::S_IWGRP | libc::S_IWOTH) != 0 {
+        return Err(Refused::Writable);
+    }
+    Ok(status)
+}
+
+/// The directory, held open: its path may lead elsewhere later (chroot), or be forbidden.
+#[derive(Debug)]
+pub struct Directory(OwnedFile);
+
+impl Directory {
+    /// Opens it, and makes it if need be.
+    pub fn open(path: &Path) -> Result<Self, Refused> {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+        let text = path.to_string_lossy();
+        let opened = match OwnedFile::open_with(&text, flags, 0) {
+            Err(libc::ENOENT) => {
+                make(path).and_then(|()| OwnedFile::open_with(&text, flags, 0)).map_err(Refused::Errno)?
+            }
+            opened => opened.map_err(Refused::Errno)?,
+        };
+        check_owner(&opened, libc::S_IFDIR)?;
+        Ok(Self(opened))
+    }
+
+    /// The one that the image before this one held.
+    pub fn adopt(fd: i32) -> Result<Self, Refused> {
+        let directory = Self(OwnedFile::from_raw(fd));
+        match check_owner(&directory.0, libc::S_IFDIR) {
+            Ok(_) => Ok(directory),
+            Err(refused) => {
+                let _ = directory.0.into_raw();
+                Err(refused)
+            }
+        }
+    }
+
+    pub fn raw(&self) -> i32 {
+        self.0.raw()
+    }
+
+    /// Opens a file for reading, if it can be trusted; and its length.
+    pub fn read(&self, name: &str) -> Option<(OwnedFile, usize)> {
+        self.open_file(name, libc::O_RDONLY)
+    }
+
+    /// The same for writing, too.
+    pub fn write(&self, name: &str) -> Option<OwnedFile> {
+        self.open_file(name, libc::O_RDWR).map(|(file, _)| file)
+    }
+
+    fn open_file(&self, name: &str, how: i32) -> Option<(OwnedFile, usize)> {
+        let flags = how | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = OwnedFile::open_any(self.raw(), name, flags, 0).ok()?;
+        let status = check_owner(&file, libc::S_IFREG).ok()?;
+        Some((file, status.size as usize))
+    }
+
+    /// Puts a file of these parts in the place of `name`; whether that worked. Nothing is left of one that did not.
+    pub fn replace(&self, name: &str, parts: &[&[u8]]) -> bool {
+        let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
+        let unfinished = format!("{UNFINISHED}{name}-{pid}");
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        let Ok(file) = OwnedFile::open_any(self.raw(), &unfinished, flags, 0o600) else { return false };
+        let done = parts.iter().all(|part| file.write_all(part)) && self.rename(&unfinished, name);
+        if !done {
+            self.remove(&unfinished);
+        }
+        done
+    }
+
+    fn rename(&self, from: &str, to: &str) -> bool {
+        let (Ok(from), Ok(to)) = (CString::new(from), CString::new(to)) else { return false };
+        let dir = self.raw() as u64;
+        let args = [dir, from.as_ptr() as u64, dir, to.as_ptr() as u64, 0, 0];
+        sys::check(sys::syscall(libc::SYS_renameat, args)).is_ok()
+    }
+
+    pub fn remove(&self, name: &str) {
+        let Ok(name) = CString::new(name) else { return };
+        sys::syscall(libc::SYS_unlinkat, [self.raw() as u64, name.as_ptr() as u64, 0, 0, 0, 0]);
+    }
+
+    /// Marks a file as used: the ones unused for longest go first.
+    pub fn touch(file: &OwnedFile) {
+        sys::syscall(libc::SYS_utimensat, [file.raw() as u64, 0, 0, 0, 0, 0]);
+    }
+
+    /// Removes the oldest files as long as all together are too large, and what writers have left behind.
+    pub fn prune(&self) {
+        self.prune_to(MOST_BYTES);
+    }
+
+    fn prune_to(&self, most: u64) {
+        let mut found = self.files();
+        let now = files::now();
+        found.retain(|file| {
+            let left = file.name.starts_with(UNFINISHED) && file.changed + LONGEST_WRITE < now;
+            if left {
+                self.remove(&file.name);
+            }
+            !left
+        });
+        found.sort_by_key(|file| file.changed);
+        let mut all: u64 = found.iter().map(|file| file.size).sum();
+        for file in found {
+            if all <= most {
+                return;
+            }
+            self.remove(&file.name);
+            all -= file.size;
+        }
+    }
+
+    fn files(&self) -> Vec<Entry> {
+        let Ok(entries) = std::fs::read_dir(format!("/proc/self/fd/{}", self.raw())) else {
+            return Vec::new();
+        };
+        let names = entries.flatten().filter_map(|entry| {
+            String::from_utf8(entry.file_name().as_bytes().to_vec()).ok().filter(|name| is_ours(name))
+        });
+        let entry = |name: String| {
+            let file = OwnedFile::open_any(self.raw(), &name, libc::O_PATH | libc::O_NOFOLLOW, 0).ok()?;
+            let status = file.status()?;
+            Some(Entry { name, size: status.size, changed: status.changed.0 })
+        };
+        names.filter_map(entry).collect()
+    }
+}
+
+/// A file in the directory.
+struct Entry {
+    name: String,
+    size: u64,
+    /// In seconds.
+    changed: u64,
+}
+
+/// What is not ours is left alone.
+fn is_ours(name: &str) -> bool {
+    name.starts_with(UNFINISHED) || name.ends_with(super::SUFFIX)
+}
+
+/// Makes a directory for the user alone, and the one that it is in.
+fn make(path: &Path) -> Result<(), i32> {
+    if make_one(path) == Err(libc::ENOENT)
+        && let Some(parent) = path.parent()
+    {
+        make_one(parent)?;
+    }
+    make_one(path)
+}
+
+fn make_one(path: &Path) -> Result<(), i32> {
+    let text = CString::new(path.as_os_str().as_bytes()).map_err(|_| libc::ENOENT)?;
+    match sys::check(sys::syscall(libc::SYS_mkdir, [text.as_ptr() as u64, 0o700, 0, 0, 0, 0])) {
+        Ok(_) | Err(libc::EEXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> Directory {
+        let path = std::env::temp_dir().join(format!("qemu-lua-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Directory::open(&path).unwrap()
+    }
+
+    fn path(directory: &Directory) -> std::path::PathBuf {
+        std::fs::read_link(format!("/proc/self/fd/{}", directory.raw())).unwrap()
+    }
+
+    fn names(directory: &Directory) -> Vec<String> {
+        let entries = std::fs::read_dir(path(directory)).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_oldest_files_go_and_strangers_stay() {
+        let directory = scratch("prune");
+        for (age, name) in ["c.code", "a.code", "b.code", "notes.txt", ".new-x"].iter().enumerate() {
+            assert!(directory.replace(name, &[&[0; 50], &[0; 50]]));
+            let file = std::fs::File::open(path(&directory).join(name)).unwrap();
+            let then = std::time::SystemTime::now() - std::time::Duration::from_secs(7200 - age as u64);
+            file.set_modified(then).unwrap();
+        }
+        directory.prune_to(200);
+        assert_eq!(names(&directory), ["a.code", "b.code", "notes.txt"]);
+        directory.prune_to(199);
+        assert_eq!(names(&directory), ["b.code", "notes.txt"]);
+        std::fs::remove_dir_all(path(&directory)).unwrap();
+    }
+
+    #[test]
+    fn what_others_may_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = scratch("modes");
+        let path = path(&directory);
+        assert!(directory.replace("x.code", &[b"content"]));
+        assert_eq!(directory.read("x.code").map(|(_, len)| len), Some(7));
+        for mode in [0o620, 0o602] {
+            std::fs::set_permissions(path.join("x.code"), PermissionsExt::from_mode(mode)).unwrap();
+            assert!(directory.read("x.code").is_none());
+        }
+        std::fs::set_permissions(path.join("x.code"), PermissionsExt::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(path.join("x.code"), path.join("y.code")).unwrap();
+        assert!(directory.read("y.code").is_none());
+        for mode in [0o770, 0o707] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            assert_eq!(Directory::open(&path).unwrap_err(), Refused::Writable);
+        }
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_refused() {
+        if user() != 0 {
+            assert_eq!(Directory::open(Path::new("/")).unwrap_err(), Refused::Owner);
+            return;
+        }
+        let path = path(&scratch("owner"));
+        std::os::unix::fs::chown(&path, Some(1), None).unwrap();
+        assert_eq!(Directory::open(&path).unwrap_err(), Refused::Owner);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}

@@ -1,0 +1,392 @@
+//! How a file of saved code is laid out.
+//!
+//! ```text
+//! header   one page: what the file is for, how long each part is, checks
+//! code     code memory from its start, whole pages: it is mapped where it was made
+//! sums     of each chunk of the code and of the tables
+//! tables   see [`Tables`]
+//! runs     how often each block has run, over all processes: what gets hot in ten runs of a program is hot
+//! ```
+//!
+//! All numbers are little-endian. Whatever is read is found through [`super::image::Image`], which compares a chunk
+//! with its sum before the first use of anything in it.
+
+use super::hash;
+use crate::exec::jit::FAULT_SIZE;
+
+pub const PAGE: usize = 4096;
+/// What one sum is of.
+pub const CHUNK: usize = 32 << 10;
+const MAGIC: u64 = u64::from_le_bytes(*b"QLSAVED\x01");
+
+/// What code depends on besides the guest's bytes: a file is used where all of this is the same.
+pub const KEY_WORDS: usize = 12;
+pub type Key = [u64; KEY_WORDS];
+
+/// What there is how much of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Bytes of code.
+    pub code: usize,
+    /// Slots that code memory has given out.
+    pub slots: usize,
+    pub index: usize,
+    pub blocks: usize,
+    pub regions: usize,
+    pub targets: usize,
+    pub faults: usize,
+    pub points: usize,
+    pub members: usize,
+    pub ops: usize,
+    /// Bytes of the ops' text.
+    pub text: usize,
+    /// Bytes of guest code.
+    pub guest: usize,
+}
+
+const COUNTS: usize = 12;
+
+impl Counts {
+    fn words(&self) -> [u64; COUNTS] {
+        [
+            self.code,
+            self.slots,
+            self.index,
+            self.blocks,
+            self.regions,
+            self.targets,
+            self.faults,
+            self.points,
+            self.members,
+            self.ops,
+            self.text,
+            self.guest,
+        ]
+        .map(|count| count as u64)
+    }
+
+    fn of_words(words: &[u64]) -> Option<Self> {
+        const MOST: u64 = 1 << 30;
+        if words.iter().any(|&word| word > MOST) {
+            return None;
+        }
+        let mut counts = words.iter().map(|&word| word as usize);
+        let mut next = || counts.next();
+        Some(Self {
+            code: next()?,
+            slots: next()?,
+            index: next()?,
+            blocks: next()?,
+            regions: next()?,
+            targets: next()?,
+            faults: next()?,
+            points: next()?,
+            members: next()?,
+            ops: next()?,
+            text: next()?,
+            guest: next()?,
+        })
+    }
+
+    /// Where the tables are, from their start.
+    pub fn tables(&self) -> Tables {
+        let mut end = 0;
+        let mut next = |count: usize, size: usize| {
+            let part = Part { at: end, size };
+            end = (end + count * size).next_multiple_of(8);
+            part
+        };
+        Tables {
+            index: next(self.index, 4),
+            blocks: next(self.blocks, BLOCK_SIZE),
+            regions: next(self.regions, REGION_SIZE),
+            targets: next(self.targets, 8),
+            faults: next(self.faults, FAULT_SIZE),
+            points: next(self.points, 8),
+            members: next(self.members, 4),
+            ops: next(self.ops, 4),
+            text: next(self.text, 1),
+            guest: next(self.guest, 1),
+            len: end,
+        }
+    }
+
+    /// The code, as far as it takes pages of the file.
+    pub fn code_pages(&self) -> usize {
+        self.code.next_multiple_of(PAGE)
+    }
+
+    /// How many chunks have sums.
+    pub fn sums(&self) -> usize {
+        self.code_pages().div_ceil(CHUNK) + self.tables().len.div_ceil(CHUNK)
+    }
+
+    /// Where the sums start.
+    pub fn sums_at(&self) -> usize {
+        PAGE + self.code_pages()
+    }
+
+    /// Where the tables start.
+    pub fn tables_at(&self) -> usize {
+        self.sums_at() + 8 * self.sums()
+    }
+
+    /// Where it says how often each block has run. That changes in place, and has no sum: it is no more than a hint.
+    pub fn runs_at(&self) -> usize {
+        self.tables_at() + self.tables().len
+    }
+
+    pub fn file_len(&self) -> usize {
+        self.runs_at() + 4 * self.blocks
+    }
+}
+
+/// A table: where it starts, and the size of an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub at: usize,
+    pub size: usize,
+}
+
+/// The tables of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables {
+    /// A hash table of block numbers plus 1, by [`bucket`].
+    pub index: Part,
+    pub blocks: Part,
+    pub regions: Part,
+    /// Guest addresses that slots stand for.
+    pub targets: Part,
+    pub faults: Part,
+    /// Guest addresses of commit points.
+    pub points: Part,
+    /// Numbers of the blocks that regions are made of.
+    pub members: Part,
+    /// Where the text of each op that is left to the interpreter ends.
+    pub ops: Part,
+    pub text: Part,
+    pub guest: Part,
+    pub len: usize,
+}
+
+/// The first place of a block in the index, which has a power of two of places.
+pub fn bucket(pc: u64, control: u64, places: usize) -> usize {
+    hash::of_words(&[pc, control]) as usize & (places - 1)
+}
+
+/// Reads numbers one after the other.
+pub struct Reader<'a>(pub &'a [u8]);
+
+impl Reader<'_> {
+    pub fn u64(&mut self) -> Option<u64> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*first))
+    }
+    pub fn u32(&mut self) -> Option<u32> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_le_bytes(*first))
+    }
+}
+
+/// Adds numbers to a table.
+pub fn put32(out: &mut Vec<u8>, numbers: &[u32]) {
+    numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+}
+
+pub fn put64(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u64>) {
+    numbers.into_iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+}
+
+/// The header's bytes.
+pub fn header(key: &Key, counts: &Counts, sums: u64) -> Vec<u8> {
+    let mut words = vec![MAGIC];
+    words.extend(key);
+    words.extend(counts.words());
+    words.push(sums);
+    words.push(hash::of_words(&words));
+    let mut out = Vec::with_capacity(PAGE);
+    put64(&mut out, words);
+    out
+}
+
+pub const HEADER: usize = 8 * (1 + KEY_WORDS + COUNTS + 2);
+
+/// What a header of this key says: the counts and the hash of the sums.
+pub fn parse_header(bytes: &[u8], key: &Key) -> Option<(Counts, u64)> {
+    let mut reader = Reader(bytes);
+    let words: Vec<u64> = (0..HEADER / 8).map_while(|_| reader.u64()).collect();
+    let (check, told) = words.split_last()?;
+    if words.len() != HEADER / 8 || hash::of_words(told) != *check || told[0] != MAGIC {
+        return None;
+    }
+    let (of_key, rest) = told[1..].split_at(KEY_WORDS);
+    let counts = Counts::of_words(&rest[..COUNTS])?;
+    (of_key == key).then_some((counts, rest[COUNTS]))
+}
+
+/// Code of a block or region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Piece {
+    /// Where it starts, from the start of code memory, and its length in bytes. No code is no bytes.
+    pub code_at: u32,
+    pub code_len: u32,
+    /// Where it is entered, from its start.
+    pub entry: u32,
+    /// The number of its first slot. A block's first is its counter and has no target.
+    pub slots_at: u32,
+    pub targets_at: u32,
+    pub targets: u32,
+    pub faults_at: u32,
+    pub faults: u32,
+}
+
+const PIECE_WORDS: usize = 8;
+
+impl Piece {
+    fn write(&self, out: &mut Vec<u8>) {
+        put32(
+            out,
+            &[
+                self.code_at,
+                self.code_len,
+                self.entry,
+                self.slots_at,
+                self.targets_at,
+                self.targets,
+                self.faults_at,
+                self.faults,
+            ],
+        );
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            code_at: reader.u32()?,
+            code_len: reader.u32()?,
+            entry: reader.u32()?,
+            slots_at: reader.u32()?,
+            targets_at: reader.u32()?,
+            targets: reader.u32()?,
+            faults_at: reader.u32()?,
+            faults: reader.u32()?,
+        })
+    }
+}
+
+/// A block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockRecord {
+    pub pc: u64,
+    pub control: u64,
+    /// Where its first instruction is.
+    pub start: u64,
+    /// Its bytes: where in the table, and how many.
+    pub guest_at: u32,
+    pub guest_len: u16,
+    /// [`super::super::window::Guarded`] as a number.
+    pub guarded: u16,
+    /// Its code from templates.
+    pub piece: Piece,
+    /// The region that it is the head of, plus 1.
+    pub region: u32,
+}
+
+pub const BLOCK_SIZE: usize = 24 + 8 + 4 * PIECE_WORDS + 4;
+
+impl BlockRecord {
+    pub fn write(&self, out: &mut Vec<u8>) {
+        put64(out, [self.pc, self.control, self.start]);
+        put32(out, &[self.guest_at, u32::from(self.guest_len) | u32::from(self.guarded) << 16]);
+        self.piece.write(out);
+        put32(out, &[self.region]);
+    }
+
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let [pc, control, start] = [reader.u64()?, reader.u64()?, reader.u64()?];
+        let (guest_at, both) = (reader.u32()?, reader.u32()?);
+        let piece = Piece::read(&mut reader)?;
+        let (guest_len, guarded) = (both as u16, (both >> 16) as u16);
+        Some(Self { pc, control, start, guest_at, guest_len, guarded, piece, region: reader.u32()? })
+    }
+}
+
+/// A region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegionRecord {
+    pub piece: Piece,
+    pub points_at: u32,
+    pub points: u32,
+    /// The blocks that it was made from; the first one is its head.
+    pub members_at: u32,
+    pub members: u32,
+}
+
+pub const REGION_SIZE: usize = 4 * (PIECE_WORDS + 4);
+
+impl RegionRecord {
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.piece.write(out);
+        put32(out, &[self.points_at, self.points, self.members_at, self.members]);
+    }
+
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let piece = Piece::read(&mut reader)?;
+        let (points_at, points) = (reader.u32()?, reader.u32()?);
+        Some(Self { piece, points_at, points, members_at: reader.u32()?, members: reader.u32()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let piece = Piece {
+            code_at: 1,
+            code_len: 2,
+            entry: 8,
+            slots_at: 3,
+            targets_at: 4,
+            targets: 5,
+            faults_at: 6,
+            faults: 7,
+        };
+        let block = BlockRecord {
+            pc: u64::MAX - 1,
+            control: 0x1f80,
+            start: 8,
+            guest_at: 9,
+            guest_len: 960,
+            guarded: 2,
+            piece,
+            region: 10,
+        };
+        let region = RegionRecord { piece, points_at: 11, points: 12, members_at: 13, members: 14 };
+        let (mut blocks, mut regions) = (Vec::new(), Vec::new());
+        block.write(&mut blocks);
+        region.write(&mut regions);
+        assert_eq!((blocks.len(), regions.len()), (BLOCK_SIZE, REGION_SIZE));
+        assert_eq!((BlockRecord::read(&blocks), RegionRecord::read(&regions)), (Some(block), Some(region)));
+    }
+
+    #[test]
+    fn a_header_is_for_one_key() {
+        let (key, counts) = ([7; KEY_WORDS], Counts { code: 5000, blocks: 3, index: 8, ..Counts::default() });
+        let header = header(&key, &counts, 99);
+        assert_eq!(header.len(), HEADER);
+        assert_eq!(parse_header(&header, &key), Some((counts, 99)));
+        assert_eq!(parse_header(&header, &[8; KEY_WORDS]), None);
+        for at in 0..header.len() {
+            let mut damaged = header.clone();
+            damaged[at] ^= 0x10;
+            assert_eq!(parse_header(&damaged, &key), None, "byte {at}");
+        }
+        assert_eq!(counts.sums_at(), PAGE + 8192);
+        assert_eq!(counts.file_len(), counts.runs_at() + 12);
+    }
+}

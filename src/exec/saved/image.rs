@@ -1,0 +1,230 @@
+//! A file of saved code, mapped: nothing in it is believed before its chunk was compared with its sum.
+
+use super::format::{
+    self, BlockRecord, CHUNK, Counts, HEADER, Key, PAGE, Part, Piece, Reader, RegionRecord, Tables,
+};
+use super::hash;
+use crate::exec::jit;
+use crate::host::files::OwnedFile;
+use crate::host::mapped_file;
+use guest::GuestAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Whether chunks were found good, a bit for each.
+struct Checked(Box<[AtomicU64]>);
+
+impl Checked {
+    fn new(chunks: usize) -> Self {
+        Self((0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
+    }
+    fn has(&self, chunk: usize) -> bool {
+        self.0.get(chunk / 64).is_some_and(|word| word.load(Ordering::Acquire) >> (chunk % 64) & 1 != 0)
+    }
+    fn add(&self, chunk: usize) {
+        if let Some(word) = self.0.get(chunk / 64) {
+            word.fetch_or(1 << (chunk % 64), Ordering::Release);
+        }
+    }
+}
+
+/// The file.
+pub struct Image {
+    pub counts: Counts,
+    header: [u8; HEADER],
+    /// How often each block had run when the file was opened.
+    runs: Box<[u32]>,
+    tables: Tables,
+    /// Code memory, as far as it is the file's.
+    code: &'static [u8],
+    sums: &'static [u8],
+    data: &'static [u8],
+    checked: Checked,
+    /// Something in it did not have its sum.
+    damaged: AtomicBool,
+}
+
+/// Where a block was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockNumber(pub u32);
+
+impl Image {
+    /// Maps a file of this key, its code into code memory; `None` where it is none, or not all there.
+    pub fn map(file: &OwnedFile, len: usize, key: &Key) -> Option<Self> {
+        let mut header = [0; HEADER];
+        if file.read_at(0, &mut header) != HEADER {
+            return None;
+        }
+        let (counts, sums_hash) = format::parse_header(&header, key)?;
+        if counts.file_len() != len || counts.code == 0 || !counts.index.is_power_of_two() {
+            return None;
+        }
+        let from = counts.sums_at() & !(PAGE - 1);
+        let rest = mapped_file::map(file.raw(), from, counts.runs_at() - from)?;
+        let (sums, data) = rest[counts.sums_at() - from..].split_at_checked(8 * counts.sums())?;
+        if hash::of(sums) != sums_hash {
+            return None;
+        }
+        let code = jit::adopt(file.raw(), PAGE, counts.code, counts.slots)?;
+        let checked = Checked::new(counts.sums());
+        let damaged = AtomicBool::new(false);
+        let mut runs = vec![0; 4 * counts.blocks];
+        if file.read_at(counts.runs_at() as u64, &mut runs) != runs.len() {
+            return None;
+        }
+        let mut reader = Reader(&runs);
+        let runs = (0..counts.blocks).map_while(|_| reader.u32()).collect();
+        let tables = counts.tables();
+        Some(Self { counts, header, tables, code, sums, data, runs, checked, damaged })
+    }
+
+    /// Whether a file is this one still.
+    pub fn is_file(&self, file: &OwnedFile) -> bool {
+        let mut header = [0; HEADER];
+        file.read_at(0, &mut header) == HEADER && header == self.header
+    }
+
+    /// How often a block has run in earlier processes.
+    pub fn runs(&self, number: BlockNumber) -> u32 {
+        self.runs.get(number.0 as usize).copied().unwrap_or(0)
+    }
+
+    pub fn tables(&self) -> Tables {
+        self.tables
+    }
+
+    /// All of a table.
+    pub fn whole(&self, part: Part, count: usize) -> Option<&'static [u8]> {
+        self.entries(part, 0, count as u32)
+    }
+
+    /// The sum of a chunk, as the file has it.
+    pub fn sum(&self, chunk: usize) -> Option<u64> {
+        Reader(self.sums.get(8 * chunk..)?).u64()
+    }
+
+    fn set_damaged(&self) {
+        self.damaged.store(true, Ordering::Relaxed);
+        crate::log::once("saved code", || "the file of saved code is damaged and not used".to_owned());
+    }
+
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    fn is_good(&self, chunk: usize, bytes: impl FnOnce() -> &'static [u8]) -> bool {
+        if self.checked.has(chunk) {
+            return true;
+        }
+        let good = self.sum(chunk) == Some(hash::of(bytes()));
+        match good {
+            true => self.checked.add(chunk),
+            false => self.set_damaged(),
+        }
+        good
+    }
+
+    /// Part of one of the two areas, which each is in whole chunks.
+    fn checked(&self, all: &'static [u8], first: usize, at: usize, len: usize) -> Option<&'static [u8]> {
+        let part = all.get(at..at.checked_add(len)?)?;
+        let chunks = at / CHUNK..(at + len).div_ceil(CHUNK);
+        let whole = |chunk: usize| &all[chunk * CHUNK..all.len().min((chunk + 1) * CHUNK)];
+        chunks.into_iter().all(|chunk| self.is_good(first + chunk, || whole(chunk))).then_some(part)
+    }
+
+    /// Code, from the start of code memory.
+    pub fn code(&self, at: usize, len: usize) -> Option<&'static [u8]> {
+        self.checked(self.code, 0, at, len)
+    }
+
+    fn table(&self, at: usize, len: usize) -> Option<&'static [u8]> {
+        let first = self.counts.code_pages().div_ceil(CHUNK);
+        self.checked(self.data, first, at, len)
+    }
+
+    fn entries(&self, part: Part, first: u32, count: u32) -> Option<&'static [u8]> {
+        self.table(part.at + first as usize * part.size, count as usize * part.size)
+    }
+
+    pub fn block(&self, number: BlockNumber) -> Option<BlockRecord> {
+        if number.0 as usize >= self.counts.blocks {
+            return None;
+        }
+        BlockRecord::read(self.entries(self.tables.blocks, number.0, 1)?)
+    }
+
+    pub fn region(&self, number: u32) -> Option<RegionRecord> {
+        if number as usize >= self.counts.regions {
+            return None;
+        }
+        RegionRecord::read(self.entries(self.tables.regions, number, 1)?)
+    }
+
+    /// The blocks at `pc`: they may be of different code.
+    pub fn find(&self, pc: u64, control: u64) -> impl Iterator<Item = (BlockNumber, BlockRecord)> {
+        let places = self.counts.index;
+        let mut place = format::bucket(pc, control, places);
+        std::iter::from_fn(move || {
+            while !self.is_damaged() {
+                let entry = Reader(self.entries(self.tables.index, place as u32, 1)?).u32()?;
+                place = (place + 1) & (places - 1);
+                let number = BlockNumber(entry.checked_sub(1)?);
+                let record = self.block(number)?;
+                if (record.pc, record.control) == (pc, control) {
+                    return Some((number, record));
+                }
+            }
+            None
+        })
+        .take(places)
+    }
+
+    pub fn guest_bytes(&self, record: &BlockRecord) -> Option<&'static [u8]> {
+        self.entries(self.tables.guest, record.guest_at, record.guest_len.into())
+    }
+
+    /// The guest addresses that a piece's slots stand for, of those that have one.
+    pub fn targets(&self, piece: &Piece) -> Option<impl Iterator<Item = u64> + use<>> {
+        let bytes = self.entries(self.tables.targets, piece.targets_at, piece.targets)?;
+        Some(bytes.chunks_exact(8).filter_map(|bytes| Reader(bytes).u64()))
+    }
+
+    /// The guest addresses of a region's commit points.
+    pub fn points(&self, region: &RegionRecord) -> Option<Vec<GuestAddr>> {
+        let mut reader = Reader(self.entries(self.tables.points, region.points_at, region.points)?);
+        (0..region.points).map(|_| reader.u64().map(GuestAddr)).collect()
+    }
+
+    pub fn members(&self, region: &RegionRecord) -> Option<Vec<BlockNumber>> {
+        let mut reader = Reader(self.entries(self.tables.members, region.members_at, region.members)?);
+        (0..region.members).map(|_| reader.u32().map(BlockNumber)).collect()
+    }
+
+    /// Where a piece's code may fault, packed.
+    pub fn faults(&self, piece: &Piece) -> Option<&'static [u8]> {
+        self.entries(self.tables.faults, piece.faults_at, piece.faults)
+    }
+
+    /// Whether all that running the piece needs is there; so many of its slots are counters.
+    pub fn has(&self, piece: &Piece, counters: usize) -> bool {
+        let slots_end = piece.slots_at as usize + piece.targets as usize + counters;
+        piece.code_len == 0
+            || slots_end <= self.counts.slots
+                && self.entries(self.tables.targets, piece.targets_at, piece.targets).is_some()
+                && self.code(piece.code_at as usize, piece.code_len as usize).is_some()
+                && self.faults(piece).is_some()
+    }
+
+    /// The text of an op that code leaves to the interpreter.
+    pub fn op(&self, number: usize) -> Option<&'static str> {
+        let end_of = |number: usize| Reader(self.entries(self.tables.ops, number as u32, 1)?).u32();
+        let start = if number == 0 { 0 } else { end_of(number - 1)? };
+        let bytes = self.entries(self.tables.text, start, end_of(number)?.checked_sub(start)?)?;
+        std::str::from_utf8(bytes).ok()
+    }
+
+    /// Whether the ops are all there: code that is running cannot do without.
+    pub fn has_ops(&self) -> bool {
+        self.entries(self.tables.ops, 0, self.counts.ops as u32).is_some()
+            && self.entries(self.tables.text, 0, self.counts.text as u32).is_some()
+    }
+}

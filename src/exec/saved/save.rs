@@ -1,0 +1,458 @@
+//! Writing a file of saved code: what was in it before stays where it was, and the new is added behind.
+
+use super::format::{self, BlockRecord, Counts, PAGE, Piece, RegionRecord};
+use super::image::Image;
+use super::{BlockNumber, Saved, hash, identity};
+use crate::exec::cache::Cache;
+use crate::exec::jit::template::Emitter;
+use crate::exec::jit::{self, FAULT_SIZE, Made, PieceAt};
+use crate::exec::translation::Translation;
+use crate::exec::window::Origin;
+use crate::host::sys;
+use crate::mem::space;
+use guest::GuestAddr;
+use guest::ir::Terminator;
+use guest::state::GuestState;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What making code takes, in microseconds: of a block (with lifting it) and of a region.
+const BLOCK: usize = 2;
+const REGION: usize = 700;
+/// What writing takes: a file, and so many bytes of it in a microsecond.
+const FILE: usize = 100;
+const BYTES: usize = 1000;
+/// Blocks that have run only once of which code is made to be saved.
+const MOST_COLD: usize = 2048;
+/// Code beyond this is not saved: the file is removed, and the next run starts another one.
+const MOST_CODE: usize = 64 << 20;
+const MOST_SLOTS: usize = 1 << 21;
+/// Fewer new blocks are not worth anything.
+const FEW: usize = 32;
+/// So many runs of blocks from templates are worth being counted.
+const COUNTED: u64 = 1 << 20;
+
+/// At the end of the process: saves its code, if that is worth it. `state` is any.
+pub fn save(cache: &Cache, state: &GuestState) {
+    let Some(saved) = super::SAVED.get() else { return };
+    if identity() != saved.writer {
+        return;
+    }
+    if saved.image.as_ref().is_some_and(Image::is_damaged) {
+        return saved.directory.remove(&saved.name);
+    }
+    let (blocks, regions) = jit::count();
+    if cache.count().saturating_sub(super::in_use() as usize) < FEW && regions == 0 && !has_run_long() {
+        return;
+    }
+    let translations = cache.all();
+    let files = file_code();
+    let is_cold = |t: &&Arc<Translation>| t.template().is_none() && is_lasting(t, &files);
+    let cold: Vec<_> = translations.iter().filter(is_cold).take(MOST_COLD).collect();
+    if !is_worth_it(saved, blocks + cold.len(), regions) {
+        return save_runs(saved, &translations);
+    }
+    let mut emitter = Emitter::default();
+    for block in cold {
+        jit::compile_block(&mut emitter, cache, block, state);
+    }
+    let file = jit::made(|made, piece| Draft::of(saved, &translations, &files, piece)?.finish(saved, made));
+    let Some(file) = file.flatten() else { return };
+    let size: usize = file.parts().iter().map(|part| part.len()).sum();
+    if file.code.len() > MOST_CODE || file.slots > MOST_SLOTS {
+        return saved.directory.remove(&saved.name);
+    }
+    if file_limit() >= size as u64 && saved.directory.replace(&saved.name, &file.parts()) {
+        saved.directory.prune();
+    }
+}
+
+/// Whether the process has taken so much time that its runs may be worth being counted.
+fn has_run_long() -> bool {
+    const LONG: i64 = 5_000_000;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let clock = libc::CLOCK_PROCESS_CPUTIME_ID as u64;
+    sys::syscall(libc::SYS_clock_gettime, [clock, &raw mut time as u64, 0, 0, 0, 0]);
+    time.tv_sec > 0 || time.tv_nsec > LONG
+}
+
+/// Whether the next process saves more by what is new than this one spends on writing it.
+fn is_worth_it(saved: &Saved, blocks: usize, regions: usize) -> bool {
+    const BLOCK_BYTES: usize = 400;
+    let before = saved.image.as_ref().map_or(0, |image| image.counts.file_len());
+    let writing = FILE + (before + blocks * BLOCK_BYTES) / BYTES;
+    blocks * BLOCK + regions * REGION > 2 * writing
+}
+
+/// Notes how often saved blocks have run, in the file as it is.
+fn save_runs(saved: &Saved, translations: &[Arc<Translation>]) {
+    let Some(image) = &saved.image else { return };
+    let mut runs: Vec<u32> =
+        (0..image.counts.blocks as u32).map(|number| image.runs(BlockNumber(number))).collect();
+    let mut new = 0;
+    for t in translations {
+        if let Origin::Saved(number) = t.origin {
+            let known = &mut runs[number.0 as usize];
+            let now = t.runs().max(*known);
+            new += u64::from(now - std::mem::replace(known, now));
+        }
+    }
+    if new < COUNTED || file_limit() < image.counts.file_len() as u64 {
+        return;
+    }
+    if let Some(file) = saved.directory.write(&saved.name).filter(|file| image.is_file(file)) {
+        file.write_at(image.counts.runs_at() as u64, &bytes32(&runs));
+    }
+}
+
+/// How large files may become: beyond that there is a signal.
+fn file_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let args = [0, u64::from(libc::RLIMIT_FSIZE), 0, &raw mut limit as u64, 0, 0];
+    sys::syscall(libc::SYS_prlimit64, args);
+    limit.rlim_cur
+}
+
+/// A table: what was in the file before, and what comes to it.
+#[derive(Default)]
+struct Table {
+    old: &'static [u8],
+    new: Vec<u8>,
+}
+
+impl Table {
+    fn len(&self) -> usize {
+        self.old.len() + self.new.len()
+    }
+}
+
+/// The tables of the file to be.
+#[derive(Default)]
+struct Draft {
+    blocks: Vec<BlockRecord>,
+    runs: Vec<u32>,
+    regions: Table,
+    targets: Table,
+    faults: Table,
+    points: Table,
+    members: Table,
+    ops: Table,
+    text: Table,
+    guest: Table,
+}
+
+/// A file that is to be written.
+struct File {
+    header: Vec<u8>,
+    code: &'static [u8],
+    slots: usize,
+    /// What is behind the code: up to the page's end, the sums.
+    padding: Vec<u8>,
+    sums: Vec<u8>,
+    tables: Vec<Table>,
+    runs: Vec<u8>,
+}
+
+impl File {
+    fn parts(&self) -> Vec<&[u8]> {
+        let mut parts = vec![&self.header, self.code, &self.padding, &self.sums];
+        parts.extend(table_parts(&self.tables));
+        parts.push(&self.runs);
+        parts
+    }
+}
+
+/// Tables one after the other.
+fn table_parts(tables: &[Table]) -> impl Iterator<Item = &[u8]> {
+    const PADDING: &[u8] = &[0; 8];
+    tables.iter().flat_map(|table| {
+        let padding = table.len().next_multiple_of(8) - table.len();
+        [table.old, &table.new, &PADDING[..padding]]
+    })
+}
+
+impl Draft {
+    fn of(
+        saved: &Saved,
+        translations: &[Arc<Translation>],
+        files: &[Range<u64>],
+        piece: PieceAt<'_>,
+    ) -> Option<Self> {
+        let mut draft = match &saved.image {
+            Some(image) => Self::of_image(image)?,
+            None => Self::default(),
+        };
+        let mut numbers = HashMap::new();
+        for translation in translations {
+            if let Some(number) = draft.add_block(translation, files, piece) {
+                numbers.insert(Arc::as_ptr(translation), number);
+            }
+        }
+        draft.add_regions(translations, &numbers, piece);
+        draft.add_ops();
+        Some(draft)
+    }
+
+    /// All that the image has.
+    fn of_image(image: &Image) -> Option<Self> {
+        let tables = image.tables();
+        let table = |part: format::Part, count: usize| {
+            Some(Table { old: image.whole(part, count)?, new: Vec::new() })
+        };
+        let counts = &image.counts;
+        let blocks = (0..counts.blocks as u32).map(|number| image.block(BlockNumber(number)));
+        Some(Self {
+            blocks: blocks.collect::<Option<_>>()?,
+            runs: (0..counts.blocks as u32).map(|number| image.runs(BlockNumber(number))).collect(),
+            regions: table(tables.regions, counts.regions)?,
+            targets: table(tables.targets, counts.targets)?,
+            faults: table(tables.faults, counts.faults)?,
+            points: table(tables.points, counts.points)?,
+            members: table(tables.members, counts.members)?,
+            ops: table(tables.ops, counts.ops)?,
+            text: table(tables.text, counts.text)?,
+            guest: table(tables.guest, counts.guest)?,
+        })
+    }
+
+    /// The block's number, if it can be saved. Its code is added where it has some that is new.
+    fn add_block(&mut self, t: &Translation, files: &[Range<u64>], piece: PieceAt<'_>) -> Option<u32> {
+        let code = t.template().and_then(|template| piece(template.entry));
+        let number = match t.origin {
+            Origin::Unknown => return None,
+            Origin::Saved(number) => number.0,
+            Origin::Memory { hash, guarded } => {
+                let mark = t.block.insns.first().filter(|_| code.is_some() || !t.regions().is_empty())?;
+                if !is_lasting(t, files) {
+                    return None;
+                }
+                let bytes = still_there(mark.pc.raw(), t, hash)?;
+                self.runs.push(0);
+                self.blocks.push(BlockRecord {
+                    pc: t.pc.raw(),
+                    control: t.control,
+                    start: mark.pc.raw(),
+                    guest_at: self.guest.len() as u32,
+                    guest_len: bytes.len() as u16,
+                    guarded: guarded.number(),
+                    piece: Piece::default(),
+                    region: 0,
+                });
+                self.guest.new.extend_from_slice(&bytes);
+                self.blocks.len() as u32 - 1
+            }
+        };
+        let runs = &mut self.runs[number as usize];
+        *runs = t.runs().max(*runs);
+        if let Some((at, piece)) = code {
+            // The slot of a computed jump is no way out: it says where the jump led last.
+            let computed = matches!(t.block.terminator, Terminator::Indirect { .. });
+            self.blocks[number as usize].piece =
+                self.piece(at, piece, 1, |target| if computed { 0 } else { target });
+        }
+        Some(number)
+    }
+
+    /// The piece, with what it refers to added to the tables; so many of its slots are counters.
+    fn piece(
+        &mut self,
+        code_at: u32,
+        piece: &jit::Piece,
+        counters: u32,
+        target: impl Fn(u64) -> u64,
+    ) -> Piece {
+        let (targets_at, faults_at) = (self.targets.len() / 8, self.faults.len() / FAULT_SIZE);
+        self.faults.new.extend_from_slice(&piece.faults);
+        let targets = jit::slot_targets(piece, counters).map(target);
+        let count = targets.len();
+        format::put64(&mut self.targets.new, targets);
+        Piece {
+            code_at,
+            code_len: piece.code_len,
+            entry: piece.entry,
+            slots_at: piece.first_slot,
+            targets_at: targets_at as u32,
+            targets: count as u32,
+            faults_at: faults_at as u32,
+            faults: (piece.faults.len() / FAULT_SIZE) as u32,
+        }
+    }
+
+    /// Adds the regions that this process has made, where all their blocks are saved.
+    fn add_regions(
+        &mut self,
+        translations: &[Arc<Translation>],
+        numbers: &HashMap<*const Translation, u32>,
+        piece: PieceAt<'_>,
+    ) {
+        let mut members: BTreeMap<u64, (usize, Vec<u32>)> = BTreeMap::new();
+        for translation in translations {
+            for region in translation.regions().iter() {
+                let (Some(entry), Some(&number)) = (region.current(), numbers.get(&Arc::as_ptr(translation)))
+                else {
+                    continue;
+                };
+                let (blocks, found) = members.entry(entry).or_insert((region.blocks(), Vec::new()));
+                let is_head = translation.entry.load(std::sync::atomic::Ordering::Acquire) == entry;
+                found.insert(if is_head { 0 } else { found.len() }, number);
+                debug_assert!(found.len() <= *blocks);
+            }
+        }
+        for (entry, (blocks, found)) in members {
+            if blocks == found.len()
+                && let Some((at, piece)) = piece(entry)
+            {
+                self.add_region(at, piece, &found);
+            }
+        }
+    }
+
+    fn add_region(&mut self, code_at: u32, live: &jit::Piece, members: &[u32]) {
+        let head = members[0] as usize;
+        let piece = self.piece(code_at, live, 0, |target| target);
+        let record = RegionRecord {
+            piece,
+            points_at: (self.points.len() / 8) as u32,
+            points: live.points.len() as u32,
+            members_at: (self.members.len() / 4) as u32,
+            members: members.len() as u32,
+        };
+        format::put64(&mut self.points.new, live.points.iter().map(|point| point.raw()));
+        format::put32(&mut self.members.new, members);
+        record.write(&mut self.regions.new);
+        self.blocks[head].region = (self.regions.len() / format::REGION_SIZE) as u32;
+    }
+
+    fn add_ops(&mut self) {
+        for number in self.ops.len() / 4..jit::count_ops() {
+            self.text.new.extend_from_slice(jit::op_text(number).as_bytes());
+            format::put32(&mut self.ops.new, &[self.text.len() as u32]);
+        }
+    }
+
+    fn finish(self, saved: &Saved, made: &Made) -> Option<File> {
+        let index = self.index();
+        let counts = Counts {
+            code: made.code.len(),
+            slots: made.slots,
+            index: index.len(),
+            blocks: self.blocks.len(),
+            regions: self.regions.len() / format::REGION_SIZE,
+            targets: self.targets.len() / 8,
+            faults: self.faults.len() / FAULT_SIZE,
+            points: self.points.len() / 8,
+            members: self.members.len() / 4,
+            ops: self.ops.len() / 4,
+            text: self.text.len(),
+            guest: self.guest.len(),
+        };
+        let mut blocks = Vec::with_capacity(self.blocks.len() * format::BLOCK_SIZE);
+        self.blocks.iter().for_each(|block| block.write(&mut blocks));
+        let whole = |new| Table { old: &[], new };
+        let tables = vec![
+            whole(bytes32(&index)),
+            whole(blocks),
+            self.regions,
+            self.targets,
+            self.faults,
+            self.points,
+            self.members,
+            self.ops,
+            self.text,
+            self.guest,
+        ];
+        debug_assert_eq!(table_parts(&tables).map(<[u8]>::len).sum::<usize>(), counts.tables().len);
+        let padding = vec![0; counts.code_pages() - counts.code];
+        let mut all = code_sums(saved.image.as_ref(), made.code, &padding)?;
+        all.extend(table_sums(&tables));
+        let mut sums = Vec::with_capacity(8 * all.len());
+        format::put64(&mut sums, all);
+        let mut header = format::header(&saved.key, &counts, hash::of(&sums));
+        header.resize(PAGE, 0);
+        let runs = bytes32(&self.runs);
+        Some(File { header, code: made.code, slots: made.slots, padding, sums, tables, runs })
+    }
+
+    /// The hash table that [`Image::find`] looks into.
+    fn index(&self) -> Vec<u32> {
+        let places = (2 * self.blocks.len() + 1).next_power_of_two();
+        let mut index = vec![0; places];
+        for (number, block) in self.blocks.iter().enumerate() {
+            let mut place = format::bucket(block.pc, block.control, places);
+            while index[place] != 0 {
+                place = (place + 1) & (places - 1);
+            }
+            index[place] = number as u32 + 1;
+        }
+        index
+    }
+}
+
+/// The sums of the tables.
+fn table_sums(tables: &[Table]) -> Vec<u64> {
+    let (mut sums, mut chunk) = (Vec::new(), Vec::with_capacity(format::CHUNK));
+    for mut part in table_parts(tables) {
+        while !part.is_empty() {
+            let (now, later) = part.split_at(part.len().min(format::CHUNK - chunk.len()));
+            chunk.extend_from_slice(now);
+            if chunk.len() == format::CHUNK {
+                sums.push(hash::of(&chunk));
+                chunk.clear();
+            }
+            part = later;
+        }
+    }
+    sums.extend((!chunk.is_empty()).then(|| hash::of(&chunk)));
+    sums
+}
+
+fn bytes32(numbers: &[u32]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(4 * numbers.len());
+    format::put32(&mut out, numbers);
+    out
+}
+
+/// The sums of the code. Those of what was in the image are the image's: were it damaged, that would be found still.
+fn code_sums(image: Option<&Image>, code: &[u8], padding: &[u8]) -> Option<Vec<u64>> {
+    let old = image.map_or(0, |image| image.counts.code_pages());
+    let padded = code.len() + padding.len();
+    let sum = |at: usize| {
+        let end = (at + format::CHUNK).min(padded);
+        let image = image.filter(|_| at < old);
+        if let Some(image) = image.filter(|_| at + format::CHUNK <= old) {
+            return image.sum(at / format::CHUNK);
+        }
+        if let Some(image) = image {
+            image.code(at, old - at)?;
+        }
+        Some(match code.get(at..end) {
+            Some(chunk) => hash::of(chunk),
+            None => hash::of(&[&code[at.min(code.len())..], padding].concat()[..end - at]),
+        })
+    };
+    (0..padded).step_by(format::CHUNK).map(sum).collect()
+}
+
+/// Where files are mapped whose code the guest cannot change, in order.
+fn file_code() -> Vec<Range<u64>> {
+    let mappings = space().mappings().into_iter();
+    mappings.filter(|(_, m)| m.is_file_code()).map(|(start, m)| start..m.end).collect()
+}
+
+/// Whether a translation is of a file's code, and lifting its bytes alone gives the same.
+fn is_lasting(t: &Translation, files: &[Range<u64>]) -> bool {
+    let whole = matches!(t.origin, Origin::Memory { .. })
+        && !matches!(t.block.terminator, Terminator::Trap { .. } | Terminator::FetchFault { .. });
+    let start = t.pc.raw();
+    let after = files.partition_point(|range| range.start <= start);
+    whole && files[..after].last().is_some_and(|range| start.wrapping_add(t.code_len) <= range.end)
+}
+
+/// The guest code of a translation, if it is what it was lifted from.
+fn still_there(start: u64, t: &Translation, hash: u64) -> Option<Vec<u8>> {
+    let end = t.pc.raw().wrapping_add(t.code_len);
+    let mut bytes = vec![0; end.checked_sub(start)? as usize];
+    let read = crate::mem::Memory.read_prefix(GuestAddr(start), &mut bytes) == bytes.len();
+    (read && hash::of(&bytes) == hash).then_some(bytes)
+}

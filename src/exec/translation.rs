@@ -1,0 +1,164 @@
+//! A translation: a block of guest code, its IR, and the code that was made of it.
+
+use super::jit::code_memory::{self, SlotAddr};
+use super::saved::{self, BlockNumber, BlockRecord};
+use super::window::Origin;
+use super::{cache::Cache, jit};
+use guest::GuestAddr;
+use guest::ir::{Block, Hint, Terminator, passes};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// A translation.
+pub struct Translation {
+    pub pc: GuestAddr,
+    /// The control state it was lifted for.
+    pub control: u64,
+    /// Bytes of guest code from its first instruction to the end of its last one.
+    pub code_len: u64,
+    pub origin: Origin,
+    pub block: Lifted,
+    /// How often it has run in the interpreter.
+    pub runs: AtomicU32,
+    /// Its code from templates: entry and counter, or 0.
+    template: [AtomicU64; 2],
+    /// Host address of its compiled code; 0 while there is none.
+    pub entry: AtomicU64,
+    /// Whether a region was asked for already.
+    pub asked: AtomicBool,
+    /// Cleared when its code has changed: it must not be entered any more.
+    pub valid: AtomicBool,
+    /// The compiled regions that it is part of.
+    regions: Mutex<Vec<Arc<jit::Compiled>>>,
+}
+
+/// A block's IR. That of a block whose code was saved is lifted when somebody asks for it.
+pub struct Lifted {
+    block: OnceLock<Box<Block>>,
+    saved: Option<BlockNumber>,
+}
+
+impl fmt::Display for Lifted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl Deref for Lifted {
+    type Target = Block;
+    fn deref(&self) -> &Block {
+        self.block.get_or_init(|| {
+            let lifted = self.saved.and_then(|number| saved::lift(Cache::made_for()?, number));
+            Box::new(finished(lifted.expect("a block is there, or its record, which was read before")))
+        })
+    }
+}
+
+/// The block after the passes.
+pub fn finished(mut block: Block) -> Block {
+    verify(&block);
+    passes::optimize(&mut block);
+    verify(&block);
+    block
+}
+
+/// Checked builds verify every block: a violation is a lifter's or a pass's bug.
+fn verify(block: &Block) {
+    if cfg!(debug_assertions)
+        && let Err(error) = guest::ir::verify(block)
+    {
+        panic!("invalid IR: {error}\n{block}");
+    }
+}
+
+impl Translation {
+    /// A block that has just been lifted.
+    pub fn new(block: Block, control: u64, origin: Origin) -> Self {
+        let (pc, code_len) = (block.pc, block.code_len());
+        let block = Lifted { block: OnceLock::from(Box::new(block)), saved: None };
+        Self::with(pc, control, code_len, origin, block)
+    }
+
+    /// A block whose code was saved.
+    pub fn saved(record: &BlockRecord, number: BlockNumber) -> Self {
+        let end = record.start.wrapping_add(record.guest_len.into());
+        let block = Lifted { block: OnceLock::new(), saved: Some(number) };
+        let (pc, origin) = (GuestAddr(record.pc), Origin::Saved(number));
+        Self::with(pc, record.control, end.wrapping_sub(record.pc), origin, block)
+    }
+
+    fn with(pc: GuestAddr, control: u64, code_len: u64, origin: Origin, block: Lifted) -> Self {
+        Self {
+            pc,
+            control,
+            code_len,
+            origin,
+            block,
+            runs: AtomicU32::new(0),
+            template: [AtomicU64::new(0), AtomicU64::new(0)],
+            entry: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
+            valid: AtomicBool::new(true),
+            regions: Mutex::default(),
+        }
+    }
+
+    /// Its code from templates.
+    pub fn template(&self) -> Option<Template> {
+        let [entry, counter] = [0, 1].map(|word: usize| self.template[word].load(Ordering::Acquire));
+        (entry != 0).then_some(Template { entry, counter: SlotAddr(counter) })
+    }
+
+    pub fn set_template(&self, template: Template) {
+        self.template[1].store(template.counter.0, Ordering::Release);
+        self.template[0].store(template.entry, Ordering::Release);
+    }
+
+    /// Whether it is entered through a region.
+    pub fn has_region(&self) -> bool {
+        let entry = self.entry.load(Ordering::Acquire);
+        entry != 0 && self.template().is_none_or(|template| template.entry != entry)
+    }
+
+    /// How often it has run, as far as that was counted.
+    pub fn runs(&self) -> u32 {
+        let counted = self.template().map_or(0, |template| {
+            jit::BUDGET.saturating_sub(code_memory::counter(template.counter).max(0) as u32)
+        });
+        self.runs.load(Ordering::Relaxed).saturating_add(counted)
+    }
+
+    /// Where its computed jump led last, as far as its code from templates has seen.
+    pub fn last_target(&self) -> Option<GuestAddr> {
+        let Terminator::Indirect { hint, .. } = self.block.terminator else { return None };
+        let slot = SlotAddr(self.template()?.counter.0 + code_memory::SLOT_BYTES as u64);
+        let seen = code_memory::slot_target(slot);
+        (seen != 0 && hint != Hint::Resync).then_some(GuestAddr(seen))
+    }
+
+    /// Its code from templates, which it has no more.
+    pub fn take_template(&self) -> Option<Template> {
+        let template = self.template();
+        self.template[0].store(0, Ordering::Release);
+        template
+    }
+
+    /// Leads to `to` from now on if it led to `from`. Whether it did.
+    pub fn leave(&self, from: u64, to: u64) -> bool {
+        self.entry.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The compiled regions that it is part of.
+    pub fn regions(&self) -> MutexGuard<'_, Vec<Arc<jit::Compiled>>> {
+        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A block's code from templates.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Template {
+    pub entry: u64,
+    pub counter: SlotAddr,
+}
