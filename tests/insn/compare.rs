@@ -3,7 +3,9 @@
 use crate::case::{AC, CODE, Case, DATA, FLAG_NAMES, FLAGS, GPR_NAMES, MAX_CODE, Outcome, Registers};
 use crate::values::uses_area;
 use arch_x86_64::cpu;
-use iced_x86::{CpuidFeature, FlowControl, Instruction, Mnemonic as M, OpKind, Register};
+use iced_x86::{
+    CpuidFeature, FlowControl, Instruction, InstructionInfoFactory, Mnemonic as M, OpKind, Register,
+};
 use std::sync::OnceLock;
 
 /// A register, flag or byte that came out differently: its name in test lines, our value, the host's.
@@ -11,6 +13,8 @@ pub type Different = (String, u128, u128);
 
 /// The sticky exception flags of MXCSR.
 const SSE_FLAGS: u32 = 0x3f;
+/// The exceptions that FCW masks.
+const X87_EXCEPTIONS: u16 = 0x3f;
 /// AMD's MXCSR.MM.
 const MISALIGNED_MODE: u32 = 1 << 17;
 /// In the x87's status word: an exception is pending.
@@ -158,9 +162,13 @@ fn is_allowed_to_differ(insns: &[Instruction], ours: &Outcome, host: &Outcome) -
     if host.after.mxcsr & MISALIGNED_MODE != 0 && host.signal == 0 && ours.signal == libc::SIGSEGV {
         return true;
     }
-    // Which of ENTER's many accesses faults first, one that is not aligned or one that is nowhere, is the processor's choice.
-    let checked = host.after.eflags & AC != 0 && insns.iter().any(|insn| insn.mnemonic() == M::Enter);
-    if checked
+    // Which of several accesses faults first, one that is not aligned or one that is nowhere, is the processor's
+    // choice; so it is how much of an x87 store that an exception prevents is looked at.
+    let unmasked = ours.after.fcw & X87_EXCEPTIONS != X87_EXCEPTIONS;
+    let several = |insn: &Instruction| InstructionInfoFactory::new().info(insn).used_memory().len() > 1;
+    let chosen = |insn: &Instruction| several(insn) || unmasked && stores_x87(insn);
+    if host.after.eflags & AC != 0
+        && insns.iter().any(chosen)
         && [ours.signal, host.signal].iter().all(|signal| [libc::SIGSEGV, libc::SIGBUS].contains(signal))
     {
         return true;
