@@ -1,8 +1,8 @@
 //! Into compiled code and out of it again.
 //!
-//! Compiled code finds everything through one pinned register, which points to the guest state: two of
-//! the state's words that no architecture uses hold the addresses of the thread's [`Context`] and poll
-//! flag. Nothing of the host's is written into the code itself.
+//! Compiled code finds everything through one pinned register, which points to the guest state: words of the state
+//! that no architecture uses hold the addresses of the thread's [`Context`] and poll flag, the last commit point, and
+//! the stack pointer of the way in. Nothing of the host's is written into the code itself.
 //!
 //! Code is left for other code for good: a region calls the next one, which starts by putting the stack pointer back
 //! to where the way in had it. Only the trampoline saves registers.

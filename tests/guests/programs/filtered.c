@@ -1,5 +1,6 @@
 // System call filters of the program's own: errno, trap, inheritance, strict mode, and what is refused.
 #define _GNU_SOURCE
+#include "filter.h"
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -14,15 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+// 0, or what was refused.
 static int filter(unsigned flags, int number, unsigned action) {
-    struct sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog whole = {4, program};
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole) ? errno : 0;
+    return install_filter(flags, number, action) ? errno : 0;
 }
 
 // What a call gives, and its errno.

@@ -1,5 +1,6 @@
 // A supervisor decides on its child's system calls: values, errors, descriptors, "let it be made", and across execve.
 #define _GNU_SOURCE
+#include "filter.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -24,17 +25,6 @@
 #else
 #define ARCH AUDIT_ARCH_AARCH64
 #endif
-
-static long filter(unsigned flags, int number, unsigned action) {
-    struct sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog whole = {4, program};
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &whole);
-}
 
 static void show_status(const char *who) {
     FILE *file = fopen("/proc/thread-self/status", "r");
@@ -88,12 +78,12 @@ static void interrupted(int signal) { (void)signal; }
 static void child(int socket, char **argv) {
     show_status("before");
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    long both = filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC, SYS_getpriority, 0);
+    long both = install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC, SYS_getpriority, 0);
     printf("flags that exclude each other: %ld %s\n", both, strerror(errno));
-    int listener = filter(SECCOMP_FILTER_FLAG_NEW_LISTENER, SYS_getpriority, SECCOMP_RET_USER_NOTIF);
-    long second = filter(SECCOMP_FILTER_FLAG_NEW_LISTENER, SYS_getpgid, SECCOMP_RET_USER_NOTIF);
+    int listener = install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER, SYS_getpriority, SECCOMP_RET_USER_NOTIF);
+    long second = install_filter(SECCOMP_FILTER_FLAG_NEW_LISTENER, SYS_getpgid, SECCOMP_RET_USER_NOTIF);
     printf("listener %d, another: %ld %s\n", listener >= 0, second, strerror(errno));
-    filter(0, SYS_getpgid, SECCOMP_RET_USER_NOTIF);
+    install_filter(0, SYS_getpgid, SECCOMP_RET_USER_NOTIF);
     long unheard = syscall(SYS_getpgid, 0);
     printf("reported to nobody: %ld %s\n", unheard, strerror(errno));
     show_status("after");
