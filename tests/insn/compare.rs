@@ -70,6 +70,16 @@ pub fn difference(insns: &[Instruction], ours: &Outcome, host: &Outcome) -> Opti
     (!found.is_empty()).then_some(found)
 }
 
+/// The instruction where the outcome has its signal.
+fn stopped_at<'a>(insns: &'a [Instruction], outcome: &Outcome) -> Option<&'a Instruction> {
+    let mut at = CODE;
+    insns.iter().find(|insn| {
+        let is_here = at == outcome.after.rip;
+        at += insn.len() as u64;
+        is_here
+    })
+}
+
 /// A number of the x87's going into memory.
 fn stores_x87(insn: &Instruction) -> bool {
     matches!(insn.mnemonic(), M::Fst | M::Fstp | M::Fist | M::Fistp | M::Fisttp | M::Fbstp)
@@ -155,7 +165,12 @@ fn is_allowed_to_differ(insns: &[Instruction], ours: &Outcome, host: &Outcome) -
     }
     // Whether what is not stored, for an exception that is not masked, may be stored there: AMD's processors look.
     let memory = [libc::SIGSEGV, libc::SIGBUS].contains(&host.signal);
-    if memory && ours.signal == 0 && ours.after.fsw & X87_PENDING != 0 && insns.iter().any(stores_x87) {
+    let pending = ours.after.fsw & X87_PENDING != 0;
+    if memory
+        && pending
+        && ours.after.rip != host.after.rip
+        && stopped_at(insns, host).is_some_and(stores_x87)
+    {
         return true;
     }
     // AMD's processors have one more bit in MXCSR (MM, misaligned operands): loading it is no fault there.
