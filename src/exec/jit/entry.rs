@@ -96,12 +96,14 @@ pub struct Context {
     pack_flags: extern "C" fn(u64, u64, u64, u64) -> u64,
     /// `slow_op` behind code that keeps all registers.
     slow_op_aside: unsafe extern "C" fn(),
-    /// What it gave.
+    /// `pack_flags`, in the same way.
+    pack_flags_aside: unsafe extern "C" fn(),
+    /// What they gave.
     aside_result: u64,
     /// The address of the second jump cache, 0 while there is none: what was pushed out of the first. The trampoline
     /// looks there when code comes back for a jump that is not in the first.
     far_at: u64,
-    unused: [u64; 2],
+    unused: [u64; 1],
     /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
     pub in_regions: u64,
     pub in_templates: u64,
@@ -125,6 +127,7 @@ pub struct Context {
 
 pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
 pub const SLOW_OP_ASIDE: i32 = offset_of!(Context, slow_op_aside) as i32;
+pub const PACK_FLAGS_ASIDE: i32 = offset_of!(Context, pack_flags_aside) as i32;
 pub const ASIDE_RESULT: i32 = offset_of!(Context, aside_result) as i32;
 pub const PACK_FLAGS: i32 = offset_of!(Context, pack_flags) as i32;
 pub const IN_REGIONS: i32 = offset_of!(Context, in_regions) as i32;
@@ -144,9 +147,10 @@ impl Context {
             slow_op,
             pack_flags,
             slow_op_aside: qemu_lua_slow_op_aside,
+            pack_flags_aside: qemu_lua_pack_flags_aside,
             aside_result: 0,
             far_at: 0,
-            unused: [0; 2],
+            unused: [0; 1],
             in_regions: 0,
             in_templates: 0,
             zero: [0; 2],
@@ -252,10 +256,11 @@ global_asm!(
     "mov eax, {fault}",
     "cld",
     "jmp 2b",
-    // The slow op where it is not taken usually, so that the usual way need not keep anything in memory for it:
+    // Calls where they are not the usual way, so that the usual one need not keep anything in memory for them:
     // all registers stay as they are (of the vectors 16 bytes, which is what compiled code uses).
-    ".globl qemu_lua_slow_op_aside",
-    "qemu_lua_slow_op_aside:",
+    ".macro qemu_lua_aside name, callee",
+    ".globl \\name",
+    "\\name:",
     ".irp reg, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11",
     "push \\reg",
     ".endr",
@@ -263,7 +268,7 @@ global_asm!(
     ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
     "movaps [rsp + 16 * \\n], xmm\\n",
     ".endr",
-    "call {slow_op}",
+    "call \\callee",
     "mov rcx, [r15 + {context}]",
     "mov [rcx + {result}], rax",
     ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
@@ -274,8 +279,12 @@ global_asm!(
     "pop \\reg",
     ".endr",
     "ret",
+    ".endm",
+    "qemu_lua_aside qemu_lua_slow_op_aside, {slow_op}",
+    "qemu_lua_aside qemu_lua_pack_flags_aside, {pack_flags}",
     ".popsection",
     slow_op = sym slow_op,
+    pack_flags = sym pack_flags,
     result = const offset_of!(Context, aside_result),
     start = const STACK_SLOT.0,
     context = const CONTEXT_SLOT.0,
@@ -292,6 +301,7 @@ unsafe extern "C" {
     fn qemu_lua_enter(state: *mut GuestState, code: u64, stack: *mut u64) -> u64;
     fn qemu_lua_fault_exit();
     fn qemu_lua_slow_op_aside();
+    fn qemu_lua_pack_flags_aside();
 }
 
 /// Runs compiled code; what it returned (see [`exit`]).

@@ -50,6 +50,8 @@ pub enum Flags {
     /// No way here was looked at yet.
     Unreached,
     Known(FlagKind, Width),
+    /// So on some way here.
+    Likely(FlagKind, Width),
     Unknown,
 }
 
@@ -58,7 +60,9 @@ impl Flags {
         match (self, other) {
             (Self::Unreached, known) | (known, Self::Unreached) => known,
             (one, two) if one == two => one,
-            _ => Self::Unknown,
+            (Self::Known(kind, w) | Self::Likely(kind, w), _) => Self::Likely(kind, w),
+            (_, Self::Known(kind, w) | Self::Likely(kind, w)) => Self::Likely(kind, w),
+            (Self::Unknown, Self::Unknown) => Self::Unknown,
         }
     }
 

@@ -46,11 +46,15 @@ impl Lowering<'_, '_> {
 
     /// The record in its cells, of a kind that every way here agrees on.
     pub(super) fn recall_flags(&mut self, kind: FlagKind, w: Width) {
-        let [_, a, b, r] = FLAG_CELLS.map(|slot| {
+        let [_, a, b, r] = self.flag_words();
+        self.known_flags = Some(Record::One(KnownFlags { kind, w, a, b, r }));
+    }
+
+    fn flag_words(&mut self) -> [ir::Value; 4] {
+        FLAG_CELLS.map(|slot| {
             let cell = self.region.cells.index(slot.0);
             self.b.use_var(self.vars[cell])
-        });
-        self.known_flags = Some(Record::One(KnownFlags { kind, w, a, b, r }));
+        })
     }
 
     /// A condition as 0 or 1.
@@ -63,7 +67,10 @@ impl Lowering<'_, '_> {
     }
 
     /// What `f` makes of the record.
-    fn of_record(&mut self, mut f: impl FnMut(&mut Self, KnownFlags) -> ir::Value) -> ir::Value {
+    fn of_record(&mut self, f: impl Fn(&mut Self, KnownFlags) -> ir::Value) -> ir::Value {
+        if let (None, Some((kind, w))) = (self.known_flags, self.likely_flags) {
+            return self.of_likely(kind, w, f);
+        }
         match self.known() {
             Record::One(known) => {
                 let known = self.completed(known);
@@ -77,15 +84,51 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// What `f` makes of the record, which is most often of this kind.
+    fn of_likely(
+        &mut self,
+        kind: FlagKind,
+        w: Width,
+        f: impl Fn(&mut Self, KnownFlags) -> ir::Value,
+    ) -> ir::Value {
+        let words @ [code, a, b, r] = self.flag_words();
+        let expected = self.iconst(encode_kind(kind, w));
+        let same = self.b.ins().icmp(IntCC::Equal, code, expected);
+        let [likely, other, after] = [(); 3].map(|()| self.b.create_block());
+        if self.is_aside() {
+            [likely, after].into_iter().for_each(|block| self.b.set_cold_block(block));
+        }
+        self.b.set_cold_block(other);
+        self.b.ins().brif(same, likely, &[], other, &[]);
+        self.b.switch_to_block(likely);
+        let known = self.completed(KnownFlags { kind, w, a, b, r });
+        let value = f(self, known);
+        let ty = self.b.func.dfg.value_type(value);
+        let result = self.b.append_block_param(after, ty);
+        self.b.ins().jump(after, &[value.into()]);
+        self.b.switch_to_block(other);
+        let packed = self.packed_aside(&words);
+        let value = f(self, packed);
+        self.b.ins().jump(after, &[value.into()]);
+        self.b.switch_to_block(after);
+        result
+    }
+
+    /// The record packed by a call that changes no register.
+    fn packed_aside(&mut self, words: &[ir::Value; 4]) -> KnownFlags {
+        let context = self.context();
+        let callee = self.b.ins().load(types::I64, self.context_flags, context, entry::PACK_FLAGS_ASIDE);
+        self.b.ins().call_indirect(self.pack_aside_signature, callee, words);
+        let a = self.b.ins().load(types::I64, self.context_flags, context, entry::ASIDE_RESULT);
+        KnownFlags { kind: FlagKind::Packed, w: Width::W64, a, b: a, r: a }
+    }
+
     /// The flags' record; packed where their kind is not known here.
     fn known(&mut self) -> Record {
         if let Some(known) = self.known_flags {
             return known;
         }
-        let words = FLAG_CELLS.map(|slot| {
-            let cell = self.region.cells.index(slot.0);
-            self.b.use_var(self.vars[cell])
-        });
+        let words = self.flag_words();
         let context = self.context();
         let callee = self.b.ins().load(types::I64, self.context_flags, context, entry::PACK_FLAGS);
         let inst = self.b.ins().call_indirect(self.pack_signature, callee, &words);

@@ -99,6 +99,7 @@ pub struct Lowering<'a, 'f> {
     slow_signature: ir::SigRef,
     aside_signature: ir::SigRef,
     pack_signature: ir::SigRef,
+    pack_aside_signature: ir::SigRef,
     slots_symbol: ir::UserExternalNameRef,
     blocks: Vec<ir::Block>,
     vars: Vec<Variable>,
@@ -113,6 +114,8 @@ pub struct Lowering<'a, 'f> {
     /// Cells that hold the result of a float operation and have not been stored since.
     float_cells: CellSet,
     known_flags: Option<Record>,
+    /// What its kind most likely is while it is not known.
+    likely_flags: Option<(FlagKind, Width)>,
     site: u32,
     back: Back,
     unwanted: usize,
@@ -160,9 +163,9 @@ fn call_signature(words: usize) -> Signature {
 }
 
 /// Of a call that changes no register.
-fn aside_signature() -> Signature {
+fn signature_aside(words: usize) -> Signature {
     let mut signature = Signature::new(CallConv::PreserveAll);
-    signature.params.extend([AbiParam::new(types::I64); 2]);
+    signature.params.extend(vec![AbiParam::new(types::I64); words]);
     signature
 }
 
@@ -186,8 +189,9 @@ pub fn lower(
     let mut b = FunctionBuilder::new(function, builder);
     let signature = b.import_signature(region_signature());
     let slow_signature = b.import_signature(call_signature(2));
-    let aside_signature = b.import_signature(aside_signature());
+    let aside_signature = b.import_signature(signature_aside(2));
     let pack_signature = b.import_signature(call_signature(4));
+    let pack_aside_signature = b.import_signature(signature_aside(4));
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
@@ -207,6 +211,7 @@ pub fn lower(
         slow_signature,
         aside_signature,
         pack_signature,
+        pack_aside_signature,
         slots_symbol,
         blocks: Vec::new(),
         vars: Vec::new(),
@@ -218,6 +223,7 @@ pub fn lower(
         dirty: CellSet::default(),
         float_cells: CellSet::default(),
         known_flags: None,
+        likely_flags: None,
         site: 0,
         back: Back::Stored,
         unwanted: 0,
@@ -271,8 +277,11 @@ impl Lowering<'_, '_> {
         self.float_cells = CellSet::default();
         self.known_flags = None;
         let reads_flags = block.ops.iter().any(|op| matches!(op, Op::CondOp { .. } | Op::GetFlags { .. }));
-        if let (Flags::Known(kind, w), true) = (planned.flags, reads_flags) {
-            self.recall_flags(kind, w);
+        self.likely_flags = None;
+        match planned.flags {
+            Flags::Known(kind, w) if reads_flags => self.recall_flags(kind, w),
+            Flags::Likely(kind, w) => self.likely_flags = Some((kind, w)),
+            _ => {}
         }
         self.count(block.insns.len());
         let plan = &self.region.plan.blocks[index];

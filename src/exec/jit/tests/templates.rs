@@ -65,6 +65,46 @@ fn conditions_hold_whatever_the_record_was_foretold_to_be() {
 }
 
 #[test]
+fn conditions_hold_whatever_the_record_is_where_a_loop_is_entered() {
+    let _alone = alone();
+    let (here, port) = (0xa_0000, Port::default());
+    let operands = [(5, 5), (4, 5), (0x80, 1), (0xffff_fff0, 0x20)];
+    for &cc in Cond::ALL {
+        for &in_loop in FlagKind::ALL {
+            let head = compile(vec![block(
+                here,
+                &[&|b| {
+                    let (value, packed) = (b.condition(cc), b.get_flags());
+                    b.write_slot(X, value);
+                    b.write_slot(Y, packed);
+                    let operands = [1, 2, 3].map(|n| b.imm(n));
+                    b.set_flags(in_loop, Width::W32, operands[0], operands[1], operands[2]);
+                }],
+                |b| Terminator::Branch {
+                    cond: b.read_slot(Z),
+                    taken: GuestAddr(here),
+                    other: GuestAddr(0xa_f000),
+                },
+            )]);
+            for &kind in FlagKind::ALL {
+                for (w, (a, b)) in [Width::W8, Width::W32, Width::W64, Width::W32].into_iter().zip(operands) {
+                    let record = record(kind, w, a, b);
+                    let mut state = GuestState::default();
+                    record.store(&mut state);
+                    run_compiled(&head, &mut state, &port, &mut Compiled::new());
+                    let expected = (u64::from(cc.holds(record.pack())), record.pack());
+                    assert_eq!(
+                        (state.u64(X), state.u64(Y)),
+                        expected,
+                        "{cc:?} on {record:?}, {in_loop:?} in the loop"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_fault_leaves_the_state_of_its_instruction() {
     let _alone = alone();
     let memory = Memory::new(2);
