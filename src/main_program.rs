@@ -312,7 +312,7 @@ fn options(settings: &Settings, first_image: bool) -> Result<Options, StartError
     if number("p", cli::parse_size)?.is_some_and(|size| size != 4096) {
         return Err(usage("-p: only the host's page size, 4096, is supported".to_owned()));
     }
-    if let Some(top) = number("R", cli::parse_size)? {
+    if let Some(top) = number("R", cli::parse_size)?.filter(|&top| top != 0) {
         crate::mem::space().set_top(top);
     }
     if let Some(size) = number("s", cli::parse_size)?
