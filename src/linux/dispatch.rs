@@ -167,7 +167,7 @@ fn release_outputs(entry: &Entry, args: &[u64; 6]) {
             Kind::Out => space().before_kernel_write(args[index], len),
             Kind::OutVec => release_iovec(args[index], len),
             Kind::Each(_) | Kind::BothEach(_) => {
-                space().before_kernel_write(args[index], len.saturating_mul(24).max(STRUCTURE))
+                space().before_kernel_write(args[index], len.saturating_mul(64).max(STRUCTURE))
             }
             kind if kind.is_written() => space().before_kernel_write(args[index], STRUCTURE),
             _ => {}

@@ -4,6 +4,7 @@
 //! concerns the address space (we share it), signals (we queue them), threads and processes (they must
 //! stay under the emulator), and the few files in /proc that would show the emulator.
 
+mod aio;
 pub mod announce;
 pub mod clone;
 pub mod dispatch;
