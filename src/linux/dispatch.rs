@@ -111,7 +111,7 @@ fn perform_entry(thread: &mut Thread, entry: &Entry, args: &[u64; 6]) -> Done {
         How::Pass => pass(thread, entry, args, Blocking::No),
         How::Block => pass(thread, entry, args, Blocking::Yes),
         How::Alone => {
-            thread.process.stand_alone();
+            thread.stand_alone();
             pass(thread, entry, args, Blocking::No)
         }
     }

@@ -297,12 +297,16 @@ fn replace(
     crate::exec::saved::save(thread.vcpu.cache(), &thread.vcpu.state);
     let mut descriptors = crate::host::startup::inherited_descriptors();
     descriptors.push((PROGRAM.to_owned(), target.file.raw()));
+    let siblings = thread.siblings.iter();
+    descriptors.extend(siblings.map(|(name, fd)| (crate::host::startup::sibling_name(name), *fd)));
     let opened; // Closed where the call comes back.
     let emulator = match sibling {
         Some(arch) => {
             let own = crate::host::startup::sibling_name(thread.vcpu.env.arch.name());
             descriptors.extend(crate::host::startup::executable().map(|fd| (own, fd)));
-            match crate::host::startup::held_sibling(arch.name()) {
+            let held =
+                descriptors.iter().find(|(what, _)| *what == crate::host::startup::sibling_name(arch.name()));
+            match held.map(|(_, fd)| *fd) {
                 Some(fd) => Ok(fd),
                 None => {
                     opened = crate::host::startup::open_sibling(arch.name());
