@@ -3,8 +3,8 @@
 use super::path::Paths;
 use super::table::kinds::{Kind, Param};
 use super::table::{self, Done, How};
-use super::tags;
 use super::thread::Thread;
+use super::{tags, written};
 use crate::exec::cache::WordMap;
 use crate::host::sys;
 use crate::mem::{Memory, space};
@@ -98,10 +98,13 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
         if let Some(call) = tags::untagged(&entry, args, taken) {
             let done = perform_entry(thread, &entry, &call.args);
             call.finish();
+            written::after(&entry, args, done);
             return done;
         }
     }
-    perform_entry(thread, &entry, args)
+    let done = perform_entry(thread, &entry, args);
+    written::after(&entry, args, done);
+    done
 }
 
 fn perform_entry(thread: &mut Thread, entry: &Entry, args: &[u64; 6]) -> Done {

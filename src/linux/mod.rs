@@ -28,6 +28,7 @@ mod tags;
 pub mod thread;
 pub mod time;
 pub mod uring;
+mod written;
 
 use crate::exec::Env;
 use crate::exec::tier::TierMode;

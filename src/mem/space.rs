@@ -8,7 +8,7 @@ use crate::host::layout::{self, EMULATOR_END, EMULATOR_START};
 use crate::host::{guest_access, sys};
 use guest::GuestAddr;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// First address behind the guest's space: 47 bits less a page, as on x86-64.
@@ -21,6 +21,8 @@ pub struct Space {
     inner: Mutex<Inner>,
     /// How many pages are write-protected because of translations: usually none.
     protected: AtomicUsize,
+    /// Whether code in a shared mapping of a file has ever been translated.
+    shared_code: AtomicBool,
     invalidation: OnceLock<&'static dyn CodeInvalidation>,
     /// First address behind the guest's space (`-R`).
     top: AtomicU64,
@@ -46,6 +48,7 @@ static SPACE: Space = Space {
         brk: 0,
     }),
     protected: AtomicUsize::new(0),
+    shared_code: AtomicBool::new(false),
     invalidation: OnceLock::new(),
     top: AtomicU64::new(GUEST_TOP),
 };
@@ -475,6 +478,7 @@ impl Space {
             self.write_protect(page, mapping.prot);
         }
         if mapping.shared {
+            self.shared_code.store(true, Ordering::Relaxed);
             self.guard_aliases(inner, page);
         }
     }
@@ -531,6 +535,20 @@ impl Space {
     pub fn invalidate_code(&self, range: Range<u64>) {
         let mut inner = self.lock();
         self.drop_code(&mut inner, range.start & !(PAGE - 1)..range.end);
+    }
+
+    /// Whether code in a shared mapping of a file has been translated.
+    #[inline]
+    pub fn has_shared_code(&self) -> bool {
+        self.shared_code.load(Ordering::Relaxed)
+    }
+
+    /// The content of a file (device, inode), or of any, has changed: drops translations from shared mappings of it.
+    pub fn file_changed(&self, file: Option<(u64, u64)>) {
+        let mut inner = self.lock();
+        for run in aliases::of_file(&inner.table, file) {
+            self.drop_code(&mut inner, run);
+        }
     }
 
     fn drop_code(&self, inner: &mut Inner, range: Range<u64>) {
