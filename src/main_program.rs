@@ -71,6 +71,8 @@ struct Plan {
     filters: seccomp::Mode,
     /// Its limit of the address space.
     space_limit: Option<Arc<SpaceLimit>>,
+    /// Of its thread's last exceptions.
+    exception: [u64; 2],
 }
 
 fn start(arch: &'static dyn GuestArch, startup: Startup) -> Result<i32, StartError> {
@@ -124,7 +126,7 @@ fn plan_from_arguments(
     let sysroot = absolute(settings.get("L"));
     let target = resolve(sysroot.as_deref(), &Named::path(program.as_bytes()), argv)?;
     let filters = seccomp::Mode::Off;
-    Ok(Ok(Plan { settings, target, envp, first_image: true, filters, space_limit: None }))
+    Ok(Ok(Plan { settings, target, envp, first_image: true, filters, space_limit: None, exception: [0; 2] }))
 }
 
 /// The program that the image before this one was told to execute.
@@ -146,7 +148,8 @@ fn plan_from_handoff(handoff: Handoff, startup: Startup) -> Result<Plan, StartEr
     let filters = seccomp::decode(&handoff.filters);
     let space_limit = SpaceLimit::decode(&handoff.space_limit);
     let target = Target { path: handoff.path, file, argv: startup.argv, name };
-    Ok(Plan { settings, target, envp: startup.envp, first_image: false, filters, space_limit })
+    let (exception, envp) = (handoff.exception, startup.envp);
+    Ok(Plan { settings, target, envp, first_image: false, filters, space_limit, exception })
 }
 
 /// -h, -version, -cpu help, -d help.
@@ -312,7 +315,7 @@ fn options(settings: &Settings, first_image: bool) -> Result<Options, StartError
     if number("p", cli::parse_size)?.is_some_and(|size| size != 4096) {
         return Err(usage("-p: only the host's page size, 4096, is supported".to_owned()));
     }
-    if let Some(top) = number("R", cli::parse_size)? {
+    if let Some(top) = number("R", cli::parse_size)?.filter(|&top| top != 0) {
         crate::mem::space().set_top(top);
     }
     if let Some(size) = number("s", cli::parse_size)?
@@ -410,7 +413,7 @@ fn run_guest(
     mask: u64,
 ) -> Result<i32, StartError> {
     let rules = open_rules(arch, &plan.settings, plan.first_image)?;
-    let Plan { target, envp, filters, settings, first_image, space_limit } = plan;
+    let Plan { target, envp, filters, settings, first_image, space_limit, exception } = plan;
     // Opened while /proc is surely there: a guest may chroot before it executes something.
     let _ = startup::executable();
     let env: &'static Env = Box::leak(Box::new(Env::new(arch, features)));
@@ -449,6 +452,7 @@ fn run_guest(
     let (vdso, stack) = build_stack(arch, &loaded, contents)?;
     let mut state = Box::new(arch.initial_state(features));
     arch.new_keys(&mut state, u64::MAX, &mut crate::host::random::word);
+    arch.linux().last_exception().iter().zip(exception).for_each(|(slot, word)| state.set_u64(*slot, word));
     state.set_pc(loaded.start.raw());
     arch.set_stack_pointer(&mut state, stack.sp);
     name_process(&comm);

@@ -56,6 +56,11 @@ fn signals_say_what_the_kernel_says() {
     check("exceptions", &[], include_str!("aarch64/exceptions.txt"));
 }
 
+#[test]
+fn later_signals_show_the_last_exception() {
+    check("later", &[], include_str!("aarch64/later.txt"));
+}
+
 /// By Documentation/arch/arm64/tagged-pointers.rst and tagged-address-abi.rst.
 #[test]
 fn tags_are_ignored_by_accesses_and_minded_by_the_kernel() {

@@ -43,6 +43,11 @@ fn faults_become_the_signals_that_the_kernel_makes_of_them() {
 }
 
 #[test]
+fn later_signals_show_the_last_exception() {
+    same_as_native("later", &[]);
+}
+
+#[test]
 fn x87_results_and_environments_are_the_processors() {
     same_as_native("x87", &[]);
 }

@@ -16,6 +16,9 @@ arm64_packages=(
     redis-server redis-tools rsync ruby sed sqlite3 stress-ng tar tcc tcl util-linux
 )
 
+# Where the address space of its programs ends (-R): 0 is the default, 47 bits.
+arm64_space=0
+
 # scenario_uses FUNCTION...: what scenarios call
 used=()
 scenario_uses() { used+=("$@"); }
@@ -49,7 +52,7 @@ in_bash() {
     case "$where" in
     native) env -i "$@" /bin/bash ./script ;;
     x86_64) env -i "$@" "$bin/qemu-lua-x86_64" /bin/bash ./script ;;
-    aarch64) env -i "$@" "$bin/qemu-lua-aarch64" -L "$arm64_root" "$arm64_root/bin/bash" ./script ;;
+    aarch64) env -i "$@" "$bin/qemu-lua-aarch64" -R "$arm64_space" -L "$arm64_root" "$arm64_root/bin/bash" ./script ;;
     esac
 }
 
@@ -91,7 +94,7 @@ staged() {
     (
         cd "$directory"
         export -f in_bash
-        export bin arm64_root
+        export bin arm64_root arm64_space
         exec setsid timeout -k 5 "$seconds" "${before[@]}" bash -c 'in_bash "$@"' in_bash "$where" SCENARIO="$run" \
             PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$directory" LC_ALL=C TZ=UTC USER=nobody \
             PORT="$(free_port)" PROGRAMS="$programs" SOURCES="$work"

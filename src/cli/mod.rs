@@ -177,6 +177,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
         (at, 'k' | 'K') => (&text[..at], 1 << 10),
         (at, 'm' | 'M') => (&text[..at], 1 << 20),
         (at, 'g' | 'G') => (&text[..at], 1 << 30),
+        (at, 't' | 'T') => (&text[..at], 1 << 40),
         _ => (text, 1),
     };
     parse_number(digits)?.checked_mul(scale)
@@ -241,6 +242,7 @@ mod tests {
     fn sizes_have_units() {
         assert_eq!(parse_size("8M"), Some(8 << 20));
         assert_eq!(parse_size("0x1000"), Some(4096));
+        assert_eq!(parse_size("4T"), Some(1 << 42));
         assert_eq!(parse_size("x"), None);
     }
 }

@@ -85,7 +85,7 @@ pub static OPTIONS: &[OptionRow] = &[
         "s",
         Value("SIZE"),
         "QEMU_STACK_SIZE",
-        "the guest's stack limit in bytes (k, M and G are understood)",
+        "the guest's stack limit in bytes (k, M, G and T are understood)",
     ),
     row("cpu", Value("MODEL"), "QEMU_CPU", "the guest's CPU; 'help' lists models and features"),
     row("strace", Nothing, "QEMU_STRACE", "log every system call"),
@@ -103,7 +103,12 @@ pub static OPTIONS: &[OptionRow] = &[
         "write the log to FILE (%d: the process id) instead of standard error",
     ),
     row("r", Value("RELEASE"), "QEMU_UNAME", "the kernel release that uname reports"),
-    row("R", Value("SIZE"), "QEMU_RESERVED_VA", "keep the guest's own mappings below SIZE"),
+    row(
+        "R",
+        Value("SIZE"),
+        "QEMU_RESERVED_VA",
+        "end the guest's address space at SIZE (4T: 42 bits, which AArch64's ThreadSanitizer knows; default 47 bits)",
+    ),
     row(
         "B",
         Value("ADDRESS"),

@@ -3,8 +3,8 @@
 use super::path::Paths;
 use super::table::kinds::{Kind, Param};
 use super::table::{self, Done, How};
-use super::tags;
 use super::thread::Thread;
+use super::{tags, written};
 use crate::exec::cache::WordMap;
 use crate::host::sys;
 use crate::mem::{Memory, space};
@@ -98,10 +98,13 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
         if let Some(call) = tags::untagged(&entry, args, taken) {
             let done = perform_entry(thread, &entry, &call.args);
             call.finish();
+            written::after(&entry, args, done);
             return done;
         }
     }
-    perform_entry(thread, &entry, args)
+    let done = perform_entry(thread, &entry, args);
+    written::after(&entry, args, done);
+    done
 }
 
 fn perform_entry(thread: &mut Thread, entry: &Entry, args: &[u64; 6]) -> Done {
@@ -111,7 +114,7 @@ fn perform_entry(thread: &mut Thread, entry: &Entry, args: &[u64; 6]) -> Done {
         How::Pass => pass(thread, entry, args, Blocking::No),
         How::Block => pass(thread, entry, args, Blocking::Yes),
         How::Alone => {
-            thread.process.stand_alone();
+            thread.stand_alone();
             pass(thread, entry, args, Blocking::No)
         }
     }
@@ -167,7 +170,7 @@ fn release_outputs(entry: &Entry, args: &[u64; 6]) {
             Kind::Out => space().before_kernel_write(args[index], len),
             Kind::OutVec => release_iovec(args[index], len),
             Kind::Each(_) | Kind::BothEach(_) => {
-                space().before_kernel_write(args[index], len.saturating_mul(24).max(STRUCTURE))
+                space().before_kernel_write(args[index], len.saturating_mul(64).max(STRUCTURE))
             }
             kind if kind.is_written() => space().before_kernel_write(args[index], STRUCTURE),
             _ => {}

@@ -297,12 +297,16 @@ fn replace(
     crate::exec::saved::save(thread.vcpu.cache(), &thread.vcpu.state);
     let mut descriptors = crate::host::startup::inherited_descriptors();
     descriptors.push((PROGRAM.to_owned(), target.file.raw()));
+    let siblings = thread.siblings.iter();
+    descriptors.extend(siblings.map(|(name, fd)| (crate::host::startup::sibling_name(name), *fd)));
     let opened; // Closed where the call comes back.
     let emulator = match sibling {
         Some(arch) => {
             let own = crate::host::startup::sibling_name(thread.vcpu.env.arch.name());
             descriptors.extend(crate::host::startup::executable().map(|fd| (own, fd)));
-            match crate::host::startup::held_sibling(arch.name()) {
+            let held =
+                descriptors.iter().find(|(what, _)| *what == crate::host::startup::sibling_name(arch.name()));
+            match held.map(|(_, fd)| *fd) {
                 Some(fd) => Ok(fd),
                 None => {
                     opened = crate::host::startup::open_sibling(arch.name());
@@ -319,6 +323,11 @@ fn replace(
         name: target.name.to_string_lossy().into_owned(),
         filters: seccomp::encode(&thread.seccomp.get()),
         space_limit: thread.space_limit.encode(),
+        // Another architecture's words say nothing.
+        exception: match sibling {
+            Some(_) => [0; 2],
+            None => thread.vcpu.env.arch.linux().last_exception().map(|slot| thread.vcpu.state.u64(slot)),
+        },
         descriptors,
     };
     let result = exec_with(emulator, &handoff, &target.argv, envp);
@@ -338,6 +347,8 @@ pub struct Handoff {
     pub filters: String,
     /// The limit of the address space, as [`super::limits::SpaceLimit::encode`] writes it.
     pub space_limit: String,
+    /// What the kernel keeps of the thread's last exceptions.
+    pub exception: [u64; 2],
     /// Descriptors that stay open for the emulator: (what for, number).
     pub descriptors: Vec<(String, i32)>,
 }
@@ -351,6 +362,7 @@ impl Handoff {
         let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
         let mut fields = vec![MAGIC.to_owned(), pid.to_string(), self.path.clone(), self.name.clone()];
         fields.extend([self.filters.clone(), self.space_limit.clone()]);
+        fields.extend(self.exception.map(|word| word.to_string()));
         fields.push(self.descriptors.len().to_string());
         for (what, fd) in &self.descriptors {
             fields.extend([what.clone(), fd.to_string()]);
@@ -367,12 +379,13 @@ impl Handoff {
         }
         let (path, name) = (fields.next()?, fields.next()?);
         let (filters, space_limit) = (fields.next()?, fields.next()?);
+        let exception = [fields.next()?.parse().ok()?, fields.next()?.parse().ok()?];
         let count: usize = fields.next()?.parse().ok()?;
         let mut descriptors = Vec::new();
         for _ in 0..count {
             descriptors.push((fields.next()?, fields.next()?.parse().ok()?));
         }
-        Some(Self { own_args: fields.collect(), path, name, filters, space_limit, descriptors })
+        Some(Self { own_args: fields.collect(), path, name, filters, space_limit, exception, descriptors })
     }
 
     /// The handoff of the image before this one, if it was that which executed us.

@@ -99,13 +99,15 @@ fn open_how(thread: &Thread, dir: u64, path_addr: u64, [flags, mode, resolution]
     let flags = to_host(thread, flags);
     let elsewhere = resolution & ROOTED_ELSEWHERE != 0;
     let text = read_path(path_addr).ok().filter(|_| !elsewhere);
-    let sysroot = thread.process.options.sysroot.as_deref();
-    let redirected = text.as_ref().and_then(|text| path::resolve(sysroot, text));
-    let pointer = redirected.as_ref().map_or(path_addr, |host| host.as_ptr() as u64);
     let how = [flags, mode, resolution];
-    let args = [dir, pointer, how.as_ptr() as u64, 24, 0, 0];
+    let mut args = [dir, path_addr, how.as_ptr() as u64, 24, 0, 0];
+    let root = text.as_ref().and_then(|text| root_of(thread, text));
+    if let (Some(root), Some(text)) = (&root, &text) {
+        let slashes = text.iter().take_while(|&&byte| byte == b'/').count();
+        (args[0], args[1]) = (root.raw() as u64, path_addr + slashes as u64);
+    }
     let result = sys::interruptible(libc::SYS_openat2, args, &thread.vcpu.port.poll);
-    drop(redirected);
+    drop(root);
     // Whether such a path may be opened in this way the kernel has said; what is there we know better.
     let made = text.filter(|_| result >= 0).and_then(|text| procfs::open(thread, dir as i32, &text, flags));
     match made {
@@ -115,6 +117,14 @@ fn open_how(thread: &Thread, dir: u64, path_addr: u64, [flags, mode, resolution]
         }
         None => Done::raw(result),
     }
+}
+
+/// The sysroot, where the path is one in it: the way from there to the file must be as the guest demands, the way to the
+/// sysroot is none of its business.
+fn root_of(thread: &Thread, path: &[u8]) -> Option<files::OwnedFile> {
+    let sysroot = thread.process.options.sysroot.as_deref();
+    path::resolve(sysroot, path)?;
+    files::OwnedFile::open_with(sysroot?, libc::O_PATH | libc::O_DIRECTORY, 0).ok()
 }
 
 pub fn open_by_handle_at(thread: &mut Thread, args: &[u64; 6]) -> Done {
@@ -139,13 +149,18 @@ pub fn close(thread: &mut Thread, args: &[u64; 6]) -> Done {
 }
 
 /// Closes what lies between our own descriptors.
-pub fn close_range(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+pub fn close_range(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let (first, last, flags) = (args[0] as u32, args[1] as u32, args[2]);
     if first > last {
         return Done::errno(libc::EINVAL);
     }
-    let mut ours: Vec<u32> =
-        files::ours().into_iter().map(|fd| fd as u32).filter(|fd| (first..=last).contains(fd)).collect();
+    let held = thread.siblings.iter().map(|(_, fd)| *fd);
+    let mut ours: Vec<u32> = files::ours()
+        .into_iter()
+        .chain(held)
+        .map(|fd| fd as u32)
+        .filter(|fd| (first..=last).contains(fd))
+        .collect();
     ours.sort_unstable();
     let mut from = first;
     for fd in ours {

@@ -35,7 +35,8 @@ impl SpaceLimit {
         Self::new(self.get())
     }
 
-    fn get(&self) -> [u64; 2] {
+    /// Soft and hard.
+    pub fn get(&self) -> [u64; 2] {
         [0, 1].map(|index| self.0[index].load(Ordering::Relaxed))
     }
 

@@ -153,6 +153,9 @@ fn attach(thread: &Thread, &[id, addr, flags, ..]: &[u64; 6]) -> Result<u64, i32
     if crate::host::layout::is_ours(place) {
         return Err(libc::EINVAL);
     }
+    if place.saturating_add(size) > space().top() {
+        return Err(libc::ENOMEM);
+    }
     let host_flags = flags & !(libc::SHM_EXEC as u64);
     let start = sys::check(sys::syscall(libc::SYS_shmat, [id, place, host_flags, 0, 0, 0]))?;
     let mut prot = libc::PROT_READ;

@@ -4,6 +4,7 @@
 //! concerns the address space (we share it), signals (we queue them), threads and processes (they must
 //! stay under the emulator), and the few files in /proc that would show the emulator.
 
+mod aio;
 pub mod announce;
 pub mod clone;
 pub mod dispatch;
@@ -27,6 +28,7 @@ mod tags;
 pub mod thread;
 pub mod time;
 pub mod uring;
+mod written;
 
 use crate::exec::Env;
 use crate::exec::tier::TierMode;
@@ -93,10 +95,14 @@ impl Process {
     /// Before a call that may take from us what we need later (files out of a new root, permissions), and that wants a
     /// process of one thread: background threads of ours are joined; they start again when needed.
     pub fn stand_alone(&self) {
-        for arch in crate::guests::ALL.iter().filter(|arch| arch.name() != self.env.arch.name()) {
-            crate::host::startup::hold_sibling(arch.name());
-        }
+        self.other_architectures().for_each(crate::host::startup::hold_sibling);
         self.stop_background();
+    }
+
+    /// Names of those that another emulator is for.
+    pub fn other_architectures(&self) -> impl Iterator<Item = &'static str> {
+        let own = self.env.arch.name();
+        crate::guests::ALL.iter().map(|arch| arch.name()).filter(move |name| *name != own)
     }
 
     fn stop_background(&self) {

@@ -84,6 +84,18 @@ fn write_line(out: &mut String, host: &str, start: u64, end: u64, host_start: u6
     );
 }
 
+/// The host's `limits` of a thread, with the guest's limit of the address space.
+pub fn limits(thread: &Thread, directory: &str) -> String {
+    let shown = |limit| if limit == u64::MAX { "unlimited".to_owned() } else { format!("{limit}") };
+    let [soft, hard] = thread.space_limit.get().map(shown);
+    let text = std::fs::read_to_string(format!("{directory}/limits")).unwrap_or_default();
+    let own = |line: &str| match line.starts_with("Max address space ") {
+        true => format!("{:<25} {soft:<20} {hard:<20} {:<10}\n", "Max address space", "bytes"),
+        false => format!("{line}\n"),
+    };
+    text.lines().map(own).collect()
+}
+
 /// The host's `status` of a thread (a directory of /proc) with the guest's signal masks, threads and descriptors.
 pub fn status(thread: &Thread, directory: &str) -> String {
     let (caught, ignored) = caught_and_ignored(thread);

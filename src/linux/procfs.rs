@@ -9,7 +9,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 /// Names that may need an answer of ours, as the last part of a path.
-const NAMES: [&str; 7] = ["maps", "smaps", "cmdline", "status", "stat", "exe", "cpuinfo"];
+const NAMES: [&str; 8] = ["maps", "smaps", "cmdline", "status", "stat", "limits", "exe", "cpuinfo"];
 
 /// A path below a process's directory in /proc.
 struct Place {
@@ -121,6 +121,7 @@ pub fn open(thread: &Thread, dir: i32, path: &[u8], flags: u64) -> Option<Result
         "cmdline" => return thread.process.cmdline.as_ref().map(|text| made(text, flags)),
         "status" => proc_text::status(thread, &place.directory),
         "stat" => proc_text::stat(thread, &place.directory),
+        "limits" => proc_text::limits(thread, &place.directory),
         other => {
             let number = other.rsplit('/').next().and_then(|n| n.parse().ok());
             let hidden = other.contains("fd") && number.is_some_and(files::is_ours);

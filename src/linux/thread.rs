@@ -6,7 +6,7 @@ use super::signal::{self, Actions, Pending};
 use super::table::Done;
 use super::{Process, seccomp, strace};
 use crate::exec::vcpu::{Exit, Vcpu};
-use crate::host::{fp, signals, sys};
+use crate::host::{fp, signals, spawn, startup, sys};
 use crate::mem::Memory;
 use crate::rules::{CallEnd, Outcome, ThreadRules};
 use guest::linux::{AltStack, SyscallRequest};
@@ -47,6 +47,9 @@ pub struct Thread {
     pub seccomp: Arc<seccomp::Slot>,
     /// How much its process may map.
     pub space_limit: Arc<SpaceLimit>,
+    /// Emulators of other architectures that a child in borrowed memory holds: numbers in its own table of descriptors, which
+    /// ends with it.
+    pub siblings: Vec<(&'static str, i32)>,
 }
 
 impl Thread {
@@ -72,7 +75,22 @@ impl Thread {
             owns_host_thread: false,
             seccomp: Arc::default(),
             space_limit,
+            siblings: Vec::new(),
         }
+    }
+
+    /// Before a call that may take from us what we need later.
+    pub fn stand_alone(&mut self) {
+        if !spawn::owns_memory() {
+            for name in self.process.other_architectures() {
+                let held =
+                    startup::held_sibling(name).is_some() || self.siblings.iter().any(|(n, _)| *n == name);
+                if let (false, Ok(file)) = (held, startup::open_sibling(name)) {
+                    self.siblings.push((name, file.into_raw()));
+                }
+            }
+        }
+        self.process.stand_alone();
     }
 
     /// This thread's id.

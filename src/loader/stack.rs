@@ -7,8 +7,6 @@ use guest::{GuestAddr, GuestMemory};
 use std::ffi::CString;
 use std::ops::Range;
 
-/// Where an unrandomised kernel's stack ends.
-pub const STACK_TOP: u64 = 0x7fff_ffff_f000;
 const PAGE: u64 = 4096;
 
 /// What goes onto the stack.
@@ -52,10 +50,10 @@ pub fn build(
     contents: &StackContents<'_>,
 ) -> Result<Stack, LoadError> {
     let too_long = || LoadError::ArgumentsTooLong { path: contents.filename.to_string_lossy().into_owned() };
-    let size = contents.size.next_multiple_of(PAGE);
+    let size = contents.size.min(space().stack_room() / 2).next_multiple_of(PAGE);
     let exec = if loaded.executable_stack { libc::PROT_EXEC } else { 0 };
     let request = MapRequest {
-        addr: STACK_TOP - size,
+        addr: space().top() - size,
         len: size,
         prot: libc::PROT_READ | libc::PROT_WRITE | exec,
         flags: libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,

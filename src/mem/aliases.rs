@@ -45,6 +45,15 @@ pub fn executable(table: &Table, range: &Range<u64>) -> Vec<Range<u64>> {
     runs.map(|(start, mapping)| start..mapping.end).collect()
 }
 
+/// Where code in shared mappings of a file, or of any, may be executed.
+pub fn of_file(table: &Table, file: Option<(u64, u64)>) -> Vec<Range<u64>> {
+    let runs = table.iter().filter(|(start, mapping)| {
+        let shown = shared_bytes(*start, mapping).map(|(shown, _)| shown);
+        mapping.prot.executable() && shown.is_some_and(|shown| file.is_none_or(|file| file == shown))
+    });
+    runs.map(|(start, mapping)| start..mapping.end).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::mapping::Prot;

@@ -8,13 +8,11 @@ use crate::host::layout::{self, EMULATOR_END, EMULATOR_START};
 use crate::host::{guest_access, sys};
 use guest::GuestAddr;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// First address behind the guest's space: 47 bits less a page, as on x86-64.
 pub const GUEST_TOP: u64 = 0x7fff_ffff_f000;
-/// Where an unrandomised kernel starts to map downwards.
-const MMAP_TOP: u64 = 0x7fff_f7ff_f000;
 const MMAP_BOTTOM: u64 = 0x1_0000;
 const PAGE: u64 = 4096;
 
@@ -23,8 +21,10 @@ pub struct Space {
     inner: Mutex<Inner>,
     /// How many pages are write-protected because of translations: usually none.
     protected: AtomicUsize,
+    /// Whether code in a shared mapping of a file has ever been translated.
+    shared_code: AtomicBool,
     invalidation: OnceLock<&'static dyn CodeInvalidation>,
-    /// First address that mappings without an address may not reach (`-R`).
+    /// First address behind the guest's space (`-R`).
     top: AtomicU64,
 }
 
@@ -48,8 +48,9 @@ static SPACE: Space = Space {
         brk: 0,
     }),
     protected: AtomicUsize::new(0),
+    shared_code: AtomicBool::new(false),
     invalidation: OnceLock::new(),
-    top: AtomicU64::new(MMAP_TOP),
+    top: AtomicU64::new(GUEST_TOP),
 };
 
 /// The guest's address space.
@@ -94,9 +95,22 @@ impl Space {
         let _ = self.invalidation.set(who);
     }
 
-    /// Bounds the addresses that mappings without an address get.
+    /// Ends the guest's space there. Once, before anything is mapped.
     pub fn set_top(&self, top: u64) {
-        self.top.store(top.min(MMAP_TOP), Ordering::Relaxed);
+        self.top.store(top.min(GUEST_TOP) & !(PAGE - 1), Ordering::Relaxed);
+    }
+
+    /// First address behind the guest's space: where the stack ends.
+    #[must_use]
+    pub fn top(&self) -> u64 {
+        self.top.load(Ordering::Relaxed)
+    }
+
+    /// What is left for the stack below the top: 128 MiB, as an unrandomised kernel has it, or a sixth of a small space.
+    #[must_use]
+    pub fn stack_room(&self) -> u64 {
+        const ROOM: u64 = 128 << 20;
+        (self.top() / 6).min(ROOM) & !(PAGE - 1)
     }
 
     /// Keeps the lock while `f` runs, so that no other thread holds it: for fork.
@@ -159,7 +173,7 @@ impl Space {
             return Err(libc::EINVAL);
         }
         let end = request.addr.checked_add(len).ok_or(libc::ENOMEM)?;
-        if end > GUEST_TOP || layout::any_ours(&(request.addr..end)) {
+        if end > self.top() || layout::any_ours(&(request.addr..end)) {
             return Err(libc::ENOMEM);
         }
         let replace = request.flags & libc::MAP_FIXED_NOREPLACE == 0;
@@ -196,7 +210,7 @@ impl Space {
                         false => inner.foreign.push((place, place + len)),
                     }
                 }
-                Err(libc::EINVAL) => return Self::map_where_the_kernel_likes(inner, request, len),
+                Err(libc::EINVAL) => return self.map_where_the_kernel_likes(inner, request, len),
                 done => return done,
             }
         }
@@ -204,9 +218,9 @@ impl Space {
     }
 
     /// Some files (the rings of io_uring) are mapped nowhere but where the kernel itself puts them.
-    fn map_where_the_kernel_likes(inner: &Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
+    fn map_where_the_kernel_likes(&self, inner: &Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
         let place = host_mmap(request, 0, len, 0)?;
-        let usable = place + len <= GUEST_TOP
+        let usable = place + len <= self.top()
             && !layout::any_ours(&(place..place + len))
             && inner.table.overlapping(place..place + len).next().is_none();
         if !usable {
@@ -218,23 +232,15 @@ impl Space {
 
     fn hint_is_free(&self, inner: &Inner, hint: u64, len: u64) -> bool {
         let Some(end) = hint.checked_add(len) else { return false };
-        end <= self.limit()
+        end <= self.top()
             && !layout::any_ours(&(hint..end))
             && inner.table.overlapping(hint..end).next().is_none()
-    }
-
-    /// First address that nothing may reach which was not asked for at a fixed address.
-    fn limit(&self) -> u64 {
-        match self.top.load(Ordering::Relaxed) {
-            MMAP_TOP => GUEST_TOP,
-            top => top,
-        }
     }
 
     /// Where a position-independent program goes: two thirds up, as an unrandomised kernel has it.
     #[must_use]
     pub fn program_base(&self) -> u64 {
-        (self.limit() / 3 * 2) & !(PAGE - 1)
+        (self.top() / 3 * 2) & !(PAGE - 1)
     }
 
     fn choose(&self, inner: &Inner, len: u64, flags: i32) -> Option<u64> {
@@ -243,12 +249,12 @@ impl Space {
         }
         let mut reserved = inner.foreign.clone();
         reserved.push((EMULATOR_START, EMULATOR_END));
-        gap::highest(&inner.table, len, MMAP_BOTTOM, self.top.load(Ordering::Relaxed), &reserved)
+        gap::highest(&inner.table, len, MMAP_BOTTOM, self.top() - self.stack_room(), &reserved)
     }
 
     /// `munmap(2)`.
     pub fn munmap(&self, addr: u64, len: u64) -> Result<u64, i32> {
-        let range = checked_range(addr, len, libc::EINVAL)?;
+        let range = self.checked_range(addr, len, libc::EINVAL)?;
         let mut inner = self.lock();
         self.drop_code(&mut inner, range.clone());
         sys::check(sys::syscall(libc::SYS_munmap, [addr, range.end - addr, 0, 0, 0, 0]))?;
@@ -314,12 +320,13 @@ impl Space {
             sys::check(sys::syscall(libc::SYS_mremap, [old, old_len, new_len, flags as u64, new, 0]))
         };
         if flags & libc::MREMAP_FIXED != 0 {
-            let range = checked_range(new, new_len, libc::EINVAL)?;
+            let range = self.checked_range(new, new_len, libc::EINVAL)?;
             self.drop_code(inner, range);
             return call(flags, new);
         }
         if flags & libc::MREMAP_DONTUNMAP == 0 && old_len != 0 {
-            match call(0, 0) {
+            let fits = old.saturating_add(new_len) <= self.top();
+            match if fits { call(0, 0) } else { Err(libc::ENOMEM) } {
                 Err(libc::ENOMEM) if flags & libc::MREMAP_MAYMOVE != 0 => {}
                 done => return done,
             }
@@ -395,7 +402,7 @@ impl Space {
             (inner.brk_start, inner.brk)
         };
         let (Some(old_end), Some(new_end)) = (align_up(now), align_up(wanted)) else { return now };
-        if wanted < start || wanted - start > limit || new_end > self.limit() {
+        if wanted < start || wanted - start > limit || new_end > self.top() {
             return now;
         }
         let moved = match new_end.cmp(&old_end) {
@@ -471,6 +478,7 @@ impl Space {
             self.write_protect(page, mapping.prot);
         }
         if mapping.shared {
+            self.shared_code.store(true, Ordering::Relaxed);
             self.guard_aliases(inner, page);
         }
     }
@@ -529,6 +537,20 @@ impl Space {
         self.drop_code(&mut inner, range.start & !(PAGE - 1)..range.end);
     }
 
+    /// Whether code in a shared mapping of a file has been translated.
+    #[inline]
+    pub fn has_shared_code(&self) -> bool {
+        self.shared_code.load(Ordering::Relaxed)
+    }
+
+    /// The content of a file (device, inode), or of any, has changed: drops translations from shared mappings of it.
+    pub fn file_changed(&self, file: Option<(u64, u64)>) {
+        let mut inner = self.lock();
+        for run in aliases::of_file(&inner.table, file) {
+            self.drop_code(&mut inner, run);
+        }
+    }
+
     fn drop_code(&self, inner: &mut Inner, range: Range<u64>) {
         if !inner.code.any_in(&range) {
             return;
@@ -550,18 +572,18 @@ impl Space {
             }
         }
     }
-}
 
-/// The page-aligned range of a call, if it is one the guest may have.
-fn checked_range(addr: u64, len: u64, out_of_range: i32) -> Result<Range<u64>, i32> {
-    if !addr.is_multiple_of(PAGE) || len == 0 {
-        return Err(libc::EINVAL);
+    /// The page-aligned range of a call, if it is one the guest may have.
+    fn checked_range(&self, addr: u64, len: u64, out_of_range: i32) -> Result<Range<u64>, i32> {
+        if !addr.is_multiple_of(PAGE) || len == 0 {
+            return Err(libc::EINVAL);
+        }
+        let end = addr.checked_add(align_up(len).ok_or(out_of_range)?).ok_or(out_of_range)?;
+        if end > self.top() || layout::any_ours(&(addr..end)) {
+            return Err(out_of_range);
+        }
+        Ok(addr..end)
     }
-    let end = addr.checked_add(align_up(len).ok_or(out_of_range)?).ok_or(out_of_range)?;
-    if end > GUEST_TOP || layout::any_ours(&(addr..end)) {
-        return Err(out_of_range);
-    }
-    Ok(addr..end)
 }
 
 fn host_mmap(request: &MapRequest, addr: u64, len: u64, placement: i32) -> Result<u64, i32> {

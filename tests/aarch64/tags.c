@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -38,6 +39,38 @@ static long call(long number, void *a, void *b, void *c, void *d, void *e) {
 static char buffer[256], other[512];
 static int pipes[2];
 
+/* Arrays of messages: counts, and the lengths that the kernel has written. */
+static void many_messages(int in, int out) {
+    struct iovec vector[1] = {{TAG("abcd"), 4}}, into[2] = {{TAG(other), 4}, {TAG(other + 4), 3}};
+    struct mmsghdr sent[2] = {{{.msg_iov = vector, .msg_iovlen = 1}, 9}, {{.msg_iov = TAG(vector), .msg_iovlen = 1}, 9}};
+    struct mmsghdr got[2] = {{{.msg_iov = into, .msg_iovlen = 1}, 9}, {{.msg_iov = TAG(into + 1), .msg_iovlen = 1}, 9}};
+    printf(", sendmmsg %ld", CALL4(SYS_sendmmsg, in, sent, 2, 0));
+    printf(" %ld lengths %d %d", CALL4(SYS_sendmmsg, in, TAG(sent), 2, 0), sent[0].msg_len, sent[1].msg_len);
+    send(in, "abcdabc", 7, 0);
+    printf(", recvmmsg %ld", CALL5(SYS_recvmmsg, out, TAG(got), 2, MSG_DONTWAIT, 0));
+    printf(" lengths %d %d", got[0].msg_len, got[1].msg_len);
+}
+
+/* Asynchronous requests: how many were taken, what became of them, and whether they are named and left as they were. */
+static void requests(void) {
+    aio_context_t queue = 0;
+    struct io_event events[3] = {0};
+    int file = memfd_create("file", 0);
+    struct iovec vector = {TAG("efgh"), 4};
+    struct iocb plain = {.aio_lio_opcode = IOCB_CMD_PWRITE, .aio_fildes = file, .aio_buf = (uint64_t)TAG("abcd"), .aio_nbytes = 4};
+    struct iocb vectored = {.aio_lio_opcode = IOCB_CMD_PWRITEV, .aio_fildes = file, .aio_buf = (uint64_t)TAG(&vector), .aio_nbytes = 1, .aio_offset = 4};
+    struct iocb read = {.aio_lio_opcode = IOCB_CMD_PREAD, .aio_fildes = file, .aio_buf = (uint64_t)TAG(other), .aio_nbytes = 8};
+    struct iocb *all[] = {&plain, TAG(&vectored), &read};
+    syscall(SYS_io_setup, 8, &queue);
+    printf(", io_submit %ld", CALL3(SYS_io_submit, queue, 3, TAG(all)));
+    printf(" %ld", CALL3(SYS_io_submit, queue, 1, all + 1));
+    long count = syscall(SYS_io_getevents, queue, 0, 3, events, 0);
+    for (long i = 0; i < count; i++) printf(" [%lld %d]", events[i].res, (struct iocb *)events[i].obj == UNTAG(all[i]));
+    printf(" %.8s %d", count > 0 ? other : "-", (void *)plain.aio_buf == TAG("abcd") && (void *)vectored.aio_buf == TAG(&vector));
+    syscall(SYS_io_destroy, queue);
+    close(file);
+}
+
 static void calls(const char *name) {
     int pair[2];
     strcpy(buffer, "text");
@@ -60,6 +93,8 @@ static void calls(const char *name) {
     send(pair[0], "ab", 2, 0);
     printf(", recvmsg %ld", CALL3(SYS_recvmsg, pair[1], &received, 0));
     printf(" flags %d", received.msg_flags);
+    many_messages(pair[0], pair[1]);
+    requests();
     printf(", openat %ld", CALL3(SYS_openat, AT_FDCWD, TAG("/no such file"), O_RDONLY));
     printf(", newfstatat %ld", CALL4(SYS_newfstatat, AT_FDCWD, "/", TAG(other), 0));
     printf(", uname %ld", CALL1(SYS_uname, TAG(other)));

@@ -141,6 +141,11 @@ pub fn compiled(arch: Arch, name: &str) -> String {
 
 /// A program whose source is in `directory`, compiled for the architecture (statically).
 pub fn compiled_from(arch: Arch, directory: &str, name: &str) -> String {
+    compiled_with(arch, directory, name, &["-O2", "-Wall", "-static", "-pthread"])
+}
+
+/// The same with these options of the compiler; the same ones for all who want that program.
+pub fn compiled_with(arch: Arch, directory: &str, name: &str, flags: &[&str]) -> String {
     static COMPILING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = COMPILING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{directory}/{name}.c"));
@@ -149,7 +154,8 @@ pub fn compiled_from(arch: Arch, directory: &str, name: &str) -> String {
     let fresh = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
     if fresh(&out) < fresh(&source) {
         let status = Command::new(arch.compiler())
-            .args(["-O2", "-Wall", "-static", "-pthread", "-o"])
+            .args(flags)
+            .arg("-o")
             .args([&out, &source])
             .arg("-lm")
             .status()

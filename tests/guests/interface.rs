@@ -5,6 +5,8 @@ use crate::harness::{
     Arch, compiled, guest_command, program_same_as_native, run, same_as_native, start, watch,
 };
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,14 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// An empty directory of this test's.
+fn emptied(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
 }
 
 /// Whether the kernel can be told where a process's arguments are.
@@ -89,6 +99,29 @@ on_both! {
     messages_semaphores_and_shared_memory(arch) { program_same_as_native(arch, "auto", "ipc", &[]); }
     sockets_and_what_goes_through_them(arch) { program_same_as_native(arch, "auto", "sockets", &[]); }
     programs_without_a_path(arch) { program_same_as_native(arch, "auto", "execute", &[]); }
+    children_of_vfork_execute_either_architecture_in_another_root(arch) {
+        let root = emptied(&format!("crossroot-{arch:?}"));
+        for of in [Arch::X86_64, Arch::Aarch64] {
+            fs::copy(compiled(of, "crossroot"), root.join(format!("{of:?}"))).unwrap();
+        }
+        let args = [root.to_str().unwrap(), "/X86_64", "/Aarch64", "/X86_64"];
+        let ended = run(guest_command(arch, &[], &compiled(arch, "crossroot"), &args), "");
+        assert_eq!((ended.status, ended.stdout.as_str()), (0, "x86_64\naarch64\nx86_64\n"), "{ended:?}");
+    }
+    conditions_on_the_way_to_a_file_in_the_system_root(arch) {
+        let base = emptied(&format!("resolve-{arch:?}"));
+        let only = base.join("root/only");
+        fs::create_dir_all(&only).unwrap();
+        fs::write(only.join("file"), "inside").unwrap();
+        symlink("file", only.join("link")).unwrap();
+        // The system root's own path has a link.
+        symlink("root", base.join("way")).unwrap();
+        let mut command = Command::new(arch.emulator());
+        command.arg("-L").arg(base.join("way")).arg(compiled(arch, "resolve"));
+        let ended = run(command, "");
+        // As the program says natively in a chroot.
+        assert_eq!((ended.status, ended.stdout.as_str()), (0, include_str!("resolve.txt")), "{ended:?}");
+    }
     a_root_that_has_only_the_program(arch) { program_same_as_native(arch, "auto", "chroot", &[]); }
     fixed_addresses_that_programs_may_take(arch) { program_same_as_native(arch, "auto", "places", &[]); }
     filters_of_the_programs_own(arch) { program_same_as_native(arch, "auto", "filtered", &[]); }

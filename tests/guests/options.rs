@@ -1,6 +1,6 @@
 //! What each command-line option, and its environment variable, does to the guest.
 
-use crate::harness::{Arch, Ended, compiled, guest_command, run};
+use crate::harness::{Arch, Ended, compiled, compiled_with, guest_command, run};
 use std::path::Path;
 use std::process::Command;
 
@@ -126,6 +126,13 @@ on_both! {
         let script = "x = bytearray(1 << 20)\ntry: bytearray(2 << 30)\nexcept MemoryError: print('full')";
         assert_eq!(said(arch, &["-R", "1G"], &[], "/usr/bin/python3", &["-c", script]), "full\n");
     }
+    address_spaces_end_where_they_should(arch) {
+        let native = run(Command::new(compiled(Arch::X86_64, "ceiling")), "");
+        assert!(native.status == 0 && native.stdout.lines().count() == 15, "{native:?}");
+        for (options, top) in [(&[][..], "7ffffffff000"), (&["-R", "4T"], "40000000000"), (&["-R", "512G"], "8000000000")] {
+            assert_eq!(said(arch, options, &[], &compiled(arch, "ceiling"), &[top]), native.stdout, "{top}");
+        }
+    }
     one_instruction_at_a_time(arch) {
         for (options, variables) in [
             (&["-one-insn-per-tb", "-d", "in_asm"][..], &[][..]),
@@ -197,6 +204,19 @@ on_both! {
         assert!(std::fs::read_to_string(found[0].path()).unwrap().contains("exit_group"));
         std::fs::remove_file(found[0].path()).unwrap();
     }
+}
+
+/// Its run-time library knows address spaces of 39, 42 and 48 bits.
+#[test]
+fn thread_sanitizer_of_aarch64_finds_a_race() {
+    let flags = ["-g", "-O1", "-w", "-pthread", "-fsanitize=thread", "-static-libtsan"];
+    let program = compiled_with(Arch::Aarch64, "scripts/suites/programs", "race", &flags);
+    let ran = |what| ended(Arch::Aarch64, &["-R", "4T"], &[], &program, &[what]);
+    let (clean, racing) = (ran("clean"), ran("race"));
+    assert_eq!((clean.status, clean.stderr.as_str()), (0, ""), "{clean:?}");
+    assert_eq!(racing.status, 66, "{racing:?}");
+    assert!(racing.stderr.contains("WARNING: ThreadSanitizer: data race"), "{racing:?}");
+    assert_eq!(clean.stdout, racing.stdout);
 }
 
 #[test]

@@ -27,6 +27,10 @@ pub const KEY_COUNT: u16 = 5;
 
 /// Whether system calls take tagged pointers: as `PR_SET_TAGGED_ADDR_CTRL` has set it.
 pub const TAGGED_POINTERS: Slot = KEYS.plus(16 * KEY_COUNT);
+/// What the thread's last signals of its own said: the address of a fault, ...
+pub const FAULT_ADDRESS: Slot = TAGGED_POINTERS.plus(8);
+/// ... and the syndrome; 0 is none.
+pub const FAULT_SYNDROME: Slot = TAGGED_POINTERS.plus(16);
 
 /// The slot of register number `n`; 31 is the stack pointer.
 pub const fn x(n: u16) -> Slot {

@@ -4,7 +4,7 @@
 //! which call, where arguments and results live, how a signal frame looks, and the few structures and
 //! flags that are laid out differently.
 
-use crate::state::GuestState;
+use crate::state::{GuestState, Slot};
 use crate::{Fault, FaultKind, GuestAddr, GuestMemory, Trap};
 
 /// A system call as the guest made it.
@@ -159,6 +159,9 @@ pub trait GuestLinux: Sync {
     /// child_tid). Gives (tls, child_tid).
     fn clone_tls_and_child_tid(&self, args: &[u64; 6]) -> (u64, u64);
 
+    /// What the kernel keeps of a thread's last exceptions, for the frames of signals from elsewhere. Threads, children and
+    /// programs that are executed begin with it.
+    fn last_exception(&self) -> [Slot; 2];
     /// Writes the signal frame and points the state at the handler. On a fault nothing but guest stack
     /// memory has changed.
     fn push_signal_frame(

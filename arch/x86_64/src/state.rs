@@ -46,6 +46,10 @@ pub const X87_FOP: Slot = Slot(344);
 pub const XCR0: Slot = Slot(352);
 /// The exception of a software interrupt that is being raised: its vector, and above 8 bits its error code.
 pub const EXCEPTION: Slot = Slot(360);
+/// The thread's last exception that was a signal, in the same form, ...
+pub const LAST_EXCEPTION: Slot = Slot(368);
+/// ... and the address of its last page fault that was one (cr2).
+pub const LAST_FAULT: Slot = Slot(376);
 /// st(0) to st(7), 16 bytes apart.
 pub const X87_STACK: Slot = Slot(384);
 

@@ -45,6 +45,7 @@ fn size_of(layout: &KernelLayout, shape: Shape) -> usize {
         Shape::SignalAction => 32,
         Shape::Iovec => 16,
         Shape::Message => 56,
+        Shape::MessageOfMany => 64,
     }
 }
 
@@ -72,6 +73,9 @@ fn text(layout: &KernelLayout, shape: Shape, bytes: &[u8]) -> String {
             format!("{{iov_base={}, iov_len={}}}", number(value(bytes, 0, 8)), value(bytes, 8, 8))
         }
         Shape::Message => message(bytes),
+        Shape::MessageOfMany => {
+            format!("{{msg_hdr={}, msg_len={}}}", message(bytes), value(bytes, 56, 4))
+        }
     }
 }
 

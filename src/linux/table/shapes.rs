@@ -55,6 +55,8 @@ pub enum Shape {
     Iovec,
     /// `struct msghdr`: buffers are shown if they are read.
     Message,
+    /// `struct mmsghdr`: the same with a length.
+    MessageOfMany,
 }
 
 impl Shape {
@@ -70,6 +72,7 @@ impl Shape {
             Self::SignalAction => "struct sigaction",
             Self::Iovec => "struct iovec",
             Self::Message => "struct msghdr",
+            Self::MessageOfMany => "struct mmsghdr",
         }
     }
 }

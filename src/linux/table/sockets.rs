@@ -44,9 +44,9 @@ rows! { SOCKETS:
     block sendmsg(fd: Fd, msg: Takes(s::Shape::Message), flags: Bits(n::MESSAGE));
     /// Translations of the pages it writes are dropped first.
     translate(net::recvmsg) recvmsg(fd: Fd, msg: Gives(s::Shape::Message), flags: Bits(n::MESSAGE));
-    block sendmmsg(fd: Fd, mmsg: Address, vlen: Size, flags: Bits(n::MESSAGE));
+    block sendmmsg(fd: Fd, mmsg: Each(s::Shape::MessageOfMany), vlen: Size, flags: Bits(n::MESSAGE));
     /// As recvmsg.
-    translate(net::recvmmsg) recvmmsg(fd: Fd, mmsg: Address, vlen: Size, flags: Bits(n::MESSAGE), timeout: Both(s::TIMESPEC));
+    translate(net::recvmmsg) recvmmsg(fd: Fd, mmsg: BothEach(s::Shape::MessageOfMany), vlen: Size, flags: Bits(n::MESSAGE), timeout: Both(s::TIMESPEC));
     pass shutdown(fd: Fd, how: OneOf(n::SHUTDOWN));
     pass setsockopt(fd: Fd, level: OneOf(n::LEVEL), optname: Int, optval: In, optlen: Size);
     pass getsockopt(fd: Fd, level: OneOf(n::LEVEL), optname: Int, optval: Gives(s::INT), optlen: Both(s::INT));

@@ -2,7 +2,7 @@
 
 use super::kinds::Kind::*;
 use super::{names as n, rows, shapes as s};
-use crate::linux::{fs, process, uring};
+use crate::linux::{aio, fs, process, uring};
 
 rows! { IPC:
     pass semget(key: Int, nsems: Int, semflg: Choice(&[], n::IPC));
@@ -26,7 +26,8 @@ rows! { IPC:
     pass keyctl(option: OneOf(n::KEYCTL), arg2: Hex, arg3: Hex, arg4: Hex, arg5: Hex);
     pass io_setup(nr_events: Int, ctxp: Gives(s::LONG));
     pass io_destroy(ctx_id: Hex);
-    pass io_submit(ctx_id: Hex, nr: Int, iocbpp: Address);
+    /// Tags are taken off the pointers in requests; events name requests without them.
+    translate(aio::io_submit) io_submit(ctx_id: Hex, nr: Int, iocbpp: Address);
     pass io_cancel(ctx_id: Hex, iocb: Address, result: Address);
     block io_getevents(ctx_id: Hex, min_nr: Int, nr: Int, events: Address, timeout: Takes(s::TIMESPEC));
     block io_pgetevents(ctx_id: Hex, min_nr: Int, nr: Int, events: Address, timeout: Takes(s::TIMESPEC), usig: Address);

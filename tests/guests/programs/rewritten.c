@@ -1,15 +1,21 @@
 // Code that changes under whoever runs it: written through another mapping of the same memory, by the kernel, by another
 // thread, and by the instruction before.
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef long (*function)(void);
@@ -39,6 +45,19 @@ static long heat(void *at) {
     long sum = 0;
     for (int i = 0; i < 3000; i++) sum += call(at);
     return sum;
+}
+
+// By an asynchronous request.
+static long aio(int fd, void *from, long offset) {
+    aio_context_t queue = 0;
+    struct io_event event = {0};
+    struct iocb request = {.aio_lio_opcode = IOCB_CMD_PWRITE, .aio_fildes = fd, .aio_buf = (uintptr_t)from,
+                           .aio_nbytes = SIZE, .aio_offset = offset}, *requests[] = {&request};
+    syscall(SYS_io_setup, 1, &queue);
+    syscall(SYS_io_submit, queue, 1, requests);
+    syscall(SYS_io_getevents, queue, 1, 1, &event, NULL);
+    syscall(SYS_io_destroy, queue);
+    return event.res;
 }
 
 static void *map(int fd, int prot, int flags) {
@@ -120,6 +139,48 @@ static void two_mappings(void) {
     printf(", another page: %ld\n", call(run + 128));
     munmap(run, 8192), munmap(again, 8192), munmap(late, 8192);
     close(fd);
+}
+
+// Put into a file that is mapped to be run, by the calls that write to files.
+static void file_calls(void) {
+    char name[] = "/tmp/rewritten-XXXXXX", source[] = "/tmp/rewritten-XXXXXX";
+    int fd = mkstemp(name), other = mkstemp(source), pipes[2];
+    unlink(name), unlink(source);
+    if (fd < 0 || other < 0 || pipe(pipes) || ftruncate(fd, 8192)) return;
+    uint8_t *run = map(fd, PROT_READ | PROT_EXEC, MAP_SHARED);
+    printf("into the file:");
+    for (int way = 0; way < 9; way++) {
+        uint8_t code[4096] = {0};
+        make(code, 40 + way);
+        struct iovec parts[] = {{code, 3}, {code + 3, SIZE - 3}};
+        long done = -1;
+        loff_t to = 128;
+        off_t from = 0;
+        if (pwrite(other, code, SIZE, 0) != SIZE || lseek(fd, 128, SEEK_SET) != 128) return;
+        switch (way) {
+        case 0: done = write(fd, code, SIZE); break;
+        case 1: done = pwrite(fd, code, SIZE, 128); break;
+        case 2: done = writev(fd, parts, 2); break;
+        case 3: done = pwritev(fd, parts, 2, 128); break;
+        case 4: done = sendfile(fd, other, &from, SIZE); break;
+        case 5: done = write(pipes[1], code, SIZE) + splice(pipes[0], NULL, fd, &to, SIZE, 0); break;
+        case 6: from = 0, done = syscall(SYS_copy_file_range, other, &from, fd, &to, SIZE, 0); break;
+        case 7: done = aio(fd, code, 128); break;
+        case 8: done = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) + pwrite(fd, code, SIZE, 128); break;
+        }
+        clear(run + 128);
+        printf(" %ld:%ld", done / SIZE, heat(run + 128) / 3000);
+    }
+    // Its end goes, and comes back with zeros.
+    if (ftruncate(fd, 0) || ftruncate(fd, 8192)) return;
+    clear(run + 128);
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) _exit(call(run + 128) == 48);
+    int status;
+    waitpid(child, &status, 0);
+    printf(", cut off: %d\n", WIFSIGNALED(status));
+    munmap(run, 8192), close(fd), close(other);
 }
 
 static void segment(void) {
@@ -216,6 +277,7 @@ static void by_another_thread(void) {
 
 int main(void) {
     two_mappings();
+    file_calls();
     segment();
     next_instruction();
     by_another_thread();

@@ -1,13 +1,13 @@
 //! System call conventions, structure layouts, signals of traps, AT_HWCAP, /proc/cpuinfo.
 
 use super::{faults, numbers, signal_frame, vdso};
-use crate::state::{ORIG_X0, TAGGED_POINTERS, TPIDR, X0, x};
+use crate::state::{FAULT_ADDRESS, FAULT_SYNDROME, ORIG_X0, TAGGED_POINTERS, TPIDR, X0, x};
 use crate::{features, guarded};
 use guest::linux::{
     AltStack, GuestLinux, KernelLayout, OpenFlags, RestoredFrame, SignalDelivery, StatLayout, SyscallRequest,
     TrapSignal, VdsoDescription,
 };
-use guest::state::GuestState;
+use guest::state::{GuestState, Slot};
 use guest::{Fault, GuestAddr, GuestMemory, Trap};
 use std::fmt::Write as _;
 
@@ -89,6 +89,10 @@ impl GuestLinux for Linux {
 
     fn clone_tls_and_child_tid(&self, args: &[u64; 6]) -> (u64, u64) {
         (args[3], args[4])
+    }
+
+    fn last_exception(&self) -> [Slot; 2] {
+        [FAULT_ADDRESS, FAULT_SYNDROME]
     }
 
     fn push_signal_frame(

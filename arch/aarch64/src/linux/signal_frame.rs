@@ -7,11 +7,11 @@
 use super::abi::stack_bytes;
 use super::faults;
 use crate::regs::{cpsr, set_cpsr};
-use crate::state::{FPCR, SP, x};
+use crate::state::{FAULT_ADDRESS as LAST_ADDRESS, FAULT_SYNDROME, FPCR, SP, x};
 use crate::{fpenv, guarded};
 use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
 use guest::state::{GuestState, MONITOR_SIZE, vector_slot};
-use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory};
+use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
 
 const SA_SIGINFO: u64 = 4;
 
@@ -75,7 +75,8 @@ pub fn push(
     let record = (delivery.stack_top.raw().wrapping_sub(RECORD_SIZE as u64)) & !15;
     let sp = record.wrapping_sub(FRAME_SIZE as u64);
     let mut frame = Frame(vec![0; (record - sp) as usize + RECORD_SIZE]);
-    fill(&mut frame, state, delivery, esr(state, memory, delivery));
+    note_exception(state, memory, delivery);
+    fill(&mut frame, state, delivery);
     frame.put_u64(FRAME_SIZE, state.u64(x(29)));
     frame.put_u64(FRAME_SIZE + 8, state.u64(x(30)));
     memory.write(GuestAddr(sp), &frame.0)?;
@@ -83,22 +84,25 @@ pub fn push(
     Ok(())
 }
 
-/// ESR_EL1, where the kernel shows it.
-fn esr(state: &GuestState, memory: &dyn GuestMemory, delivery: &SignalDelivery) -> Option<u64> {
-    match (&delivery.fault, delivery.trap) {
-        (Some(fault), _) => Some(faults::syndrome(fault, state, memory)),
-        (None, Some(trap)) => faults::trap_syndrome(trap, state, memory),
-        (None, None) => None,
-    }
+/// Keeps what is behind a signal of the thread's own (`fault_address` and `fault_code` of the kernel's `thread_struct`).
+fn note_exception(state: &mut GuestState, memory: &dyn GuestMemory, delivery: &SignalDelivery) {
+    let (address, syndrome) = match (&delivery.fault, delivery.trap) {
+        (Some(fault), _) => (faults::untagged(fault.addr.raw()), faults::syndrome(fault, state, memory)),
+        // Debug exceptions leave it as it is (arch/arm64/kernel/debug-monitors.c).
+        (None, None | Some(Trap::Breakpoint | Trap::SingleStep)) => return,
+        (None, Some(trap)) => (0, faults::trap_syndrome(trap, state, memory).unwrap_or(0)),
+    };
+    state.set_u64(LAST_ADDRESS, address);
+    state.set_u64(FAULT_SYNDROME, syndrome);
 }
 
-fn fill(frame: &mut Frame, state: &GuestState, delivery: &SignalDelivery, esr: Option<u64>) {
+fn fill(frame: &mut Frame, state: &GuestState, delivery: &SignalDelivery) {
     if delivery.sa_flags & SA_SIGINFO != 0 {
         frame.put(INFO, &delivery.info);
     }
     frame.put(UC_STACK, &stack_bytes(&delivery.alt_stack));
     frame.put_u64(UC_SIGMASK, delivery.mask);
-    frame.put_u64(FAULT_ADDRESS, delivery.fault.map_or(0, |fault| faults::untagged(fault.addr.raw())));
+    frame.put_u64(FAULT_ADDRESS, state.u64(LAST_ADDRESS));
     for n in 0..31 {
         frame.put_u64(REGS + 8 * usize::from(n), state.u64(x(n)));
     }
@@ -113,9 +117,10 @@ fn fill(frame: &mut Frame, state: &GuestState, delivery: &SignalDelivery, esr: O
         frame.put(at + 16 + 16 * usize::from(n), state.bytes_at(vector_slot(n), 16));
     }
     at += FPSIMD_SIZE;
-    if let Some(esr) = esr {
+    let syndrome = state.u64(FAULT_SYNDROME);
+    if syndrome != 0 {
         put_record_head(frame, at, ESR_MAGIC, ESR_SIZE);
-        frame.put_u64(at + 8, esr);
+        frame.put_u64(at + 8, syndrome);
     }
 }
 

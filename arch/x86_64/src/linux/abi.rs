@@ -3,13 +3,14 @@
 use super::{exception, numbers, signal_frame, vdso};
 use crate::cpu::{self, feature};
 use crate::state::{
-    FS_BASE, GS_BASE, ORIG_RAX, R8, R9, R10, R11, RAX, RCX, RDI, RDX, RSI, read_eflags, selector,
+    FS_BASE, GS_BASE, LAST_EXCEPTION, LAST_FAULT, ORIG_RAX, R8, R9, R10, R11, RAX, RCX, RDI, RDX, RSI,
+    read_eflags, selector,
 };
 use guest::linux::{
     GuestLinux, KernelLayout, OpenFlags, RestoredFrame, SignalDelivery, StatLayout, SyscallRequest,
     TrapSignal, VdsoDescription,
 };
-use guest::state::GuestState;
+use guest::state::{GuestState, Slot};
 use guest::{Fault, GuestAddr, GuestMemory, Trap};
 
 /// The kernel ABI of x86-64.
@@ -108,6 +109,10 @@ impl GuestLinux for Linux {
 
     fn clone_tls_and_child_tid(&self, args: &[u64; 6]) -> (u64, u64) {
         (args[4], args[3])
+    }
+
+    fn last_exception(&self) -> [Slot; 2] {
+        [LAST_EXCEPTION, LAST_FAULT]
     }
 
     fn push_signal_frame(

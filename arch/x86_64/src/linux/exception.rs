@@ -42,8 +42,8 @@ const SYSCALL_GATE: u64 = 0x80;
 pub(super) struct Exception {
     pub vector: u64,
     pub error: u64,
-    /// cr2
-    pub address: u64,
+    /// cr2, where it is a page fault.
+    pub address: Option<u64>,
     /// Whether it is a fault, after which the instruction may run again: EFLAGS.RF is set in the image (SDM vol. 3B,
     /// 17.3.1.1).
     pub resumes: bool,
@@ -51,16 +51,20 @@ pub(super) struct Exception {
 
 impl Exception {
     const fn fault(vector: u64, error: u64) -> Self {
-        Self { vector, error, address: 0, resumes: true }
+        Self { vector, error, address: None, resumes: true }
     }
 
     const fn trap(vector: u64) -> Self {
-        Self { vector, error: 0, address: 0, resumes: false }
+        Self { vector, error: 0, address: None, resumes: false }
     }
 
     /// What is behind a signal; nothing, where it came from elsewhere.
-    pub(super) fn of(delivery: &SignalDelivery, state: &GuestState, memory: &dyn GuestMemory) -> Self {
-        match (delivery.fault, delivery.trap) {
+    pub(super) fn of(
+        delivery: &SignalDelivery,
+        state: &GuestState,
+        memory: &dyn GuestMemory,
+    ) -> Option<Self> {
+        Some(match (delivery.fault, delivery.trap) {
             (Some(fault), _) => of_fault(fault, state, memory),
             (None, Some(Trap::SingleStep)) => {
                 Self { resumes: is_within_repeat(state, memory), ..of_trap(Trap::SingleStep, state) }
@@ -69,8 +73,8 @@ impl Exception {
                 Exception::fault(PROTECTION, selector_error(state, memory).unwrap_or(0))
             }
             (None, Some(trap)) => of_trap(trap, state),
-            (None, None) => Self::default(),
-        }
+            (None, None) => return None,
+        })
     }
 }
 
@@ -117,7 +121,7 @@ pub(super) fn of_fault(fault: Fault, state: &GuestState, memory: &dyn GuestMemor
         Access::Fetch => FETCH,
     };
     let error = USER | access | if present { PRESENT } else { 0 };
-    Exception { address: fault.addr.0, ..Exception::fault(PAGE_FAULT, error) }
+    Exception { address: Some(fault.addr.0), ..Exception::fault(PAGE_FAULT, error) }
 }
 
 /// The instruction at `pc`, if it can be read.

@@ -7,8 +7,8 @@
 use super::exception::Exception;
 use crate::helpers::{AREA_SIZE, Area, HEADER_AT, area_size, load_area, save_area};
 use crate::state::{
-    DF, EFLAGS_REST, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RAX, RDI, RDX, RSI, RSP, XCR0, component, eflags, gpr,
-    read_eflags, write_eflags,
+    DF, EFLAGS_REST, LAST_EXCEPTION, LAST_FAULT, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RAX, RDI, RDX, RSI, RSP,
+    XCR0, component, eflags, gpr, read_eflags, write_eflags,
 };
 use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
 use guest::state::{GuestState, Slot};
@@ -84,15 +84,27 @@ pub(super) fn push(
     delivery: &SignalDelivery,
 ) -> Result<(), Fault> {
     let (at, fx_at) = place(state, delivery);
+    let resumes = note_exception(state, memory, delivery);
     memory.write(GuestAddr(fx_at), &float_bytes(state))?;
-    memory.write(GuestAddr(at), &compose(state, memory, delivery, fx_at).0)?;
+    memory.write(GuestAddr(at), &compose(state, delivery, fx_at, resumes).0)?;
     enter_handler(state, delivery, at);
     Ok(())
 }
 
-fn compose(state: &GuestState, memory: &dyn GuestMemory, delivery: &SignalDelivery, fx_at: u64) -> Frame {
+/// Keeps what is behind a signal of the thread's own (`trap_nr`, `error_code` and `cr2` of the kernel's `thread_struct`);
+/// whether the instruction may run again.
+fn note_exception(state: &mut GuestState, memory: &dyn GuestMemory, delivery: &SignalDelivery) -> bool {
+    let Some(exception) = Exception::of(delivery, state, memory) else { return false };
+    state.set_u64(LAST_EXCEPTION, exception.error << 8 | exception.vector);
+    if let Some(address) = exception.address {
+        state.set_u64(LAST_FAULT, address);
+    }
+    exception.resumes
+}
+
+fn compose(state: &GuestState, delivery: &SignalDelivery, fx_at: u64, resumes: bool) -> Frame {
     let mut frame = Frame([0; FRAME_SIZE]);
-    let exception = Exception::of(delivery, state, memory);
+    let exception = state.u64(LAST_EXCEPTION);
     frame.set(0, delivery.restorer.unwrap_or(delivery.trampoline).0);
     frame.set(UC_AT, UC_FLAGS | if state.u64(XCR0) == 0 { 0 } else { UC_FP_XSTATE });
     frame.set(STACK_AT, delivery.alt_stack.sp);
@@ -102,12 +114,12 @@ fn compose(state: &GuestState, memory: &dyn GuestMemory, delivery: &SignalDelive
         frame.set(CONTEXT_AT + 8 * index, state.u64(gpr(n)));
     }
     frame.set(RIP_AT, state.pc());
-    frame.set(EFLAGS_AT, read_eflags(state) | if exception.resumes { eflags::RF } else { 0 });
+    frame.set(EFLAGS_AT, read_eflags(state) | if resumes { eflags::RF } else { 0 });
     frame.set(SELECTORS_AT, SELECTORS.iter().rev().fold(0, |all, &s| all << 16 | u64::from(s)));
-    frame.set(ERR_AT, exception.error);
-    frame.set(TRAPNO_AT, exception.vector);
+    frame.set(ERR_AT, exception >> 8);
+    frame.set(TRAPNO_AT, exception & 0xff);
     frame.set(OLDMASK_AT, delivery.mask);
-    frame.set(CR2_AT, exception.address);
+    frame.set(CR2_AT, state.u64(LAST_FAULT));
     frame.set(FPSTATE_AT, fx_at);
     frame.set(MASK_AT, delivery.mask);
     frame.0[INFO_AT..].copy_from_slice(&delivery.info);
