@@ -12,6 +12,7 @@ macro_rules! on_both {
     };
 }
 
+mod bench;
 mod interface;
 mod models;
 mod options;
