@@ -23,10 +23,13 @@ def newer(target, *sources):
     return os.path.exists(target) and all(os.path.getmtime(target) >= os.path.getmtime(s) for s in sources)
 
 
+def need_compiler(arch):
+    if not shutil.which(COMPILERS[arch]):
+        raise Missing(f"no {COMPILERS[arch]} here: scripts/bench --install")
+
+
 def compile_c(arch, source, target, flags):
     compiler = COMPILERS[arch]
-    if not shutil.which(compiler):
-        raise Missing(f"no {compiler}: scripts/bench --install")
     sources = [source] + glob.glob(os.path.join(suite.KERNEL_SOURCES, "*.h"))
     if not newer(target, *sources):
         subprocess.run([compiler, *FLAGS, *flags, "-o", target, source, "-lm"], check=True)

@@ -43,8 +43,10 @@ def version(path):
 
 def find(arch, further):
     """qemu-user for `arch`: that of the path, and those the user names (the program, or its directory)."""
-    candidates = [shutil.which(f"qemu-{arch}"), shutil.which(f"qemu-{arch}-static")]
+    candidates = [shutil.which(f"qemu-{arch}") or shutil.which(f"qemu-{arch}-static")]
     for path in further:
+        if not os.path.exists(path):
+            raise SystemExit(f"--qemu: there is no {path}")
         if os.path.isdir(path):
             candidates += [os.path.join(path, f"qemu-{arch}{end}") for end in ["", "-static"]]
         elif arch in os.path.basename(path):

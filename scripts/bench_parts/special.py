@@ -118,8 +118,8 @@ def scaling(arch, emulators, runs):
     yield row("2 threads against 1", "times as fast", values)
 
 
-def all_rows(arch, emulators, runs, files, wanted):
-    """All rows whose group is wanted, group by group."""
+def all_rows(arch, emulators, runs, files, wanted, missing):
+    """All rows whose group is wanted, group by group; what is missing is added to that list."""
     groups = [
         ("start", lambda: starts(arch, emulators, runs, files)),
         ("cold", lambda: cold(arch, emulators, runs)),
@@ -128,6 +128,10 @@ def all_rows(arch, emulators, runs, files, wanted):
         ("code size", lambda: code_size(arch, emulators, runs)),
     ]
     for name, rows in groups:
-        if wanted(name):
+        if not wanted(name):
+            continue
+        try:
             yield name, list(rows())
+        except build.Missing as error:
+            missing.append(f"{arch} {error}")
 

@@ -1,5 +1,7 @@
-"""What scripts/bench makes of figures: python3 -m unittest discover -s scripts/bench_parts -t scripts"""
+"""What scripts/bench and scripts/profile make of figures: python3 -m unittest discover -s scripts/bench_parts -t scripts"""
 import glob
+import importlib.machinery
+import importlib.util
 import math
 import os
 import types
@@ -142,6 +144,33 @@ class Suite(unittest.TestCase):
     def test_qemus_of_one_version_are_told_apart(self):
         first = emulators.Emulator("qemu 7.2", "a")
         self.assertEqual(emulators.unused("qemu 7.2", [first]), "qemu 7.2 #2")
+
+
+class Profile(unittest.TestCase):
+    def setUp(self):
+        path = os.path.join(suite.ROOT, "scripts", "profile")
+        loader = importlib.machinery.SourceFileLoader("profile_script", path)
+        self.profile = importlib.util.module_from_spec(importlib.util.spec_from_loader("profile_script", loader))
+        loader.exec_module(self.profile)
+        self.tiers = self.profile.Tiers("CODE: 0x1000 0x20 template 0x400000\nother\nCODE: 0x1040 0x100 region 0x400010\n")
+
+    def named(self, line, blocks=False):
+        sample = self.profile.SAMPLE.match(line)
+        return self.profile.kind_and_name(sample, self.tiers, "qemu-lua-x86_64", blocks)
+
+    def test_code_is_of_a_tier(self):
+        found = [self.tiers.of(at) for at in (0xFFF, 0x1000, 0x101F, 0x1020, 0x1100)]
+        self.assertEqual(found, [None, "template", "template", None, "region"])
+
+    def test_blocks_add_up_to_functions(self):
+        line = " 4711     1048 fib+0x1b ([JIT] tid 4711)"
+        self.assertEqual(self.named(line), ("region", "fib"))
+        self.assertEqual(self.named(line, blocks=True), ("region", "fib+0x1b"))
+
+    def test_the_rest_is_the_emulators_the_kernels_or_others(self):
+        self.assertEqual(self.named("1 7e8000020000 guest::ir::f (/a/qemu-lua-x86_64)"), ("emulator", "guest::ir::f"))
+        self.assertEqual(self.named("1 ffffffff81000000 [unknown] ([kernel.kallsyms])"), ("kernel", "kernel"))
+        self.assertEqual(self.named("1 7fff00000000 [unknown] ([vdso])"), ("other", "[unknown]"))
 
 
 class Documents(unittest.TestCase):
