@@ -7,6 +7,9 @@
 //! Code is installed under the locks of the cache and the engine, while names are looked up in the mapping table, whose
 //! lock comes before those. So a new piece is only noted down there ([`note`]), and written by the thread that had it
 //! made, once that holds no lock ([`write`]).
+//!
+//! A forked child has files of its own, which start with its parent's. A process that executes another program starts its
+//! files anew.
 
 use super::symbols::Names;
 use super::{enabled, item};
