@@ -114,8 +114,8 @@ impl TierPolicy {
         let Some(template) = translation.template().filter(|_| !translation.has_region()) else { return };
         code_memory::set_counter(template.counter, if self.mode == TierMode::Auto { BUDGET } else { NEVER });
         if self.mode == TierMode::Auto {
-            let first = translation.asked.swap(true, Ordering::Relaxed);
-            let insist = if first { Insist::Yes } else { Insist::No };
+            let again = translation.asked.swap(true, Ordering::Relaxed);
+            let insist = if again { Insist::Yes } else { Insist::No };
             compile_thread::request(cache, translation, HOT_LIMITS, insist);
         }
     }

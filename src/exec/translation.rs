@@ -127,7 +127,9 @@ impl Translation {
         let counted = self.template().map_or(0, |template| {
             jit::BUDGET.saturating_sub(code_memory::counter(template.counter).max(0) as u32)
         });
-        self.runs.load(Ordering::Relaxed).saturating_add(counted)
+        // Its counter started anew when it ran out.
+        let before = if self.asked.load(Ordering::Relaxed) { jit::BUDGET } else { 0 };
+        self.runs.load(Ordering::Relaxed).saturating_add(counted).saturating_add(before)
     }
 
     /// Where its computed jump led last, as far as its code from templates has seen.

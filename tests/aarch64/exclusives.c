@@ -76,6 +76,11 @@ static void *plain_pairs(void *unused) {
         __asm__ volatile("stp %1, %1, [%0]" ::"r"(two), "r"(i) : "memory");
     return unused;
 }
+static void *word_pairs(void *unused) {
+    for (uint64_t i = 1; !over; i++)
+        __asm__ volatile("stp %w1, %w1, [%0]" ::"r"(two), "r"(i) : "memory");
+    return unused;
+}
 static void *vector_pairs(void *unused) {
     for (uint64_t i = 1; !over; i++)
         __asm__ volatile("dup v0.2d, %1\n str q0, [%0]" ::"r"(two), "r"(i) : "memory", "v0");
@@ -92,6 +97,7 @@ static int torn(void *(*writer)(void *), int how) {
         uint64_t a, b;
         switch (how) {
         case 0: __asm__ volatile("ldxp %0, %1, [%2]\n clrex" : "=&r"(a), "=&r"(b) : "r"(two) : "memory"); break;
+        case 3: __asm__ volatile("ldp %w0, %w1, [%2]" : "=&r"(a), "=&r"(b) : "r"(two) : "memory"); break;
         case 1: __asm__ volatile("ldp %0, %1, [%2]" : "=&r"(a), "=&r"(b) : "r"(two) : "memory"); break;
         default: __asm__ volatile("ldr q0, [%2]\n fmov %0, d0\n fmov %1, v0.d[1]" : "=&r"(a), "=&r"(b) : "r"(two) : "memory", "v0");
         }
@@ -132,7 +138,7 @@ int main(void) {
         pthread_join(threads[i], 0);
     printf("sum: %d\n", (int)(sum - 4 * ROUNDS));
     printf("torn: exclusive %d", torn(pairs, 0));
-    printf(", pairs %d %d, ", torn(plain_pairs, 0), torn(plain_pairs, 1));
+    printf(", pairs %d %d, words %d, ", torn(plain_pairs, 0), torn(plain_pairs, 1), torn(word_pairs, 3));
     printf("vectors %d %d\n", torn(vector_pairs, 1), torn(vector_pairs, 2));
     /* ldxr x1, [x0]; add x1, x1, 1; stxr w2, x1, [x0]; cbnz w2, -12; ret; and the cell in the same page. */
     static const uint32_t code[] = {0xc85f7c01, 0x91000421, 0xc8027c01, 0x35ffffa2, 0xd65f03c0};

@@ -297,9 +297,9 @@ fn compare(machine: &mut Machine, groups: &[Group], counts: &Counts, reported: &
                     continue;
                 }
                 machine.run(case, tier, &mut ours);
-                if difference(&group.insns, &ours, host).is_some() {
+                if let Some(found) = difference(&group.insns, &ours, host) {
                     counts.add(FAILED, 1);
-                    tell(machine, group, case, tier, reported);
+                    tell(machine, group, (case, tier, &found), reported);
                     machine.load(&group.cases[0]);
                     break;
                 }
@@ -311,7 +311,12 @@ fn compare(machine: &mut Machine, groups: &[Group], counts: &Counts, reported: &
 }
 
 /// Prints the mismatch, shrunk; the same first form at most twice.
-fn tell(machine: &mut Machine, group: &Group, case: &Case, tier: Tier, reported: &mut BTreeMap<Code, usize>) {
+fn tell(
+    machine: &mut Machine,
+    group: &Group,
+    (case, tier, seen): (&Case, Tier, &[Different]),
+    reported: &mut BTreeMap<Code, usize>,
+) {
     let times = reported.entry(group.insns[0].code()).or_default();
     *times += 1;
     if *times > 2 {
@@ -319,7 +324,7 @@ fn tell(machine: &mut Machine, group: &Group, case: &Case, tier: Tier, reported:
     }
     match shrink(machine, *case, tier) {
         Some((case, found)) => println!("{tier:?}: {}", text::line(&case, &found)),
-        None => println!("{tier:?}: comes and goes: {}", text::line(case, &[])),
+        None => println!("{tier:?}: comes and goes: {}", text::line(case, seen)),
     }
 }
 

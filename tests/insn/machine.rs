@@ -141,7 +141,8 @@ impl Machine {
         let Some((block, made)) = self.blocks.get_mut(&key) else { unreachable!("just put there") };
         fp::set_mxcsr(X86_64.fp_environment(state));
         let made = made[tier as usize].get_or_insert_with(|| {
-            let made = self.tiers.insert(block, 0);
+            // A region takes in only what was lifted for the same control state.
+            let made = self.tiers.insert(block, lifted_for(case));
             self.tiers.compile(&made, tier, state);
             made
         });

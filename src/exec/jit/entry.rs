@@ -21,7 +21,7 @@ use crate::host::rounding;
 use crate::host::signals::{self, Port};
 use guest::ir::flags::FlagRecord;
 use guest::ir::{Crypto, MAX_CELLS};
-use guest::state::{GuestState, Slot};
+use guest::state::{GuestState, PC, Slot};
 use std::arch::global_asm;
 use std::mem::offset_of;
 
@@ -64,6 +64,11 @@ static NO_JUMPS: [JumpEntry; JUMP_ENTRIES] = {
     entries
 };
 
+/// Entries of the second jump cache: a power of two.
+const FAR_BITS: u32 = 12;
+/// Spreads guest addresses over it, in other ways than over the first.
+const FAR_FACTOR: u32 = 0x9e37_79b1;
+
 /// What compiled code returns.
 pub mod exit {
     /// Goes on at the state's pc.
@@ -93,7 +98,10 @@ pub struct Context {
     slow_op_aside: unsafe extern "C" fn(),
     /// What it gave.
     aside_result: u64,
-    unused: [u64; 3],
+    /// The address of the second jump cache, 0 while there is none: what was pushed out of the first. The trampoline
+    /// looks there when code comes back for a jump that is not in the first.
+    far_at: u64,
+    unused: [u64; 2],
     /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
     pub in_regions: u64,
     pub in_templates: u64,
@@ -103,6 +111,8 @@ pub struct Context {
     scratch: [[u64; 2]; SCRATCH_ENTRIES],
     pub jumps: [JumpEntry; JUMP_ENTRIES],
     cells: [u64; MAX_CELLS],
+    /// Guest and host address of each entry.
+    far: Box<[[u64; 2]]>,
     env: &'static Env,
     pub stop: Option<Stop>,
     pub fault: HostFault,
@@ -135,13 +145,15 @@ impl Context {
             pack_flags,
             slow_op_aside: qemu_lua_slow_op_aside,
             aside_result: 0,
-            unused: [0; 3],
+            far_at: 0,
+            unused: [0; 2],
             in_regions: 0,
             in_templates: 0,
             zero: [0; 2],
             scratch: [[0; 2]; SCRATCH_ENTRIES],
             jumps: NO_JUMPS,
             cells: [0; MAX_CELLS],
+            far: Box::default(),
             env,
             stop: None,
             fault: HostFault::default(),
@@ -154,12 +166,29 @@ impl Context {
     /// Forgets every indirect jump.
     pub fn forget_jumps(&mut self) {
         self.jumps = NO_JUMPS;
+        self.far = Box::default();
+        self.far_at = 0;
     }
 
     /// Makes indirect jumps to `pc` go to `host`.
     pub fn learn_jump(&mut self, pc: u64, host: u64) {
-        self.jumps[jump_index(pc)] = JumpEntry { pc, host };
+        let before = std::mem::replace(&mut self.jumps[jump_index(pc)], JumpEntry { pc, host });
+        if before.host == 0 || before.pc == pc {
+            return;
+        }
+        if self.far.is_empty() {
+            self.far = vec![[0; 2]; 1 << FAR_BITS].into_boxed_slice();
+            // Otherwise it would know where address 0 is.
+            self.far[0][0] = 1;
+            self.far_at = self.far.as_ptr() as u64;
+        }
+        self.far[far_index(before.pc)] = [before.pc, before.host];
     }
+}
+
+/// The second jump cache's entry for `pc`; the trampoline computes the same.
+fn far_index(pc: u64) -> usize {
+    ((pc as u32).wrapping_mul(FAR_FACTOR) >> (32 - FAR_BITS)) as usize
 }
 
 /// The jump cache's entry for `pc`; the lowering computes the same.
@@ -187,6 +216,26 @@ global_asm!(
     "xor edi, edi",
     "call rsi",
     "2:",
+    "test rax, rax",
+    "jnz 3f",
+    "mov rcx, [r15 + {poll}]",
+    "cmp dword ptr [rcx], 0",
+    "jne 3f",
+    "mov rcx, [r15 + {context}]",
+    "mov rdx, [rcx + {far}]",
+    "test rdx, rdx",
+    "jz 3f",
+    "mov rsi, [r15 + {pc}]",
+    "imul edi, esi, {factor}",
+    "shr edi, {shift}",
+    "shl edi, 4",
+    "cmp [rdx + rdi], rsi",
+    "jne 3f",
+    "mov rsi, [rdx + rdi + 8]",
+    "xor edi, edi",
+    "call rsi",
+    "jmp 2b",
+    "3:",
     "add rsp, 8",
     "pop r15",
     "pop r14",
@@ -232,6 +281,11 @@ global_asm!(
     context = const CONTEXT_SLOT.0,
     stack = const offset_of!(Context, stack),
     fault = const exit::FAULT,
+    poll = const POLL_SLOT.0,
+    pc = const PC.0,
+    far = const offset_of!(Context, far_at),
+    factor = const FAR_FACTOR as i32,
+    shift = const 32 - FAR_BITS,
 );
 
 unsafe extern "C" {

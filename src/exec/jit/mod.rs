@@ -222,8 +222,12 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
     let references: Option<Vec<_>> = code.buffer.relocs().iter().map(reference).collect();
-    let Some(references) = references else { return false };
-    let Some(faults) = pieces::pack(fault_ranges(code, &lowered.sites), blocks[0].pc) else { return false };
+    let (Some(references), Some(faults)) = (references, pieces::pack(fault_ranges(code, &lowered.sites)))
+    else {
+        debug_assert!(false, "the region at {} cannot be installed", blocks[0].pc);
+        crate::log::once("install", || format!("region at {} cannot be installed", blocks[0].pc));
+        return false;
+    };
     let unlinked = engine.unlinked;
     let targets = lowered.slots.iter().map(|pc| (unlinked, pc.raw()));
     let whole = with_prefix(code.code_buffer());
@@ -287,7 +291,7 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
         end: point.offset + 1,
         site: Site { pc: point.pc, access: point.access, back: Back::Exact },
     });
-    let Some(faults) = pieces::pack(ranges, block.pc) else { return false };
+    let Some(faults) = pieces::pack(ranges) else { return false };
     let count = emitted.slots.len() + 1;
     let targets = (0..count).map(|index| match index.checked_sub(1) {
         None => (u64::from(BUDGET), block.pc.raw()),

@@ -2,6 +2,7 @@
 //!
 //! Most of it is about code that may fault, of which there is much, and which hardly ever does: that is packed.
 
+use super::commit::Point;
 use super::{AfterFault, Back, Site};
 use guest::{Access, GuestAddr};
 
@@ -38,65 +39,69 @@ impl Piece {
     pub fn after_fault(&self, offset: usize, stored: u32) -> Option<AfterFault> {
         let offset = u32::try_from(offset).ok()?;
         let (ranges, _) = self.faults.as_chunks::<FAULT_SIZE>();
-        let after = ranges.partition_point(|range| unpack(range, self.head).start <= offset);
-        let range = unpack(ranges[..after].last()?, self.head);
+        let after = ranges.partition_point(|range| unpack(range).start <= offset);
+        let range = unpack(ranges[..after].last()?);
         if offset >= range.end {
             return None;
         }
-        Some(match range.site.back {
-            Back::Exact => AfterFault::Raise { pc: range.site.pc, access: range.site.access },
-            Back::To(pc) => AfterFault::Replay(pc),
-            Back::Stored => AfterFault::Replay(*self.points.get(stored as usize)?),
-        })
+        let replay = |point: u32| Some(AfterFault::Replay(*self.points.get(point as usize)?));
+        match range.site.back {
+            Back::Exact => Some(AfterFault::Raise { pc: range.site.pc, access: range.site.access }),
+            Back::To(point) => replay(point.into()),
+            Back::Stored => replay(stored),
+        }
     }
 }
 
-/// Packs ranges, with guest addresses relative to the head's; `None` where one is too far from it.
-pub fn pack(ranges: impl Iterator<Item = FaultRange>, head: GuestAddr) -> Option<Box<[u8]>> {
+/// Bits of a guest address; in a packed range the commit point stands above them.
+const ADDRESS_BITS: u32 = 48;
+
+/// Packs ranges; `None` where one is too long, or of an address that no code can have.
+pub fn pack(ranges: impl Iterator<Item = FaultRange>) -> Option<Box<[u8]>> {
     let mut out = Vec::with_capacity(FAULT_SIZE * ranges.size_hint().0);
     for range in ranges {
-        out.extend_from_slice(&pack_one(&range, head)?);
+        out.extend_from_slice(&pack_one(&range)?);
     }
     Some(out.into_boxed_slice())
 }
 
-fn pack_one(range: &FaultRange, head: GuestAddr) -> Option<[u8; FAULT_SIZE]> {
-    let near =
-        |pc: GuestAddr| i32::try_from(pc.raw().wrapping_sub(head.raw()) as i64).ok().map(|near| near as u32);
-    let len = u16::try_from(range.end.checked_sub(range.start)?).ok()?;
-    let access: u32 = match range.site.access {
+fn pack_one(range: &FaultRange) -> Option<[u8; FAULT_SIZE]> {
+    let (start, len) = (range.start, u16::try_from(range.end.checked_sub(range.start)?).ok()?);
+    let access: u64 = match range.site.access {
         Access::Read => 0,
         Access::Write => 1,
         Access::Fetch => 2,
     };
-    let (back, to): (u32, u32) = match range.site.back {
+    let (back, point): (u64, Point) = match range.site.back {
         Back::Exact => (0, 0),
         Back::Stored => (1, 0),
-        Back::To(pc) => (2, near(pc)?),
+        Back::To(point) => (2, point),
     };
-    let words = [range.start, u32::from(len) | access << 16 | back << 24, near(range.site.pc)?, to];
+    let pc = range.site.pc.raw();
+    let place = u64::from(start) | u64::from(len) << 32 | access << 48 | back << 56;
+    let [place, site] = [place, pc | u64::from(point) << ADDRESS_BITS].map(u64::to_le_bytes);
     let mut out = [0; FAULT_SIZE];
-    for (bytes, word) in out.chunks_exact_mut(4).zip(words) {
-        bytes.copy_from_slice(&word.to_le_bytes());
-    }
-    Some(out)
+    out[..8].copy_from_slice(&place);
+    out[8..].copy_from_slice(&site);
+    (pc >> ADDRESS_BITS == 0).then_some(out)
 }
 
-fn unpack(bytes: &[u8; FAULT_SIZE], head: GuestAddr) -> FaultRange {
-    let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    let [start, what] = [word(0), word(4)];
-    let [pc, to] = [word(8), word(12)].map(|near| head.offset(i64::from(near as i32)));
-    let access = match what >> 16 & 0xff {
+fn unpack(bytes: &[u8; FAULT_SIZE]) -> FaultRange {
+    let packed = u128::from_le_bytes(*bytes);
+    let (place, site) = (packed as u64, (packed >> 64) as u64);
+    let access = match place >> 48 & 0xff {
         0 => Access::Read,
         1 => Access::Write,
         _ => Access::Fetch,
     };
-    let back = match what >> 24 {
+    let back = match place >> 56 {
         0 => Back::Exact,
         1 => Back::Stored,
-        _ => Back::To(to),
+        _ => Back::To((site >> ADDRESS_BITS) as Point),
     };
-    FaultRange { start, end: start.wrapping_add(what & 0xffff), site: Site { pc, access, back } }
+    let pc = GuestAddr(site & ((1 << ADDRESS_BITS) - 1));
+    let (start, len) = (place as u32, place >> 32 & 0xffff);
+    FaultRange { start, end: start.wrapping_add(len as u32), site: Site { pc, access, back } }
 }
 
 #[cfg(test)]
@@ -104,19 +109,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_unpacked_where_they_are_near() {
-        let head = GuestAddr(0x7fff_0000_0000);
-        for back in [Back::Exact, Back::Stored, Back::To(GuestAddr(0x7ffe_ffff_0000))] {
-            for access in [Access::Read, Access::Write, Access::Fetch] {
-                let site = Site { pc: head.offset(-0x1234), access, back };
-                let packed =
-                    pack_one(&FaultRange { start: 1 << 20, end: (1 << 20) + 9, site }, head).unwrap();
-                let read = unpack(&packed, head);
-                assert_eq!((read.start, read.end), (1 << 20, (1 << 20) + 9));
-                assert_eq!((read.site.pc, read.site.access, read.site.back), (site.pc, access, back));
+    fn faults_are_unpacked_as_they_were_packed() {
+        let packed_at = |pc, back, access| {
+            let site = Site { pc: GuestAddr(pc), access, back };
+            pack_one(&FaultRange { start: 1 << 20, end: (1 << 20) + 9, site })
+        };
+        for pc in [0x1000, 0x5555_5555_4000, 0x7fff_f7ff_e123, (1 << ADDRESS_BITS) - 1] {
+            for back in [Back::Exact, Back::Stored, Back::To(0), Back::To(Point::MAX)] {
+                for access in [Access::Read, Access::Write, Access::Fetch] {
+                    let read = unpack(&packed_at(pc, back, access).unwrap());
+                    assert_eq!((read.start, read.end), (1 << 20, (1 << 20) + 9));
+                    assert_eq!(
+                        (read.site.pc, read.site.access, read.site.back),
+                        (GuestAddr(pc), access, back)
+                    );
+                }
             }
         }
-        let far = Site { pc: GuestAddr(0), access: Access::Read, back: Back::Exact };
-        assert!(pack_one(&FaultRange { start: 0, end: 1, site: far }, head).is_none());
+        assert!(packed_at(1 << ADDRESS_BITS, Back::Exact, Access::Read).is_none());
     }
 }

@@ -105,7 +105,16 @@ impl Lifter {
     fn load_filled(&mut self, w: Width, order: Order, fill: Fill, addr: Val, off: i32) -> Val {
         let value = self.ir.load(w, order, addr, off);
         match fill {
+            // What was loaded has zeros above it.
             Fill::Zero => value,
+            _ => self.filled(w, fill, value),
+        }
+    }
+
+    /// The low `w` of a value, extended.
+    fn filled(&mut self, w: Width, fill: Fill, value: Val) -> Val {
+        match fill {
+            Fill::Zero => self.ir.zext(w, value),
             Fill::SignTo64 => self.ir.sext(w, value),
             Fill::SignTo32 => {
                 let extended = self.ir.sext(w, value);
@@ -195,26 +204,29 @@ impl Lifter {
 
     // ---- pairs ----
 
-    /// Whether a pair of general registers is one access (FEAT_LSE2, Arm ARM B2.2.1), as those of doublewords are used for
-    /// atomic 128 bits. Others are not, although they should be: words, and what goes through the stack pointer, are
-    /// seldom shared, but often stored in two and loaded in one, and that is slow on the host: so nobody pays for it who
-    /// has no threads.
-    const fn is_one_access(&self, insn: Insn, w: Width) -> bool {
-        let has_it = self.features & features::LSE2 != 0 && self.threads;
-        has_it && insn.rn() != 31 && matches!(w, Width::W64)
+    /// Whether a pair of general registers is one access (FEAT_LSE2, Arm ARM B2.2.1). What goes through the stack pointer
+    /// is not, although it should be: it is seldom shared, but often stored in two and loaded in one, and that is slow on
+    /// the host. For that nobody pays for it either who has no threads.
+    const fn is_one_access(&self, insn: Insn) -> bool {
+        self.features & features::LSE2 != 0 && self.threads && insn.rn() != 31
     }
 
     fn load_pair(&mut self, insn: Insn, w: Width, fill: Fill) {
         let place = self.place_pair(insn, w.bytes());
-        if self.is_one_access(insn, w) {
-            let both = self.ir.vload(X1, place.addr, place.off);
-            let [first, second] = [0, 1].map(|index| self.ir.vextract(X1, Lane::D, index, both));
-            self.write_back(&place);
-            self.set_x(insn.rd(), first);
-            return self.set_x(insn.ra(), second);
-        }
-        let first = self.load_filled(w, Order::Relaxed, fill, place.addr, place.off);
-        let second = self.load_filled(w, Order::Relaxed, fill, place.addr, place.off + w.bytes() as i32);
+        let [first, second] = match (self.is_one_access(insn), w) {
+            (true, Width::W64) => {
+                let both = self.ir.vload(X1, place.addr, place.off);
+                [0, 1].map(|index| self.ir.vextract(X1, Lane::D, index, both))
+            }
+            (true, _) => {
+                let both = self.ir.load(Width::W64, Order::Relaxed, place.addr, place.off);
+                let bits = self.imm(32);
+                let high = self.ir.shr(Width::W64, both, bits);
+                [both, high].map(|word| self.filled(w, fill, word))
+            }
+            _ => [0, w.bytes() as i32]
+                .map(|at| self.load_filled(w, Order::Relaxed, fill, place.addr, place.off + at)),
+        };
         self.write_back(&place);
         self.set_x(insn.rd(), first);
         self.set_x(insn.ra(), second);
@@ -232,12 +244,21 @@ impl Lifter {
         let w = insn.sf();
         let place = self.place_pair(insn, w.bytes());
         let (first, second) = (self.x(insn.rd()), self.x(insn.ra()));
-        if self.is_one_access(insn, w) {
-            let both = self.ir.vpair(X1, first, second);
-            self.ir.vstore(X1, place.addr, place.off, both);
-        } else {
-            self.ir.store(w, Order::Relaxed, place.addr, place.off, first);
-            self.ir.store(w, Order::Relaxed, place.addr, place.off + w.bytes() as i32, second);
+        match (self.is_one_access(insn), w) {
+            (true, Width::W64) => {
+                let both = self.ir.vpair(X1, first, second);
+                self.ir.vstore(X1, place.addr, place.off, both);
+            }
+            (true, _) => {
+                let bits = self.imm(32);
+                let (low, high) = (self.ir.zext(w, first), self.ir.shl(Width::W64, second, bits));
+                let both = self.ir.or(Width::W64, low, high);
+                self.ir.store(Width::W64, Order::Relaxed, place.addr, place.off, both);
+            }
+            _ => {
+                self.ir.store(w, Order::Relaxed, place.addr, place.off, first);
+                self.ir.store(w, Order::Relaxed, place.addr, place.off + w.bytes() as i32, second);
+            }
         }
         self.write_back(&place);
     }

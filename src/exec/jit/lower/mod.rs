@@ -54,8 +54,8 @@ pub struct Site {
 pub enum Back {
     /// Nowhere: the state in memory is that before the instruction.
     Exact,
-    /// To a commit point, by its guest address.
-    To(GuestAddr),
+    /// To this commit point.
+    To(commit::Point),
     /// To the commit point whose number is in the state.
     Stored,
 }
@@ -277,7 +277,7 @@ impl Lowering<'_, '_> {
         self.count(block.insns.len());
         let plan = &self.region.plan.blocks[index];
         self.back = match plan.entry {
-            commit::Back::To(point) => self.back_to(point),
+            commit::Back::To(point) => Back::To(point),
             commit::Back::Stored => Back::Stored,
         };
         let mut marks = block.insns.iter().enumerate().peekable();

@@ -40,7 +40,7 @@ impl Lowering<'_, '_> {
         self.dirty = unstored;
         self.float_cells = CellSet::default();
         self.store_number(point);
-        self.back = self.back_to(point);
+        self.back = Back::To(point);
     }
 
     /// Stores a commit point's number where faults look for it.
@@ -49,10 +49,6 @@ impl Lowering<'_, '_> {
             let number = self.b.ins().iconst(types::I32, i64::from(point));
             self.b.ins().store(self.state_flags, number, self.state, i32::from(POINT_SLOT.0));
         }
-    }
-
-    pub(super) fn back_to(&self, point: Point) -> Back {
-        Back::To(self.region.plan.addresses[usize::from(point)])
     }
 
     /// Stores every dirty cell and notes that they are clean.

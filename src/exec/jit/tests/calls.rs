@@ -98,3 +98,36 @@ fn a_function_that_calls_itself_is_followed_as_deep_as_it_goes() {
         assert_eq!(state.u64(X), 0);
     }
 }
+
+#[test]
+fn jumps_to_places_that_share_an_entry_of_the_jump_cache_are_followed() {
+    let _alone = alone();
+    // Both have the same twelve bits, shifted ones included.
+    let (one, two) = (0x10_0000, 0x20_0300);
+    let from = block(HEAD, &[&|b| add(b, X, 1)], |b| {
+        let target = b.read_slot(Z);
+        Terminator::Indirect { target, hint: Hint::None }
+    });
+    let to = |pc| block(pc, &[&|b| add(b, X, 10)], |_| super::regions::jump(DONE));
+    cache().clear();
+    let [from, places @ ..] = [from, to(one), to(two)].map(|block| {
+        let made = cache().insert(block);
+        assert!(Compiler::new().unwrap().compile(cache(), &made, LIMITS));
+        made
+    });
+    let (mut state, mut port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
+    for place in &places {
+        compiled.interpreted();
+        run_compiled(place, &mut state, &port, &mut compiled);
+    }
+    state.set_u64(X, 0);
+    for (runs, place) in [one, two, one, two].into_iter().enumerate() {
+        state.set_u64(Z, place);
+        let end = run_compiled(&from, &mut state, &port, &mut compiled);
+        assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(DONE)), 11 * (runs as u64 + 1)));
+    }
+    // What leaves because it was asked to stays outside.
+    *port.poll.get_mut() = 1;
+    let end = run_compiled(&places[0], &mut state, &port, &mut compiled);
+    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(one)), 44));
+}
