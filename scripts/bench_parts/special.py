@@ -1,10 +1,8 @@
 """Rows that are no program's time as a multiple of the native one: starts, nanoseconds, memory, scaling."""
 import os
-import shutil
-import tempfile
 
 from . import build, suite
-from .measure import NATIVE, alternate, run, runners_for
+from .measure import NATIVE, alternate, run, runners_for, twice
 from .suite import Program
 
 CALLS = 1000000
@@ -17,37 +15,18 @@ def row(name, unit, values, skipped=None):
 
 
 def starts(arch, emulators, runs, files):
-    """The first and the second start of programs: for us with a directory for translated code that is fresh at the first;
-    the others keep nothing, so that their second is as their first."""
+    """The first and the second start of programs, and the memory of the first."""
     for one in suite.STARTS:
-        program = build.application("start", one, arch, files)
-        peers = [emulator for emulator in emulators if not emulator.is_ours]
-        own = next(emulator for emulator in emulators if emulator.is_ours)
-        runners = runners_for(program, peers, "off")
-        with tempfile.TemporaryDirectory(dir=build.WORK) as directory:
-            runners |= first_and_second(own.command(program.guest), os.path.join(directory, "kept"))
-            figures, reasons = alternate(runners, runs)
-        yield from start_rows(one.name, own.name, figures, reasons)
+        first, second = twice(build.application("start", one, arch, files), emulators, runs)
+        yield start_row(f"start of {one.name}, first run", *first)
+        yield start_row(f"start of {one.name}, second run", *second)
+        figures, reasons = first
+        peaks = {who: f["peak"] / 1024 for who, f in figures.items()}
+        yield row(f"peak memory of {one.name}", "MiB", peaks, reasons)
 
 
-def first_and_second(command, cache):
-    def first():
-        shutil.rmtree(cache, ignore_errors=True)
-        os.mkdir(cache, 0o700)
-        return run(command, cache)
-
-    return {"first": first, "second": lambda: run(command, cache)}
-
-
-def start_rows(name, own, figures, reasons):
-    skipped = {own if who in ("first", "second") else who: why for who, why in reasons.items()}
-    for which in ["first", "second"]:
-        values = {who: f["cpu"] * 1e3 for who, f in figures.items() if who not in ("first", "second")}
-        if which in figures:
-            values[own] = figures[which]["cpu"] * 1e3
-        yield row(f"start of {name}, {which} run", "ms", values, skipped)
-    peaks = {own if who == "first" else who: f["peak"] / 1024 for who, f in figures.items() if who != "second"}
-    yield row(f"peak memory of {name}", "MiB", peaks, skipped)
+def start_row(name, figures, reasons):
+    return row(name, "ms", {who: f["cpu"] * 1e3 for who, f in figures.items()}, reasons)
 
 
 def per_call(command):

@@ -17,7 +17,10 @@ KERNELS = [
 ]
 # Programs of tests/bench that have rows of their own.
 SPECIAL = ["cold", "scaling"]
-CLASS_LABELS = {kind: label for kind, label, _ in KERNELS} | {"application": "applications"}
+CLASS_LABELS = {kind: label for kind, label, _ in KERNELS} | {
+    "application": "applications, first run",
+    "application again": "applications, second run",
+}
 
 # What qemu-user is not asked to do: program, and why.
 NOT_FOR_QEMU = {"forkexec": "its children run natively, or not at all"}

@@ -79,12 +79,12 @@ def show_programs(arch, figures, key):
     names = names_in(figures)
     others = names[1:]
     print(f"\n{ARCH_LABELS[arch]}, {key} time as multiples of native (native in ms); medians of {figures['runs']}")
-    print(f"{'class':12} {'program':16} {'native':>8}" + "".join(f" {name:>12}" for name in others))
+    print(f"{'class':17} {'program':16} {'native':>8}" + "".join(f" {name:>12}" for name in others))
     for row in figures["programs"]:
         found = ratios(row, key)
         native = f"{row['figures'][NATIVE][key] * 1e3:8.1f}" if found else f"{'-':>8}"
         times = "".join(f" {number(found.get(name)):>12}" for name in others)
-        print(f"{row['class']:12} {row['program']:16} {native}{times}")
+        print(f"{row['class']:17} {row['program']:16} {native}{times}")
         for name, reason in row["skipped"].items():
             print(f"{'':12} {name} is left out: {reason}")
 

@@ -123,8 +123,10 @@ class Measuring(unittest.TestCase):
         self.assertEqual((found["qemu"]["cpu"], "".join(order)), (2.0, "nqnqnq"))
 
     def test_our_failures_are_failures(self):
-        rows = special.start_rows("true", "qemu-lua", {"native": {"cpu": 1, "peak": 1}}, {"second": "dies of SIGSEGV"})
-        self.assertEqual([row["skipped"] for row in rows], [{"qemu-lua": "dies of SIGSEGV"}] * 3)
+        found = {"native": 1, "qemu": 4, "first": 3}, {"second": "dies of SIGSEGV"}
+        self.assertEqual(measure.one_of_two("first", "qemu-lua", *found), ({"native": 1, "qemu": 4, "qemu-lua": 3}, {}))
+        second = ({"native": 1, "qemu": 4}, {"qemu-lua": "dies of SIGSEGV"})
+        self.assertEqual(measure.one_of_two("second", "qemu-lua", *found), second)
 
 
 class Suite(unittest.TestCase):
