@@ -93,6 +93,12 @@ fn start(arch: &'static dyn GuestArch, startup: Startup) -> Result<i32, StartErr
         Err(error) => return Err(error),
     };
     let options = options(&plan.settings, plan.first_image)?;
+    match debug::perf::start() {
+        Err((path, errno)) if plan.first_image => {
+            return Err(usage(format!("cannot write {path}: {}", loader::errno_text(errno))));
+        }
+        _ => {}
+    }
     signals::install_fault_handlers();
     crate::host::spawn::own_memory();
     if arch.name() == "aarch64" {
@@ -217,6 +223,11 @@ fn apply_log_settings(settings: &Settings) -> Result<(), StartError> {
         let bit = debug::parse_item(item)
             .ok_or_else(|| usage(format!("unknown log item {item} (-d help lists them)")))?;
         debug::enable(bit);
+    }
+    for (option, bit) in [("perfmap", debug::item::PERF_MAP), ("jitdump", debug::item::JIT_DUMP)] {
+        if settings.is_set(option) {
+            debug::enable(bit);
+        }
     }
     for range in settings.all("dfilter").flat_map(|ranges| ranges.split(',')) {
         let range = debug::parse_range(range).ok_or_else(|| {

@@ -128,8 +128,13 @@ pub static OPTIONS: &[OptionRow] = &[
     not_yet("g", Value("PORT"), "QEMU_GDB", "wait for a debugger at PORT"),
     not_yet("plugin", Value("FILE"), "QEMU_PLUGIN", "load a plugin"),
     not_yet("trace", Value("SPEC"), "QEMU_TRACE", "enable trace events"),
-    not_yet("perfmap", Nothing, "QEMU_PERFMAP", "name translated code for perf in /tmp/perf-PID.map"),
-    not_yet("jitdump", Nothing, "QEMU_JITDUMP", "dump translated code for perf in jit-PID.dump"),
+    row("perfmap", Nothing, "QEMU_PERFMAP", "name translated code for perf in /tmp/perf-PID.map"),
+    row(
+        "jitdump",
+        Nothing,
+        "QEMU_JITDUMP",
+        "dump translated code for perf (record -k mono, then inject --jit) in jit-PID.dump",
+    ),
     row("singlestep", Nothing, "QEMU_SINGLESTEP", "the same as -one-insn-per-tb"),
     row(
         "isa-coverage",

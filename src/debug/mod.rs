@@ -1,5 +1,8 @@
 //! Looking inside: `-d` items and where their lines go.
 
+pub mod perf;
+mod symbols;
+
 use crate::exec::Env;
 use crate::exec::vcpu::{Stats, Vcpu};
 use guest::ir::Block;
@@ -16,6 +19,10 @@ pub mod item {
     pub const STRACE: u32 = 32;
     pub const STATS: u32 = 64;
     pub const CODE: u32 = 128;
+    /// `-perfmap`
+    pub const PERF_MAP: u32 = 256;
+    /// `-jitdump`
+    pub const JIT_DUMP: u32 = 512;
 }
 
 static ITEMS: AtomicU32 = AtomicU32::new(0);
@@ -60,11 +67,12 @@ pub fn trace_execution(pc: u64) {
     }
 }
 
-/// `-d code`: host code at `start` is of guest code at `pc`.
-pub fn trace_code(kind: &str, start: u64, size: usize, pc: guest::GuestAddr) {
+/// `-d code` and what perf needs: host code at `start` is of guest code at `pc`.
+pub fn trace_code(kind: &str, start: u64, code: &[u8], pc: guest::GuestAddr) {
     if enabled(item::CODE) {
-        crate::log::write(&format!("CODE: {start:#x} {size:#x} {kind} {pc}\n"));
+        crate::log::write(&format!("CODE: {start:#x} {:#x} {kind} {pc}\n", code.len()));
     }
+    perf::note(start, code, pc);
 }
 
 /// `-d stats`: where a thread's guest instructions ran.

@@ -147,7 +147,10 @@ impl Cache {
         if let Some(found) = saved::find(pc, control) {
             let mut inner = lock(&self.inner);
             if self.generation.load(Ordering::Acquire) == before {
-                return self.keep_saved(&mut inner, key, found);
+                let kept = self.keep_saved(&mut inner, key, found);
+                drop(inner);
+                crate::debug::perf::write();
+                return kept;
             }
             found.iter().for_each(|found| saved::dropped(&found.translation));
         }

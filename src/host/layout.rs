@@ -37,12 +37,36 @@ pub const fn any_ours(range: &std::ops::Range<u64>) -> bool {
     range.start < EMULATOR_END && range.end > EMULATOR_START
 }
 
-/// Host mappings outside our range that are not the guest's: (start, end) pairs from /proc/self/maps.
+/// The kernel's mappings: (start, end, what is said of them) each, from /proc/self/maps.
+fn kernel_mappings(text: &str) -> impl Iterator<Item = (u64, u64, &str)> {
+    text.lines().filter_map(|line| {
+        let (range, rest) = line.split_once(' ')?;
+        let (start, end) = range.split_once('-')?;
+        Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?, rest))
+    })
+}
+
+fn maps() -> String {
+    std::fs::read_to_string("/proc/self/maps").unwrap_or_default()
+}
+
+/// Host mappings outside our range that are not the guest's: (start, end) pairs.
 pub fn foreign_mappings(is_guest: impl Fn(u64) -> bool) -> Vec<(u64, u64)> {
-    let text = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let ranges = text.lines().filter_map(|line| {
-        let (start, end) = line.split_whitespace().next()?.split_once('-')?;
-        Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
-    });
+    let text = maps();
+    let ranges = kernel_mappings(&text).map(|(start, end, _)| (start, end));
     ranges.filter(|&(start, _)| !is_ours(start) && !is_guest(start)).collect()
+}
+
+/// Host mappings in a range that may be executed and are a file's: (start, end) pairs.
+pub fn executable_mappings(range: std::ops::Range<u64>) -> Vec<(u64, u64)> {
+    let text = maps();
+    let files = kernel_mappings(&text).filter(|(.., rest)| rest.starts_with("r-xp") && rest.contains('/'));
+    files.map(|(start, end, _)| (start, end)).filter(|(start, _)| range.contains(start)).collect()
+}
+
+/// The path of the file that is mapped at an address.
+pub fn path_at(address: u64) -> Option<String> {
+    let text = maps();
+    let (.., rest) = kernel_mappings(&text).find(|(start, end, _)| (*start..*end).contains(&address))?;
+    Some(rest[rest.find('/')?..].to_owned())
 }

@@ -13,6 +13,7 @@ use super::signal::Actions;
 use super::table::Done;
 use super::thread::Thread;
 use super::{read_guest, seccomp, write_guest};
+use crate::debug::perf;
 use crate::exec::vcpu::Vcpu;
 use crate::host::{random, signals, spawn, sys};
 use crate::log;
@@ -309,8 +310,10 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
 /// innermost, and the caller's business.)
 fn with_all_locks<T>(thread: &Thread, f: impl FnOnce() -> T) -> T {
     let _actions = thread.actions.lock().unwrap_or_else(PoisonError::into_inner);
-    spawn::with_locked(|| {
-        space().with_locked(|| log::with_locked(|| random::with_locked(|| seccomp::with_locked(f))))
+    perf::with_locked(|| {
+        spawn::with_locked(|| {
+            space().with_locked(|| log::with_locked(|| random::with_locked(|| seccomp::with_locked(f))))
+        })
     })
 }
 
@@ -328,6 +331,7 @@ fn become_child(thread: &mut Thread, request: &Request) {
     thread.owns_host_thread = true;
     spawn::forget_threads();
     seccomp::forked(&thread.seccomp);
+    perf::forked();
     child_tids(thread, request);
     clear_actions(thread, request.flags);
     thread.state_replaced();

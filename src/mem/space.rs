@@ -130,6 +130,12 @@ impl Space {
         self.lock().table.find(addr.raw()).map(|(_, m)| m.prot)
     }
 
+    /// The mapping at `addr`, with its start.
+    #[must_use]
+    pub fn mapping(&self, addr: GuestAddr) -> Option<(u64, Mapping)> {
+        self.lock().table.find(addr.raw()).map(|(start, m)| (start, *m))
+    }
+
     /// All mappings: (start, mapping), in order.
     #[must_use]
     pub fn mappings(&self) -> Vec<(u64, Mapping)> {

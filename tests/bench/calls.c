@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "share.h"
+
 static int values[200000];
 
 static int compare(const void *a, const void *b)
@@ -22,7 +24,7 @@ int main(void)
 	for (int i = 0; i < 200000; i++)
 		values[i] = (int)(x = x * 1103515245u + 12345u) >> 3;
 	qsort(values, 200000, sizeof *values, compare);
-	for (int i = 0; i < 20000000; i++)
+	for (int i = 0; i < 20000000 / SHARE; i++)
 		x = table[(x >> 5 ^ i) & 3](x);
 	printf("%d %d %u\n", values[0], values[100000], x);
 }

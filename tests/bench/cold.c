@@ -1,18 +1,32 @@
-// Much code that runs once: a macro tree of 16384 different statements.
+// Much code that runs once: so many instructions as INSTRUCTIONS says, in groups of nine with a branch, each group with
+// numbers of its own. Both architectures have the same groups.
 #include <stdio.h>
 
-#define S1(n) x = (x ^ (n) * 2654435761u) + (x >> ((n) & 15)); if (x & 64) y += x * (n);
-#define S4(n) S1(n) S1(n + 1) S1(n + 2) S1(n + 3)
-#define S16(n) S4(n) S4(n + 4) S4(n + 8) S4(n + 12)
-#define S64(n) S16(n) S16(n + 16) S16(n + 32) S16(n + 48)
-#define S256(n) S64(n) S64(n + 64) S64(n + 128) S64(n + 192)
-#define S1024(n) S256(n) S256(n + 256) S256(n + 512) S256(n + 768)
-#define S4096(n) S1024(n) S1024(n + 1024) S1024(n + 2048) S1024(n + 3072)
+#ifndef INSTRUCTIONS
+#define INSTRUCTIONS 50000
+#endif
+#define TEXT(x) #x
+#define STRING(x) TEXT(x)
+
+#ifdef __x86_64__
+#define GROUP                                                                                                          \
+	"movl $n & 0xffff, %%ecx\n xorl %%ecx, %0\n addl %1, %0\n xorl %0, %1\n rorl $7, %0\n"                         \
+	"addl $n & 0xfff, %1\n cmpl %1, %0\n jb 1f\n addl $1, %0\n 1:\n"
+#define CLOBBERED "ecx", "cc"
+#else
+#define GROUP                                                                                                          \
+	"mov w9, n & 0xffff\n eor %w0, %w0, w9\n add %w0, %w0, %w1\n eor %w1, %w1, %w0\n ror %w0, %w0, 7\n"            \
+	"add %w1, %w1, n & 0xfff\n cmp %w0, %w1\n b.lo 1f\n add %w0, %w0, 1\n 1:\n"
+#define CLOBBERED "w9", "cc"
+#endif
 
 int main(int argc, char **argv)
 {
 	unsigned x = argc, y = 0;
-	S4096(1) S4096(5000)
+	(void)argv;
+	__asm__ volatile(".set n, 0\n .rept " STRING(INSTRUCTIONS) " / 9\n" GROUP ".set n, n + 1\n .endr\n"
+			 : "+r"(x), "+r"(y)
+			 :
+			 : CLOBBERED);
 	printf("%u %u\n", x, y);
-	return argv == 0;
 }

@@ -1,8 +1,10 @@
 // Product of two matrices of doubles.
 #include <stdio.h>
 
-#define N 320
-static double a[N][N], b[N][N], c[N][N];
+#include "share.h"
+
+#define N (SHARE > 1 ? 64 : 320)
+static double a[320][320], b[320][320], c[320][320];
 
 int main(void)
 {

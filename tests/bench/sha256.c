@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "share.h"
+
 static uint32_t k[64], h[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
 				0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
 
@@ -41,7 +43,7 @@ int main(void)
 		k[i] = 0x428a2f98u * (i + 1) ^ i << 13;
 	for (int i = 0; i < 16384; i++)
 		data[i] = i * 2654435761u;
-	for (int round = 0; round < 300; round++)
+	for (int round = 0; round < 300 / SHARE; round++)
 		for (int i = 0; i < 16384; i += 16)
 			block(data + i);
 	printf("%08x %08x\n", h[0], h[7]);

@@ -1,11 +1,13 @@
 // An interpreter of a small byte code: a switch in a loop, so indirect jumps.
 #include <stdio.h>
 
+#include "share.h"
+
 enum { PUSH, ADD, SUB, DUP, SWAP, OVER, JNZ, DROP, XOR, HALT };
 
 int main(void)
 {
-	static const int code[] = { PUSH, 1, PUSH, 4000000, SWAP, OVER, ADD, PUSH, 12345, XOR, SWAP,
+	static const int code[] = { PUSH, 1, PUSH, 4000000 / SHARE, SWAP, OVER, ADD, PUSH, 12345, XOR, SWAP,
 				    PUSH, 1, SUB, DUP, JNZ, 4, DROP, HALT };
 	long stack[64], *sp = stack;
 	for (int pc = 0;;) {

@@ -12,9 +12,11 @@ macro_rules! on_both {
     };
 }
 
+mod bench;
 mod interface;
 mod models;
 mod options;
+mod perf;
 mod saved;
 
 use harness::{Arch, compiled, guest_command, program_same_as_native, run, same_as_native};

@@ -151,8 +151,9 @@ impl CodeMemory {
         let prot = (libc::PROT_READ | libc::PROT_EXEC) as u64;
         let flags = (libc::MAP_PRIVATE | libc::MAP_FIXED) as u64;
         let args = [self.start as u64, size as u64, prot, flags, fd as u64, from as u64];
-        // Not from a file system mounted noexec: then the code is copied.
-        if sys::check(sys::syscall(libc::SYS_mmap, args)).is_err() {
+        // Not from a file system mounted noexec: then the code is copied. So it is for perf, which would look for names in
+        // the file.
+        if crate::debug::perf::wanted() || sys::check(sys::syscall(libc::SYS_mmap, args)).is_err() {
             let args = [fd as u64, self.start as u64, size as u64, from as u64, 0, 0];
             if sys::syscall(libc::SYS_pread64, args) != size as i64 {
                 return None;

@@ -111,7 +111,7 @@ fn lock() -> MutexGuard<'static, Option<Engine>> {
 /// Keeps the locks while `f` runs: for fork.
 pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
     let _engine = lock();
-    slow::with_locked(f)
+    slow::with_locked(|| debug::perf::with_notes_locked(f))
 }
 
 /// The host, as Cranelift knows it; `None` where it cannot compile for it.
@@ -201,7 +201,9 @@ impl Compiler {
         };
         trace(code, head.pc, region.blocks.len(), region.insns());
         let blocks = region.translations();
-        cache.if_current(&blocks, || install(code, &lowered, &blocks)).unwrap_or(false)
+        let installed = cache.if_current(&blocks, || install(code, &lowered, &blocks)).unwrap_or(false);
+        debug::perf::write();
+        installed
     }
 }
 
@@ -243,7 +245,7 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
         points: lowered.points.clone().into_boxed_slice(),
     };
     engine.pieces.insert(installed.entry as usize, piece);
-    debug::trace_code("region", installed.entry, whole.len(), blocks[0].pc);
+    engine.trace("region", installed.entry, whole.len(), blocks[0].pc);
     engine.regions += 1;
     engine.enter_region(blocks, installed.entry + ENTRY_OFFSET);
     true
@@ -274,7 +276,9 @@ pub fn compile_block(
     let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
     let Some(emitted) = emitter.emit(&block.block, state, counting) else { return false };
     let install = || install_block(&emitted, block);
-    cache.if_current(std::slice::from_ref(block), install).unwrap_or(false)
+    let installed = cache.if_current(std::slice::from_ref(block), install).unwrap_or(false);
+    debug::perf::write();
+    installed
 }
 
 /// Puts a block's code in place. The cache is locked and the block is current.
@@ -307,7 +311,7 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
         points: Box::default(),
     };
     engine.pieces.insert(installed.entry as usize, piece);
-    debug::trace_code("template", installed.entry, emitted.code.len(), block.pc);
+    engine.trace("template", installed.entry, emitted.code.len(), block.pc);
     block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
     block.entry.store(installed.entry, Ordering::Release);
     true
@@ -349,6 +353,15 @@ impl Engine {
         }
         self.replace_template(&blocks[0], entry);
         blocks[0].entry.store(entry, Ordering::Release);
+    }
+
+    /// Says what code there is now, if somebody wants to know.
+    fn trace(&self, kind: &str, start: u64, len: usize, pc: GuestAddr) {
+        if debug::enabled(debug::item::CODE | debug::item::PERF_MAP | debug::item::JIT_DUMP) {
+            let all = self.memory.bytes();
+            let at = start as usize - all.as_ptr() as usize;
+            debug::trace_code(kind, start, &all[at..at + len], pc);
+        }
     }
 
     fn report_full(&mut self) {

@@ -6,6 +6,7 @@ use super::{BUDGET, Engine, UNLINKED, lock};
 use crate::exec::saved::{self, BlockRecord, Found};
 use crate::exec::translation::{Template, Translation};
 use crate::exec::window::Origin;
+use guest::GuestAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -52,12 +53,18 @@ impl Engine {
         let left = BUDGET.saturating_sub(saved::runs(translation)).max(LEAST);
         self.memory.set_slot(counter, left.into(), record.pc);
         let entry = self.saved_entry(piece);
+        self.trace_saved("template", piece, translation.pc);
         translation.set_template(Template { entry, counter: slot_at(counter) });
         translation.entry.store(entry, Ordering::Release);
     }
 
     fn saved_entry(&self, piece: &saved::Piece) -> u64 {
         self.memory.bytes().as_ptr() as u64 + u64::from(piece.code_at + piece.entry)
+    }
+
+    fn trace_saved(&self, kind: &str, piece: &saved::Piece, pc: GuestAddr) {
+        let start = self.memory.bytes().as_ptr() as u64 + u64::from(piece.code_at);
+        self.trace(kind, start, piece.code_len as usize, pc);
     }
 
     /// Sets the slots of a piece, to lead on where there is code already.
@@ -92,6 +99,7 @@ impl Engine {
             return;
         }
         self.lead_on(piece.slots_at as usize, &piece, record.control, at);
+        self.trace_saved("region", &piece, blocks[0].pc);
         self.enter_region(&blocks, self.saved_entry(&piece));
     }
 }

@@ -1,0 +1,4 @@
+// How much a program does: all of it for the benchmark, a part (-DSHARE=50: a fiftieth) for the tests.
+#ifndef SHARE
+#define SHARE 1
+#endif
