@@ -4,7 +4,9 @@
 
 #include "share.h"
 
-static int values[200000];
+#define COUNT (200000 / SHARE)
+
+static int values[COUNT];
 
 static int compare(const void *a, const void *b)
 {
@@ -21,10 +23,10 @@ static unsigned (*volatile table[])(unsigned) = { f0, f1, f2, f3 };
 int main(void)
 {
 	unsigned x = 1;
-	for (int i = 0; i < 200000; i++)
+	for (int i = 0; i < COUNT; i++)
 		values[i] = (int)(x = x * 1103515245u + 12345u) >> 3;
-	qsort(values, 200000, sizeof *values, compare);
+	qsort(values, COUNT, sizeof *values, compare);
 	for (int i = 0; i < 20000000 / SHARE; i++)
 		x = table[(x >> 5 ^ i) & 3](x);
-	printf("%d %d %u\n", values[0], values[100000], x);
+	printf("%d %d %u\n", values[0], values[COUNT / 2], x);
 }

@@ -2,8 +2,10 @@
 // numbers of its own. Both architectures have the same groups.
 #include <stdio.h>
 
+#include "share.h"
+
 #ifndef INSTRUCTIONS
-#define INSTRUCTIONS 50000
+#define INSTRUCTIONS 50000 / SHARE
 #endif
 #define TEXT(x) #x
 #define STRING(x) TEXT(x)

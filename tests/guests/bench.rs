@@ -35,7 +35,7 @@ fn compiled(place: &Path, arch: Arch, name: &str) -> Option<PathBuf> {
     let flags = flags(arch, name)?;
     let out = place.join(format!("{name}-{arch}"));
     let status = Command::new(compiler)
-        .args(["-O2", "-Wall", "-ffp-contract=off", "-static", "-pthread", "-DSHARE=50"])
+        .args(["-O2", "-Wall", "-ffp-contract=off", "-static", "-pthread", "-DSHARE=100"])
         .args(flags)
         .arg("-o")
         .args([&out, &PathBuf::from(format!("{SOURCES}/{name}.c"))])
