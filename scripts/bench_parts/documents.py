@@ -24,7 +24,8 @@ def host_line(data):
     arches = data["arches"].values()
     runs = next(iter(arches))["runs"] if arches else 0
     machine = f"{host['cpu']}, {host['cores']} cores, Linux {host['kernel']}"
-    return f"Measured on {machine}; medians of {runs} runs in alternation.\n"
+    how = "one run of each" if runs == 1 else f"medians of {runs} runs"
+    return f"Measured on {machine}; {how}, in alternation.\n"
 
 
 def image(path):

@@ -189,8 +189,12 @@ class Documents(unittest.TestCase):
     def test_the_host_is_named(self):
         self.assertEqual(
             documents.host_line(types.MappingProxyType(data())),
-            "Measured on A & B <processor>, 2 cores, Linux 6.1; medians of 5 runs in alternation.\n",
+            "Measured on A & B <processor>, 2 cores, Linux 6.1; medians of 5 runs, in alternation.\n",
         )
+        once = data()
+        for figures in once["arches"].values():
+            figures["runs"] = 1
+        self.assertIn("; one run of each, in alternation.", documents.host_line(once))
 
 
 if __name__ == "__main__":
