@@ -6,6 +6,7 @@
 
 use super::dispatch::Entry;
 use super::table::Done;
+use super::table::kinds::Kind;
 use crate::host::files;
 use crate::mem::space;
 
@@ -18,12 +19,12 @@ enum Changed {
     Any,
 }
 
-fn changed_by(name: &str, args: &[u64; 6]) -> Changed {
+fn changed_by(entry: &Entry, args: &[u64; 6]) -> Changed {
     const O_TRUNC: u64 = libc::O_TRUNC as u64;
-    match name {
-        "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" | "ftruncate" | "fallocate" | "sendfile"
-        | "ioctl" => Changed::File(args[0]),
-        "splice" | "copy_file_range" => Changed::File(args[2]),
+    if let Some(fd) = entry.params.iter().position(|param| matches!(param.kind, Kind::ChangedFd)) {
+        return Changed::File(args[fd]);
+    }
+    match entry.name {
         "open" if args[1] & O_TRUNC == 0 => Changed::Nothing,
         "openat" if args[2] & O_TRUNC == 0 => Changed::Nothing,
         "open" | "openat" | "openat2" | "creat" | "truncate" => Changed::Any,
@@ -37,7 +38,7 @@ pub fn after(entry: &Entry, args: &[u64; 6], done: Done) {
     if !space().has_shared_code() || !matches!(done, Done::Value(0..)) {
         return;
     }
-    match changed_by(entry.name, args) {
+    match changed_by(entry, args) {
         Changed::Nothing => {}
         Changed::File(fd) => {
             if let Some(file) = files::identity(fd as i32) {

@@ -42,7 +42,7 @@ impl Call<'_> {
         let next = self.args.get(index + 1).copied().unwrap_or(0);
         let failed = self.result.is_some_and(|result| result < 0);
         match kind {
-            Kind::Int | Kind::Fd => (value as i32).to_string(),
+            Kind::Int | Kind::Fd | Kind::ChangedFd => (value as i32).to_string(),
             Kind::Long => (value as i64).to_string(),
             Kind::Size => value.to_string(),
             Kind::DirFd if value as i32 == libc::AT_FDCWD => "AT_FDCWD".to_owned(),

@@ -6,15 +6,15 @@ use crate::linux::{fs, procfs};
 
 rows! { FILES:
     block read(fd: Fd, buf: Out, count: Size);
-    block write(fd: Fd, buf: In, count: Size);
+    block write(fd: ChangedFd, buf: In, count: Size);
     block pread64(fd: Fd, buf: Out, count: Size, pos: Long);
-    block pwrite64(fd: Fd, buf: In, count: Size, pos: Long);
+    block pwrite64(fd: ChangedFd, buf: In, count: Size, pos: Long);
     block readv(fd: Fd, vec: OutVec, vlen: Size);
-    block writev(fd: Fd, vec: InVec, vlen: Size);
+    block writev(fd: ChangedFd, vec: InVec, vlen: Size);
     block preadv(fd: Fd, vec: OutVec, vlen: Size, pos_l: Long, pos_h: Long);
-    block pwritev(fd: Fd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Long);
+    block pwritev(fd: ChangedFd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Long);
     block preadv2(fd: Fd, vec: OutVec, vlen: Size, pos_l: Long, pos_h: Long, flags: Bits(n::RWF));
-    block pwritev2(fd: Fd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Long, flags: Bits(n::RWF));
+    block pwritev2(fd: ChangedFd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Long, flags: Bits(n::RWF));
     /// Flags of AArch64 have other values; the program's own files in /proc show the guest.
     translate(fs::open) open(filename: Path, flags: OpenFlags, mode: Mode);
     /// As open.
@@ -37,7 +37,7 @@ rows! { FILES:
     /// Status flags of AArch64 have other values.
     translate(fs::fcntl) fcntl(fd: Fd, cmd: OneOf(n::FCNTL), arg: Hex);
     /// Request codes are the same on both architectures; those that reach into memory release translations first.
-    translate(fs::ioctl) ioctl(fd: Fd, cmd: OneOf(n::IOCTL), arg: Hex);
+    translate(fs::ioctl) ioctl(fd: ChangedFd, cmd: OneOf(n::IOCTL), arg: Hex);
     pass flock(fd: Fd, cmd: Bits(n::FLOCK));
     block fsync(fd: Fd);
     block fdatasync(fd: Fd);
@@ -45,8 +45,8 @@ rows! { FILES:
     pass syncfs(fd: Fd);
     block sync_file_range(fd: Fd, offset: Long, nbytes: Long, flags: Bits(n::SYNC_RANGE));
     pass truncate(path: Path, length: Long);
-    pass ftruncate(fd: Fd, length: Long);
-    block fallocate(fd: Fd, mode: Bits(n::FALLOCATE), offset: Long, len: Long);
+    pass ftruncate(fd: ChangedFd, length: Long);
+    block fallocate(fd: ChangedFd, mode: Bits(n::FALLOCATE), offset: Long, len: Long);
     pass fadvise64(fd: Fd, offset: Long, len: Long, advice: OneOf(n::FADVISE));
     pass readahead(fd: Fd, offset: Long, count: Size);
     /// `struct stat` of AArch64 has another layout.
@@ -104,11 +104,11 @@ rows! { FILES:
     /// The emulator's own descriptors and threads are left out of /proc.
     translate(procfs::getdents64) getdents64(fd: Fd, dirent: Out, count: Size);
     pass getdents(fd: Fd, dirent: Out, count: Size);
-    block sendfile(out_fd: Fd, in_fd: Fd, offset: Both(s::LONG), count: Size);
-    block splice(fd_in: Fd, off_in: Both(s::LONG), fd_out: Fd, off_out: Both(s::LONG), len: Size, flags: Bits(n::SPLICE));
+    block sendfile(out_fd: ChangedFd, in_fd: Fd, offset: Both(s::LONG), count: Size);
+    block splice(fd_in: Fd, off_in: Both(s::LONG), fd_out: ChangedFd, off_out: Both(s::LONG), len: Size, flags: Bits(n::SPLICE));
     block tee(fdin: Fd, fdout: Fd, len: Size, flags: Bits(n::SPLICE));
     block vmsplice(fd: Fd, iov: InVec, nr_segs: Size, flags: Bits(n::SPLICE));
-    block copy_file_range(fd_in: Fd, off_in: Both(s::LONG), fd_out: Fd, off_out: Both(s::LONG), len: Size, flags: Hex);
+    block copy_file_range(fd_in: Fd, off_in: Both(s::LONG), fd_out: ChangedFd, off_out: Both(s::LONG), len: Size, flags: Hex);
     pass pipe(fildes: Gives(s::TWO_INTS));
     /// Flags as open.
     translate(fs::pipe2) pipe2(fildes: Gives(s::TWO_INTS), flags: DescriptorFlags);

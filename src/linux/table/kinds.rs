@@ -27,6 +27,8 @@ pub enum Kind {
     Address,
     /// A file descriptor.
     Fd,
+    /// One whose file the call may change the content of.
+    ChangedFd,
     /// A descriptor of a directory, or AT_FDCWD: where the path in the next argument starts.
     DirFd,
     /// Permission bits.
@@ -78,7 +80,7 @@ pub enum Kind {
 impl Kind {
     #[must_use]
     pub const fn is_descriptor(self) -> bool {
-        matches!(self, Self::Fd | Self::DirFd)
+        matches!(self, Self::Fd | Self::ChangedFd | Self::DirFd)
     }
 
     /// Whether it is, or may be, an address that the kernel accesses.
@@ -129,7 +131,7 @@ impl Kind {
             Self::Hex => "bits",
             Self::Place | Self::Verbatim => "place",
             Self::Address => "address",
-            Self::Fd => "fd",
+            Self::Fd | Self::ChangedFd => "fd",
             Self::DirFd => "directory fd",
             Self::Mode => "mode",
             Self::OpenFlags | Self::DescriptorFlags => "open flags",

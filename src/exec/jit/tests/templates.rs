@@ -23,10 +23,18 @@ fn record(kind: FlagKind, w: Width, a: u64, b: u64) -> FlagRecord {
     FlagRecord { kind, w, a, b, r: r & w.mask() }
 }
 
+/// What puts a condition into X and the flags into Y does so for this record.
+fn assert_condition(head: &Translation, cc: Cond, record: FlagRecord, other: (&str, FlagKind)) {
+    let mut state = GuestState::default();
+    record.store(&mut state);
+    run_compiled(head, &mut state, &Port::default(), &mut Compiled::new());
+    let expected = (u64::from(cc.holds(record.pack())), record.pack());
+    assert_eq!((state.u64(X), state.u64(Y)), expected, "{cc:?} on {record:?}, {other:?}");
+}
+
 #[test]
 fn conditions_hold_whatever_the_record_was_foretold_to_be() {
     let _alone = alone();
-    let port = Port::default();
     let operands = [(5, 5), (4, 5), (0x80, 1), (0x7fff_ffff_ffff_ffff, u64::MAX), (0xffff_fff0, 0x20)];
     for (index, &cc) in Cond::ALL.iter().enumerate() {
         let made = block(
@@ -48,16 +56,7 @@ fn conditions_hold_whatever_the_record_was_foretold_to_be() {
                     .zip(operands)
                     .chain([Width::W32; 5].into_iter().zip(operands))
                 {
-                    let record = record(kind, w, a, b);
-                    let mut state = GuestState::default();
-                    record.store(&mut state);
-                    run_compiled(&head, &mut state, &port, &mut Compiled::new());
-                    let expected = (u64::from(cc.holds(record.pack())), record.pack());
-                    assert_eq!(
-                        (state.u64(X), state.u64(Y)),
-                        expected,
-                        "{cc:?} on {record:?}, foretold {foretold:?}"
-                    );
+                    assert_condition(&head, cc, record(kind, w, a, b), ("foretold", foretold));
                 }
             }
         }
@@ -67,7 +66,7 @@ fn conditions_hold_whatever_the_record_was_foretold_to_be() {
 #[test]
 fn conditions_hold_whatever_the_record_is_where_a_loop_is_entered() {
     let _alone = alone();
-    let (here, port) = (0xa_0000, Port::default());
+    let here = 0xa_0000;
     let operands = [(5, 5), (4, 5), (0x80, 1), (0xffff_fff0, 0x20)];
     for &cc in Cond::ALL {
         for &in_loop in FlagKind::ALL {
@@ -88,16 +87,7 @@ fn conditions_hold_whatever_the_record_is_where_a_loop_is_entered() {
             )]);
             for &kind in FlagKind::ALL {
                 for (w, (a, b)) in [Width::W8, Width::W32, Width::W64, Width::W32].into_iter().zip(operands) {
-                    let record = record(kind, w, a, b);
-                    let mut state = GuestState::default();
-                    record.store(&mut state);
-                    run_compiled(&head, &mut state, &port, &mut Compiled::new());
-                    let expected = (u64::from(cc.holds(record.pack())), record.pack());
-                    assert_eq!(
-                        (state.u64(X), state.u64(Y)),
-                        expected,
-                        "{cc:?} on {record:?}, {in_loop:?} in the loop"
-                    );
+                    assert_condition(&head, cc, record(kind, w, a, b), ("in the loop", in_loop));
                 }
             }
         }
