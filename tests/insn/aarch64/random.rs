@@ -131,7 +131,9 @@ fn allocated(rng: &mut Rng, e: &Encoding) -> Option<u32> {
 }
 
 fn word(rng: &mut Rng, name: &str, mask: u32, value: u32) -> u32 {
-    let word = value | rng.next() as u32 & !mask;
+    // One field is often all ones: register 31, the last bit, the largest amount.
+    let field = if rng.below(4) == 0 { 31 << rng.pick(&[0, 5, 10, 16]) } else { 0 };
+    let word = value | (rng.next() as u32 | field) & !mask;
     // Fields that should be ones: newer implementations may refuse anything else.
     let word = match word {
         _ if word & 0x3fa0_0000 == 0x0880_0000 => word | 0x001f_7c00,
