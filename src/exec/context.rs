@@ -74,4 +74,7 @@ impl GuestMemory for UnreleasedMemory {
     fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
         access::write_unreleased(addr, data)
     }
+    fn is_present(&self, addr: GuestAddr) -> bool {
+        Memory.is_present(addr)
+    }
 }
