@@ -31,12 +31,12 @@ use super::region::{Flags, Region, RegionBlock};
 use super::slow;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    self, AbiParam, AliasRegionData, ExternalName, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
+    self, AbiParam, AliasRegionData, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
     UserExternalName, UserFuncName, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Val, Width};
+use guest::ir::{Crypto, Effect, FlagKind, Kind, NanRule, Op, Val, Width};
 use guest::{Access, GuestAddr};
 use keep::Needed;
 use values::Values;
@@ -69,6 +69,8 @@ pub struct Lowered {
     pub slots: Vec<GuestAddr>,
     /// The guest address of each commit point.
     pub points: Vec<GuestAddr>,
+    /// Signatures of what keeps all registers, although it returns something ([`super::steps`]).
+    pub kept_by: Vec<ir::SigRef>,
     /// Whether it could all be said.
     pub complete: bool,
 }
@@ -101,6 +103,8 @@ pub struct Lowering<'a, 'f> {
     pack_signature: ir::SigRef,
     pack_aside_signature: ir::SigRef,
     slots_symbol: ir::UserExternalNameRef,
+    /// What stands for the host's instructions for steps of ciphers.
+    steps: Vec<(Crypto, ir::FuncRef)>,
     blocks: Vec<ir::Block>,
     vars: Vec<Variable>,
 
@@ -213,6 +217,7 @@ pub fn lower(
         pack_signature,
         pack_aside_signature,
         slots_symbol,
+        steps: Vec::new(),
         blocks: Vec::new(),
         vars: Vec::new(),
         at: 0,
@@ -545,9 +550,4 @@ impl Lowering<'_, '_> {
         let zero = self.b.ins().iconst(ty, 0);
         self.b.ins().icmp(IntCC::Equal, value, zero)
     }
-}
-
-/// The name that relocations carry.
-pub fn is_slots(name: &ExternalName) -> bool {
-    matches!(name, ExternalName::User(_))
 }
