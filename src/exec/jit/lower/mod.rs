@@ -8,6 +8,7 @@
 //!   results that end in a register are stored at the block's end, and operands that a loop does not
 //!   change, or that Cranelift may know ([`constants`]), are made opaque.
 
+mod aligned;
 mod crypto;
 mod exits;
 mod flags;
@@ -29,6 +30,7 @@ use super::constants;
 use super::entry;
 use super::region::{Flags, Region, RegionBlock};
 use super::slow;
+use aligned::Aligned;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, AbiParam, AliasRegionData, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
@@ -120,6 +122,8 @@ pub struct Lowering<'a, 'f> {
     known_flags: Option<Record>,
     /// What its kind most likely is while it is not known.
     likely_flags: Option<(FlagKind, Width)>,
+    /// An address that the instruction at hand has checked.
+    aligned: Option<Aligned>,
     site: u32,
     back: Back,
     unwanted: usize,
@@ -229,6 +233,7 @@ pub fn lower(
         float_cells: CellSet::default(),
         known_flags: None,
         likely_flags: None,
+        aligned: None,
         site: 0,
         back: Back::Stored,
         unwanted: 0,
@@ -314,6 +319,7 @@ impl Lowering<'_, '_> {
     }
 
     fn begin_insn(&mut self, pc: GuestAddr) {
+        self.aligned = None;
         self.pc = pc;
         self.site = self.out.sites.len() as u32;
         let back = self.back;
