@@ -14,12 +14,14 @@ use super::table::Done;
 use super::thread::Thread;
 use super::{read_guest, seccomp, write_guest};
 use crate::debug::perf;
+use crate::exec::Env;
 use crate::exec::vcpu::Vcpu;
 use crate::host::{random, signals, spawn, sys};
 use crate::log;
 use crate::mem::space;
 use guest::GuestAddr;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use guest::arch::MAX_INSN_LEN;
+use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 
 /// What clone and clone3 both come to.
 #[derive(Clone, Copy, Default, Debug)]
@@ -286,6 +288,7 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
     let before = block_all();
     let rules = thread.process.rules.clone();
     let guard = rules.as_ref().map(|rules| rules.before_fork());
+    prepare_decoder(cache.env());
     let simple = request.flags & !(OURS | VFORK) == 0 && request.exit_signal == libc::SIGCHLD as u64;
     let born =
         || if simple { spawn::fork() } else { spawn::raw_fork(host_flags(request) & !VFORK, request.pidfd) };
@@ -304,6 +307,14 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
     restore_mask(before);
     parent_tid(request, result);
     Done::Value(result)
+}
+
+/// Makes what a decoder makes when it is used first: a process that runs saved code has not used it, and each of its
+/// children would make it anew.
+fn prepare_decoder(env: &Env) {
+    const ANY: [u8; MAX_INSN_LEN] = [0; MAX_INSN_LEN];
+    static DONE: Once = Once::new();
+    DONE.call_once(|| drop(env.arch.disassemble(GuestAddr(0), &ANY)));
 }
 
 /// Runs `f` while no other thread holds a lock of ours that a forked child will need. (The cache's are the
