@@ -225,6 +225,11 @@ impl Cache {
         lock(&self.inner).blocks.values().cloned().collect()
     }
 
+    /// Whether there is a translation at `pc`.
+    pub fn has(&self, pc: u64, control: u64) -> bool {
+        lock(&self.inner).blocks.contains_key(&Key { pc, control })
+    }
+
     /// The translation at `pc`, if there is one.
     pub fn peek(&self, pc: u64, control: u64) -> Option<Arc<Translation>> {
         lock(&self.inner).blocks.get(&Key { pc, control }).cloned()

@@ -4,6 +4,7 @@ pub mod cache;
 pub mod context;
 pub mod interp;
 pub mod jit;
+pub mod offspring;
 pub mod saved;
 pub mod tier;
 pub mod translation;

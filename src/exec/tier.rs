@@ -89,6 +89,14 @@ impl TierPolicy {
         self.promote(cache, translation, state, runs)
     }
 
+    /// Has code made of a block that others have run already.
+    pub fn prepare(&self, cache: &Cache, translation: &Arc<Translation>, state: &GuestState) {
+        let has_code = translation.entry.load(Ordering::Acquire) != 0;
+        if self.mode == TierMode::Auto && !has_code && !translation.block.insns.is_empty() {
+            make_block(cache, translation, state);
+        }
+    }
+
     /// Has code made of a block.
     #[cold]
     fn promote(

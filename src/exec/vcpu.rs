@@ -4,11 +4,12 @@
 use super::Env;
 use super::cache::Cache;
 use super::interp::{BlockEnd, Cells, run_block};
+use super::offspring;
 use super::tier::{Allowed, Compiled, Tier, TierPolicy};
 use super::translation::Translation;
 use crate::debug;
 use crate::host::signals::Port;
-use crate::mem;
+use crate::mem::{self, space};
 use guest::state::{GuestState, JUMPED_FROM};
 use guest::{Access, Fault, FaultKind, GuestAddr, Trap};
 use std::sync::Arc;
@@ -121,6 +122,16 @@ impl Vcpu {
         Stats { interpreted: self.interpreted, templates, regions }
     }
 
+    /// Before a fork: has what forked children have run ready for the next one, where it is code of a file.
+    pub fn prepare_for_children(&self) {
+        offspring::each_new(|pc, control| {
+            if space().mapping(GuestAddr(pc)).is_some_and(|(_, mapping)| mapping.is_file_code()) {
+                let translation = self.cache.translation(pc, control);
+                self.policy.prepare(self.cache, &translation, &self.state);
+            }
+        });
+    }
+
     pub fn cache(&self) -> &'static Cache {
         self.cache
     }
@@ -165,6 +176,9 @@ impl Vcpu {
                     &local.translation
                 }
                 _ => {
+                    if offspring::is_reporting() && !self.cache.has(pc, self.control) {
+                        offspring::report(pc, self.control);
+                    }
                     let translation = self.cache.translation(pc, self.control);
                     let index = self.place_for(pc);
                     &self.local[index].insert(Local { pc, translation }).translation

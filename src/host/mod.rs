@@ -15,6 +15,7 @@ pub mod mapped_file;
 pub mod random;
 pub mod rounding;
 pub mod rule_stop;
+pub mod shared;
 pub mod signals;
 pub mod spawn;
 pub mod startup;

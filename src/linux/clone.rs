@@ -14,8 +14,8 @@ use super::table::Done;
 use super::thread::Thread;
 use super::{read_guest, seccomp, write_guest};
 use crate::debug::perf;
-use crate::exec::Env;
 use crate::exec::vcpu::Vcpu;
+use crate::exec::{Env, offspring};
 use crate::host::{random, signals, spawn, sys};
 use crate::log;
 use crate::mem::space;
@@ -285,10 +285,11 @@ fn restore_mask(mask: u64) {
 fn new_process(thread: &mut Thread, request: &Request) -> Done {
     thread.save_fp();
     let cache = thread.vcpu.cache();
+    prepare_decoder(cache.env());
+    thread.vcpu.prepare_for_children();
     let before = block_all();
     let rules = thread.process.rules.clone();
     let guard = rules.as_ref().map(|rules| rules.before_fork());
-    prepare_decoder(cache.env());
     let simple = request.flags & !(OURS | VFORK) == 0 && request.exit_signal == libc::SIGCHLD as u64;
     let born =
         || if simple { spawn::fork() } else { spawn::raw_fork(host_flags(request) & !VFORK, request.pidfd) };
@@ -341,6 +342,7 @@ fn become_child(thread: &mut Thread, request: &Request) {
     thread.vcpu.cache().forget_other_threads(&thread.vcpu.port);
     thread.owns_host_thread = true;
     spawn::forget_threads();
+    offspring::born();
     seccomp::forked(&thread.seccomp);
     perf::forked();
     child_tids(thread, request);
