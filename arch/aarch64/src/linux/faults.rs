@@ -67,7 +67,7 @@ pub fn syndrome(fault: &Fault, state: &GuestState, memory: &dyn GuestMemory) -> 
         FaultKind::Protected => 0x0f,
         FaultKind::Misaligned => 0x21,
         _ if untagged(fault.addr.raw()) >> 48 != 0 => 0x04,
-        FaultKind::Unmapped | FaultKind::NonCanonical | FaultKind::BeyondEnd => 0x07,
+        FaultKind::Unmapped | FaultKind::NonCanonical | FaultKind::BeyondEnd | FaultKind::Interrupted => 0x07,
     };
     if fault.access == Access::Fetch {
         return CLASS_FETCH << 26 | IL | status;
