@@ -3,7 +3,7 @@
 //! A block stays until a byte it was lifted from changes. Threads keep small caches of their own in front
 //! of this one; when blocks are dropped every thread is told through its poll flag to forget its own.
 
-use super::saved::{self, Found};
+use super::saved::{self, BlockNumber, Found};
 use super::translation::{self, Translation};
 use super::window::{Origin, Window};
 use super::{Env, jit};
@@ -12,7 +12,7 @@ use crate::mem::{Changes, CodeInvalidation, Invalidated, space};
 use guest::GuestAddr;
 use guest::arch::{LiftConfig, LiftLimits};
 use guest::ir::Block;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -69,7 +69,38 @@ impl Translation {
 struct Inner {
     blocks: WordMap<Key, Arc<Translation>>,
     /// Translations by each page they read.
-    by_page: BTreeMap<u64, Vec<Key>>,
+    by_page: WordMap<u64, Vec<Key>>,
+    saved: ByNumber,
+}
+
+/// The translations of saved blocks that are in use, by the blocks' numbers.
+#[derive(Default)]
+struct ByNumber {
+    /// Where each block's translation is, plus 1; 0 where it has never been in use.
+    places: Vec<u32>,
+    translations: Vec<Option<Arc<Translation>>>,
+}
+
+impl ByNumber {
+    fn get(&self, number: BlockNumber) -> Option<&Arc<Translation>> {
+        let place = self.places.get(number.0 as usize)?.checked_sub(1)?;
+        self.translations[place as usize].as_ref()
+    }
+
+    fn add(&mut self, number: BlockNumber, translation: &Arc<Translation>) {
+        let place = &mut self.places[number.0 as usize];
+        if *place == 0 {
+            self.translations.push(None);
+            *place = self.translations.len() as u32;
+        }
+        self.translations[*place as usize - 1] = Some(Arc::clone(translation));
+    }
+
+    fn remove(&mut self, number: BlockNumber) {
+        if let Some(place) = self.places[number.0 as usize].checked_sub(1) {
+            self.translations[place as usize] = None;
+        }
+    }
 }
 
 /// All translations of the process.
@@ -165,19 +196,23 @@ impl Cache {
     /// Keeps blocks whose code was saved, the wanted one first, and gives that one.
     fn keep_saved(&self, inner: &mut Inner, wanted: Key, found: Vec<Found>) -> Arc<Translation> {
         let mut new = Vec::with_capacity(found.len());
+        if inner.saved.places.is_empty() {
+            inner.saved.places = vec![0; saved::count()];
+            inner.blocks.reserve(saved::count() / 2);
+        }
         for found in found {
             let key = found.translation.key();
             match inner.blocks.contains_key(&key) {
                 true => saved::dropped(&found.translation),
                 false => {
                     self.keep(inner, key, &found.translation);
+                    inner.saved.add(found.number, &found.translation);
                     new.push(found);
                 }
             }
         }
-        let blocks = &inner.blocks;
-        jit::revive(&new, |pc, control| blocks.get(&Key { pc, control }));
-        Arc::clone(&blocks[&wanted])
+        jit::revive(&new, |number| inner.saved.get(number));
+        Arc::clone(&inner.blocks[&wanted])
     }
 
     /// How many translations there are.
@@ -267,6 +302,9 @@ impl CodeInvalidation for Cache {
         for page in &pages.pages {
             for key in inner.by_page.remove(page).unwrap_or_default() {
                 if let Some(gone) = inner.blocks.remove(&key) {
+                    if let Origin::Saved(number) = gone.origin {
+                        inner.saved.remove(number);
+                    }
                     drop_translation(&gone);
                 }
             }

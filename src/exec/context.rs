@@ -2,7 +2,7 @@
 
 use super::Env;
 use crate::host::{guest_strings, tsc, x87};
-use crate::mem::{access, space, untagged};
+use crate::mem::{access, is_present, space, untagged};
 use guest::helper::{Direction, F80, HelperContext, StringOp, StringRun, X87Op, X87Result};
 use guest::ir::Width;
 use guest::state::GuestState;
@@ -73,5 +73,8 @@ impl GuestMemory for AsInstructions {
     }
     fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
         access::write_by_instruction(addr, data)
+    }
+    fn is_present(&self, addr: GuestAddr) -> bool {
+        is_present(addr)
     }
 }

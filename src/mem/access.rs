@@ -226,6 +226,10 @@ impl GuestMemory for Memory {
             (_, Some(fault)) => Err(as_the_guest_has_it(addr, fault)),
         }
     }
+
+    fn is_present(&self, addr: GuestAddr) -> bool {
+        super::is_present(addr)
+    }
 }
 
 /// Operands of helpers are mostly of these sizes: one access (two for an extended float), as the instruction makes it.

@@ -16,6 +16,7 @@ pub use code_pages::{CodeInvalidation, Invalidated};
 pub use mapping::{Backing, Mapping, Prot};
 pub use space::{Changes, GUEST_TOP, MapRequest, Space, space};
 
+use crate::host::files::OwnedFile;
 use guest::{Access, Fault, FaultKind, GuestAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,6 +46,21 @@ pub fn untagged(addr: GuestAddr) -> Option<GuestAddr> {
 pub fn release_code(fault: &Fault) -> bool {
     let addr = untagged(fault.addr).unwrap_or(fault.addr);
     fault.access == Access::Write && fault.kind == FaultKind::Protected && space().release_code(addr, 1)
+}
+
+/// Whether the page tables have the page at `addr` for the program ([`guest::GuestMemory::is_present`]). The kernel's
+/// word for it (Documentation/admin-guide/mm/pagemap.rst: 8 bytes for each page, bit 63 of them); without /proc, whatever is
+/// mapped counts.
+#[must_use]
+pub fn is_present(addr: GuestAddr) -> bool {
+    let addr = untagged(addr).unwrap_or(addr);
+    let allowed = space().protection(addr);
+    if allowed.is_none_or(|prot| prot.host() == libc::PROT_NONE) {
+        return false;
+    }
+    let mut entry = [0; 8];
+    let Ok(pagemap) = OwnedFile::open("/proc/self/pagemap") else { return true };
+    pagemap.read_at(addr.raw() / space::PAGE * 8, &mut entry) != entry.len() || entry[7] & 0x80 != 0
 }
 
 /// The fault of fetching an instruction byte at `addr`.

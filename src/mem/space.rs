@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 /// First address behind the guest's space: 47 bits less a page, as on x86-64.
 pub const GUEST_TOP: u64 = 0x7fff_ffff_f000;
 const MMAP_BOTTOM: u64 = 0x1_0000;
-const PAGE: u64 = 4096;
+pub(super) const PAGE: u64 = 4096;
 
 /// The one guest address space.
 pub struct Space {

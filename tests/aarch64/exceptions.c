@@ -115,6 +115,9 @@ int main(void) {
     show("ldxrb at 1", 0x085f7c20, (uint64_t)data + 1);
     show("load of nothing", 0xf9400020, (uint64_t)data + 8192);
     show("store to nothing", 0xf9000020, (uint64_t)data + 8192);
+    show("store to read-only, not touched before", 0xf9000020, (uint64_t)data + 4096);
+    show("ldadd of read-only, not touched before", 0xf8220020, (uint64_t)data + 4096);
+    show("load of read-only", 0xf9400020, (uint64_t)data + 4096);
     show("store to read-only", 0xf9000020, (uint64_t)data + 4096);
     show("load of a pair over the end", 0xa9400020, (uint64_t)data + 8192 - 8);
     show("load of a vector over the end", 0x3dc00020, (uint64_t)data + 8192 - 8);
@@ -133,6 +136,8 @@ int main(void) {
     show("dc zva of nothing", 0xd50b7421, (uint64_t)data + 8192 + 70);
     show("ic ivau of data", 0xd50b7521, (uint64_t)data);
     show("prfm of nothing", 0xf9800020, (uint64_t)data + 8192);
+    mprotect(data + 4096, 4096, PROT_NONE);
+    show("load of a page without access", 0xf9400020, (uint64_t)data + 4096);
     /* Beyond what user space can have, and the kernel's half. */
     static const uint64_t bad[] = {1ull << 47, 1ull << 48, 1ull << 52, 1ull << 55, 0xffff000000000000, 0xfffffffffffffff0};
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -212,8 +212,11 @@ int main(int count, char **arguments) {
     mmap((void *)CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0);
     mmap((void *)DATA, 4096, PROT_READ | PROT_WRITE, flags, -1, 0);
     mmap((void *)READ_ONLY, 4096, PROT_READ, flags, -1, 0);
+    attempt("store to what was never touched", "89 06");
     (void)*(volatile char *)READ_ONLY;  // there is a page from now on, as error codes tell
     for (unsigned i = 0; i < sizeof attempts / sizeof *attempts; i++) attempt(attempts[i].name, attempts[i].bytes);
+    mprotect((void *)READ_ONLY, 4096, PROT_NONE);
+    attempt("store to what is closed", "89 06");
     if (count > 1 && !strcmp(arguments[1], "GenuineIntel"))
         for (unsigned i = 0; i < sizeof jumps / sizeof *jumps; i++) attempt(jumps[i].name, jumps[i].bytes);
     return 0;

@@ -156,6 +156,9 @@ pub trait GuestMemory {
     fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault>;
     /// Writes all of `data` at `addr`, or faults; bytes before the fault may have been written.
     fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault>;
+    /// Whether the hardware would find the page in its tables: not, where the program may do nothing there, and where
+    /// nobody has touched it yet.
+    fn is_present(&self, addr: GuestAddr) -> bool;
 
     fn read_u32(&self, addr: GuestAddr) -> Result<u32, Fault> {
         let mut bytes = [0; 4];

@@ -39,7 +39,7 @@ use crate::debug;
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
-use code_memory::{CodeMemory, SlotAddr, SlotReference};
+use code_memory::{CodeMemory, SlotAddr, SlotReference, slot_at};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::TrapCode;
@@ -56,6 +56,7 @@ pub use pieces::{FAULT_SIZE, Piece};
 pub use region::{Follow, Limits};
 pub use reuse::{Made, PieceAt, adopt, count, made, revive, slot_targets};
 pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -95,8 +96,8 @@ struct Engine {
     memory: CodeMemory,
     /// Where a slot leads that leads nowhere yet.
     unlinked: u64,
-    /// The slots that lead to each entry.
-    incoming: WordMap<u64, Vec<SlotAddr>>,
+    /// The slots that lead to each entry, by number.
+    incoming: WordMap<u64, SmallVec<[u32; 4]>>,
     /// By entry: all code but what was saved.
     pieces: BTreeMap<usize, Piece>,
     /// How many of them are regions.
@@ -376,7 +377,7 @@ impl Engine {
         let Some(template) = head.template() else { return };
         let slots = self.incoming.remove(&template.entry).unwrap_or_default();
         for &slot in &slots {
-            self.memory.patch(slot, region);
+            self.memory.patch(slot_at(slot as usize), region);
         }
         self.incoming.entry(region).or_default().extend(slots);
         code_memory::set_counter(template.counter, 0);
@@ -385,7 +386,7 @@ impl Engine {
     /// Makes every slot that leads to `entry` lead to the run loop.
     fn unlink(&mut self, entry: u64) {
         for slot in self.incoming.remove(&entry).unwrap_or_default() {
-            self.memory.patch(slot, self.unlinked);
+            self.memory.patch(slot_at(slot as usize), self.unlinked);
         }
     }
 }
@@ -420,7 +421,8 @@ pub fn link(slot: u64, target: &Translation) {
         return;
     }
     engine.memory.patch(slot, entry);
-    engine.incoming.entry(entry).or_default().push(slot);
+    let number = engine.memory.slot_number(slot) as u32;
+    engine.incoming.entry(entry).or_default().push(number);
 }
 
 /// Cuts off every region made from `gone`. The cache is locked.

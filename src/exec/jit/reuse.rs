@@ -3,9 +3,8 @@
 use super::code_memory::{CodeMemory, slot_at, slot_target};
 use super::pieces::Piece;
 use super::{BUDGET, Engine, UNLINKED, lock};
-use crate::exec::saved::{self, BlockRecord, Found};
+use crate::exec::saved::{self, BlockNumber, BlockRecord, Found};
 use crate::exec::translation::{Template, Translation};
-use crate::exec::window::Origin;
 use guest::GuestAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,16 +25,16 @@ pub fn adopt(fd: i32, from: usize, len: usize, slots: usize) -> Option<&'static 
     code
 }
 
-/// Sets saved blocks going: they have been put into the cache, which is locked. `at` finds what is there.
-pub fn revive<'a>(blocks: &[Found], at: impl Fn(u64, u64) -> Option<&'a Arc<Translation>>) {
+/// Sets saved blocks going: they have been put into the cache, which is locked. `at` finds those that are there.
+pub fn revive<'a>(blocks: &[Found], at: impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>) {
     let mut guard = lock();
     let Some(engine) = guard.as_mut() else { return };
-    for Found { record, translation } in blocks {
+    for Found { record, translation, .. } in blocks {
         engine.revive_block(record, translation);
     }
     // Nobody has been told of them yet, so slots may be set last.
     for Found { record, .. } in blocks {
-        engine.lead_on(record.piece.slots_at as usize + 1, &record.piece, record.control, &at);
+        engine.lead_on(record.piece.slots_at as usize + 1, &record.piece, &at);
     }
     for Found { record, .. } in blocks {
         engine.revive_region(record, &at);
@@ -72,15 +71,14 @@ impl Engine {
         &mut self,
         first: usize,
         piece: &saved::Piece,
-        control: u64,
-        at: &impl Fn(u64, u64) -> Option<&'a Arc<Translation>>,
+        at: &impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>,
     ) {
-        for (slot, pc) in (first..).zip(saved::targets(piece).into_iter().flatten()) {
-            let entry = at(pc, control).map_or(0, |target| target.entry.load(Ordering::Acquire));
+        for (slot, way) in (first..).zip(saved::ways(piece).into_iter().flatten()) {
+            let entry = way.block.and_then(at).map_or(0, |target| target.entry.load(Ordering::Acquire));
             let host = if entry == 0 { self.unlinked } else { entry };
-            self.memory.set_slot(slot, host, pc);
+            self.memory.set_slot(slot, host, way.pc);
             if entry != 0 {
-                self.incoming.entry(entry).or_default().push(slot_at(slot));
+                self.incoming.entry(entry).or_default().push(slot as u32);
             }
         }
     }
@@ -88,17 +86,15 @@ impl Engine {
     fn revive_region<'a>(
         &mut self,
         record: &BlockRecord,
-        at: &impl Fn(u64, u64) -> Option<&'a Arc<Translation>>,
+        at: &impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>,
     ) {
         let Some((piece, members)) = saved::region_of(record) else { return };
-        let found = members.iter().map(|(number, member)| {
-            at(member.pc, member.control).filter(|t| t.origin == Origin::Saved(*number)).cloned()
-        });
+        let found = members.iter().map(|&number| at(number).cloned());
         let Some(blocks) = found.collect::<Option<Vec<_>>>() else { return };
         if blocks.first().is_none_or(|head| head.pc.raw() != record.pc || head.has_region()) {
             return;
         }
-        self.lead_on(piece.slots_at as usize, &piece, record.control, at);
+        self.lead_on(piece.slots_at as usize, &piece, at);
         self.trace_saved("region", &piece, blocks[0].pc);
         self.enter_region(&blocks, self.saved_entry(&piece));
     }

@@ -101,6 +101,7 @@ impl Counts {
             blocks: next(self.blocks, BLOCK_SIZE),
             regions: next(self.regions, REGION_SIZE),
             targets: next(self.targets, 8),
+            links: next(self.targets, 4),
             faults: next(self.faults, FAULT_SIZE),
             points: next(self.points, 8),
             members: next(self.members, 4),
@@ -157,6 +158,8 @@ pub struct Tables {
     pub regions: Part,
     /// Guest addresses that slots stand for.
     pub targets: Part,
+    /// The saved block at each of them: its number plus 1.
+    pub links: Part,
     pub faults: Part,
     /// Guest addresses of commit points.
     pub points: Part,

@@ -47,6 +47,15 @@ pub struct Image {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BlockNumber(pub u32);
 
+/// A way out of a piece of code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Way {
+    /// The guest address, or 0 where it is computed.
+    pub pc: u64,
+    /// A saved block there.
+    pub block: Option<BlockNumber>,
+}
+
 impl Image {
     /// Maps a file of this key, its code into code memory; `None` where it is none, or not all there.
     pub fn map(file: &OwnedFile, len: usize, key: &Key) -> Option<Self> {
@@ -182,10 +191,19 @@ impl Image {
         self.entries(self.tables.guest, record.guest_at, record.guest_len.into())
     }
 
-    /// The guest addresses that a piece's slots stand for, of those that have one.
-    pub fn targets(&self, piece: &Piece) -> Option<impl Iterator<Item = u64> + use<>> {
-        let bytes = self.entries(self.tables.targets, piece.targets_at, piece.targets)?;
-        Some(bytes.chunks_exact(8).filter_map(|bytes| Reader(bytes).u64()))
+    /// Where a piece's slots lead: to which guest addresses, and saved blocks there.
+    pub fn ways(&self, piece: &Piece) -> Option<impl Iterator<Item = Way> + use<>> {
+        let mut targets = Reader(self.entries(self.tables.targets, piece.targets_at, piece.targets)?);
+        let mut links = Reader(self.entries(self.tables.links, piece.targets_at, piece.targets)?);
+        Some(std::iter::from_fn(move || {
+            let (pc, link) = (targets.u64()?, links.u32()?);
+            Some(Way { pc, block: link.checked_sub(1).map(BlockNumber) })
+        }))
+    }
+
+    /// Whether the guest addresses of a region's commit points are there.
+    pub fn has_points(&self, region: &RegionRecord) -> bool {
+        self.entries(self.tables.points, region.points_at, region.points).is_some()
     }
 
     /// The guest addresses of a region's commit points.
@@ -209,7 +227,7 @@ impl Image {
         let slots_end = piece.slots_at as usize + piece.targets as usize + counters;
         piece.code_len == 0
             || slots_end <= self.counts.slots
-                && self.entries(self.tables.targets, piece.targets_at, piece.targets).is_some()
+                && self.ways(piece).is_some()
                 && self.code(piece.code_at as usize, piece.code_len as usize).is_some()
                 && self.faults(piece).is_some()
     }

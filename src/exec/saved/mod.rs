@@ -36,8 +36,8 @@ use format::{KEY_WORDS, Key};
 use guest::GuestAddr;
 use guest::arch::{LiftConfig, LiftLimits};
 use guest::ir::Block;
-pub use image::BlockNumber;
 use image::Image;
+pub use image::{BlockNumber, Way};
 pub use save::save;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -137,6 +137,7 @@ fn mark_used(file: &OwnedFile) {
 
 /// A block whose guest bytes are in memory.
 pub struct Found {
+    pub number: BlockNumber,
     pub record: BlockRecord,
     pub translation: Arc<Translation>,
 }
@@ -155,8 +156,8 @@ pub fn find(pc: u64, control: u64) -> Option<Vec<Found>> {
         let record = search.found[at].record;
         search.add_region(&record);
         if search.found.len() < AHEAD {
-            for target in image.targets(&record.piece).into_iter().flatten() {
-                search.add_target(target, control);
+            for way in image.ways(&record.piece).into_iter().flatten() {
+                search.add_linked(way.block);
             }
         }
         at += 1;
@@ -179,6 +180,16 @@ impl Search {
             if let Some(record) = self.image.block(number) {
                 self.add(number, record);
             }
+        }
+    }
+
+    /// The block that a way leads to, or another one at its address.
+    fn add_linked(&mut self, link: Option<BlockNumber>) {
+        let Some(number) = link.filter(|&number| !self.saved.is_in_use(number)) else { return };
+        let Some(record) = self.image.block(number) else { return };
+        self.add(number, record);
+        if !self.saved.is_in_use(number) {
+            self.add_target(record.pc, record.control);
         }
     }
 
@@ -206,6 +217,11 @@ impl Saved {
         word.is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
     }
 
+    fn is_in_use(&self, number: BlockNumber) -> bool {
+        let word = self.in_use.get(number.0 as usize / 64);
+        word.is_some_and(|word| word.load(Ordering::Relaxed) >> (number.0 % 64) & 1 != 0)
+    }
+
     fn give_back(&self, number: BlockNumber) {
         if let Some(word) = self.in_use.get(number.0 as usize / 64) {
             word.fetch_and(!(1 << (number.0 % 64)), Ordering::Relaxed);
@@ -218,7 +234,7 @@ impl Saved {
         if !image.has(&record.piece, 1) || !is_in_memory(&recorded) {
             return None;
         }
-        Some(Found { record, translation: Arc::new(Translation::saved(&record, number)) })
+        Some(Found { number, record, translation: Arc::new(Translation::saved(&record, number)) })
     }
 }
 
@@ -267,21 +283,24 @@ pub fn in_use() -> u32 {
     words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
 }
 
-/// The guest addresses that a piece's slots stand for.
-pub fn targets(piece: &Piece) -> Option<impl Iterator<Item = u64> + use<>> {
-    saved()?.1.targets(piece)
+/// How many blocks are saved.
+pub fn count() -> usize {
+    saved().map_or(0, |(_, image)| image.counts.blocks)
+}
+
+/// Where a piece's slots lead.
+pub fn ways(piece: &Piece) -> Option<impl Iterator<Item = Way> + use<>> {
+    saved()?.1.ways(piece)
 }
 
 /// The region that a block is the head of, and the blocks in it.
-pub fn region_of(record: &BlockRecord) -> Option<(Piece, Vec<(BlockNumber, BlockRecord)>)> {
+pub fn region_of(record: &BlockRecord) -> Option<(Piece, Vec<BlockNumber>)> {
     let (_, image) = saved()?;
     let region = image.region(record.region.checked_sub(1)?)?;
-    if !image.has(&region.piece, 0) || image.points(&region).is_none() {
+    if !image.has(&region.piece, 0) || !image.has_points(&region) {
         return None;
     }
-    let numbers = image.members(&region)?.into_iter();
-    let members = numbers.map(|number| Some((number, image.block(number)?)));
-    Some((region.piece, members.collect::<Option<_>>()?))
+    Some((region.piece, image.members(&region)?))
 }
 
 /// The piece of saved code that is at an offset into code memory: where it starts, and what there is to know of it.

@@ -1,9 +1,9 @@
 //! Writing a file of saved code: what was in it before stays where it was, and the new is added behind.
 
-use super::format::{self, BlockRecord, Counts, PAGE, Piece, RegionRecord};
+use super::format::{self, BlockRecord, Counts, PAGE, Piece, Reader, RegionRecord};
 use super::image::Image;
 use super::{BlockNumber, Saved, hash, identity};
-use crate::exec::cache::Cache;
+use crate::exec::cache::{Cache, WordMap};
 use crate::exec::jit::template::Emitter;
 use crate::exec::jit::{self, FAULT_SIZE, Made, PieceAt};
 use crate::exec::translation::Translation;
@@ -124,6 +124,15 @@ struct Table {
 impl Table {
     fn len(&self) -> usize {
         self.old.len() + self.new.len()
+    }
+
+    /// The entry of a number, of `size` bytes.
+    fn entry(&self, number: u32, size: usize) -> &[u8] {
+        let at = number as usize * size;
+        match at.checked_sub(self.old.len()) {
+            None => &self.old[at..at + size],
+            Some(at) => &self.new[at..at + size],
+        }
     }
 }
 
@@ -332,7 +341,7 @@ impl Draft {
     }
 
     fn finish(self, saved: &Saved, made: &Made) -> Option<File> {
-        let index = self.index();
+        let (index, links) = (self.index(), bytes32(&self.links()));
         let counts = Counts {
             code: made.code.len(),
             slots: made.slots,
@@ -355,6 +364,7 @@ impl Draft {
             whole(blocks),
             self.regions,
             self.targets,
+            whole(links),
             self.faults,
             self.points,
             self.members,
@@ -372,6 +382,30 @@ impl Draft {
         header.resize(PAGE, 0);
         let runs = bytes32(&self.runs);
         Some(File { header, code: made.code, slots: made.slots, padding, sums, tables, runs })
+    }
+
+    /// The saved block at each target, of the newest where there are several: its number plus 1.
+    fn links(&self) -> Vec<u32> {
+        let mut links = vec![0; self.targets.len() / 8];
+        let mut numbers = WordMap::default();
+        for (block, number) in self.blocks.iter().zip(1_u32..) {
+            numbers.insert((block.pc, block.control), number);
+        }
+        for block in &self.blocks {
+            for piece in [Some(block.piece), self.region_piece(block)].into_iter().flatten() {
+                for at in piece.targets_at..piece.targets_at + piece.targets {
+                    let target = Reader(self.targets.entry(at, 8)).u64().unwrap_or(0);
+                    links[at as usize] = numbers.get(&(target, block.control)).copied().unwrap_or(0);
+                }
+            }
+        }
+        links
+    }
+
+    /// The code of the region that a block is the head of.
+    fn region_piece(&self, head: &BlockRecord) -> Option<Piece> {
+        let region = self.regions.entry(head.region.checked_sub(1)?, format::REGION_SIZE);
+        Some(RegionRecord::read(region)?.piece)
     }
 
     /// The hash table that [`Image::find`] looks into.

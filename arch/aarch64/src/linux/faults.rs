@@ -12,6 +12,8 @@ const IL: u64 = 1 << 25;
 /// WnR: a write; CM: cache maintenance.
 const WRITE: u64 = 1 << 6;
 const MAINTENANCE: u64 = 1 << 8;
+/// A permission fault, at the third level.
+const PERMISSION: u64 = 0x0f;
 
 const CLASS_FPAC: u64 = 0x1c;
 const CLASS_FETCH: u64 = 0x20;
@@ -64,10 +66,14 @@ pub fn misaligned(state: &GuestState, memory: &dyn GuestMemory) -> Option<Fault>
 /// The syndrome of a fault at the state's pc.
 pub fn syndrome(fault: &Fault, state: &GuestState, memory: &dyn GuestMemory) -> u64 {
     let status = match fault.kind {
-        FaultKind::Protected => 0x0f,
+        FaultKind::Protected if memory.is_present(fault.addr) => PERMISSION,
         FaultKind::Misaligned => 0x21,
         _ if untagged(fault.addr.raw()) >> 48 != 0 => 0x04,
-        FaultKind::Unmapped | FaultKind::NonCanonical | FaultKind::BeyondEnd | FaultKind::Interrupted => 0x07,
+        FaultKind::Protected
+        | FaultKind::Unmapped
+        | FaultKind::NonCanonical
+        | FaultKind::BeyondEnd
+        | FaultKind::Interrupted => 0x07,
     };
     if fault.access == Access::Fetch {
         return CLASS_FETCH << 26 | IL | status;
@@ -76,7 +82,7 @@ pub fn syndrome(fault: &Fault, state: &GuestState, memory: &dyn GuestMemory) -> 
     let kind = match fault.access {
         _ if is_maintenance(word) => MAINTENANCE | WRITE,
         // An atomic that could not even have read.
-        Access::Write if fault.kind != FaultKind::Protected && is_atomic(word) => 0,
+        Access::Write if status != PERMISSION && is_atomic(word) => 0,
         Access::Write => WRITE,
         Access::Read | Access::Fetch => 0,
     };

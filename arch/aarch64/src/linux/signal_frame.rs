@@ -210,6 +210,9 @@ mod tests {
             self.0.borrow_mut()[start..start + data.len()].copy_from_slice(data);
             Ok(())
         }
+        fn is_present(&self, _: GuestAddr) -> bool {
+            true
+        }
     }
 
     fn delivery(top: u64) -> SignalDelivery {

@@ -113,7 +113,10 @@ pub(super) fn of_fault(fault: Fault, state: &GuestState, memory: &dyn GuestMemor
         let through_stack = insn().is_some_and(|insn| goes_through_stack(&insn, state));
         return Exception::fault(if through_stack { STACK } else { PROTECTION }, 0);
     }
-    let present = fault.kind == FaultKind::Protected || fault.addr.0 >= TASK_SIZE;
+    let present = match fault.kind {
+        FaultKind::Protected => memory.is_present(fault.addr),
+        _ => fault.addr.0 >= TASK_SIZE,
+    };
     let access = match fault.access {
         Access::Read if insn().is_some_and(|insn| modifies(&insn)) => WRITE,
         Access::Read => 0,

@@ -232,6 +232,9 @@ mod tests {
             self.0.borrow_mut()[(addr.0 - BASE) as usize..][..data.len()].copy_from_slice(data);
             Ok(())
         }
+        fn is_present(&self, _: GuestAddr) -> bool {
+            true
+        }
     }
 
     fn delivery(state: &GuestState) -> SignalDelivery {
