@@ -5,9 +5,11 @@
 #![allow(unsafe_code)] // instructions that the host must have
 #![allow(improper_ctypes_definitions)] // vectors travel in registers, as Cranelift's calls pass them
 
+mod instructions;
 mod portable;
 
 use guest::ir::Crypto;
+pub use instructions::{Instruction, features, instruction};
 use std::arch::is_x86_feature_detected as has;
 use std::arch::x86_64::*;
 use std::sync::OnceLock;

@@ -31,6 +31,7 @@ mod pushes;
 mod region;
 mod reuse;
 mod slow;
+mod steps;
 pub mod template;
 #[cfg(test)]
 mod tests;
@@ -39,11 +40,13 @@ use crate::debug;
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
+use crate::host::crypto;
 use code_memory::{CodeMemory, SlotAddr, SlotReference, slot_at};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::TrapCode;
-use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::entity::PrimaryMap;
+use cranelift_codegen::ir::{ExternalName, Function, TrapCode, UserExternalName, UserExternalNameRef};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
@@ -125,11 +128,11 @@ fn isa() -> Option<&'static dyn TargetIsa> {
 
 fn make_isa() -> Option<OwnedTargetIsa> {
     let mut flags = settings::builder();
-    let verify = if cfg!(debug_assertions) { "true" } else { "false" };
     for (name, value) in [
         ("opt_level", "speed"),
         ("regalloc_algorithm", "backtracking"),
-        ("enable_verifier", verify),
+        // It is called by hand ([`verify`]).
+        ("enable_verifier", "false"),
         ("enable_pinned_reg", "true"),
         ("unwind_info", "false"),
         ("enable_probestack", "false"),
@@ -167,7 +170,10 @@ fn host_features() -> [(&'static str, bool); 11] {
 /// What code depends on of the host.
 pub fn host_key() -> u64 {
     let present = host_features().into_iter().map(|(_, present)| present);
-    present.chain([template::supported()]).fold(1, |key, present| key << 1 | u64::from(present))
+    present
+        .chain(crypto::features())
+        .chain([template::supported()])
+        .fold(1, |key, present| key << 1 | u64::from(present))
 }
 
 /// What one thread compiles with, used over and over.
@@ -193,7 +199,12 @@ impl Compiler {
         if !lowered.complete {
             return false;
         }
+        verify(&self.context.func, self.isa);
+        for &signature in &lowered.kept_by {
+            self.context.func.dfg.signatures[signature].call_conv = CallConv::PreserveAll;
+        }
         self.context.set_disasm(debug::enabled(debug::item::OUT_ASM));
+        let names = self.context.func.params.user_named_funcs().clone();
         let code = match self.context.compile(self.isa, &mut ControlPlane::default()) {
             Ok(code) => code,
             Err(error) => {
@@ -204,9 +215,19 @@ impl Compiler {
         };
         trace(code, head.pc, region.blocks.len(), region.insns());
         let blocks = region.translations();
-        let installed = cache.if_current(&blocks, || install(code, &lowered, &blocks)).unwrap_or(false);
+        let install = || install(code, &names, &lowered, &blocks);
+        let installed = cache.if_current(&blocks, install).unwrap_or(false);
         debug::perf::write();
         installed
+    }
+}
+
+/// Checked builds verify what Cranelift is given, before calls of steps get their convention, which it would refuse.
+fn verify(function: &Function, isa: &dyn TargetIsa) {
+    if cfg!(debug_assertions)
+        && let Err(errors) = cranelift_codegen::verify_function(function, isa)
+    {
+        panic!("{}", cranelift_codegen::print_errors::pretty_verifier_error(function, None, errors));
     }
 }
 
@@ -221,10 +242,11 @@ fn trace(code: &CompiledCode, pc: GuestAddr, blocks: usize, insns: usize) {
 }
 
 /// Puts finished code in place. The cache is locked and all of `blocks` are current.
-fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) -> bool {
+fn install(code: &CompiledCode, names: &Names, lowered: &Lowered, blocks: &[Arc<Translation>]) -> bool {
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
-    let references: Option<Vec<_>> = code.buffer.relocs().iter().map(reference).collect();
+    let mut whole = with_prefix(code.code_buffer());
+    let references = resolve(code, names, &mut whole);
     let (Some(references), Some(faults)) = (references, pieces::pack(fault_points(code, &lowered.sites)))
     else {
         debug_assert!(false, "the region at {} cannot be installed", blocks[0].pc);
@@ -233,7 +255,6 @@ fn install(code: &CompiledCode, lowered: &Lowered, blocks: &[Arc<Translation>]) 
     };
     let unlinked = engine.unlinked;
     let targets = lowered.slots.iter().map(|pc| (unlinked, pc.raw()));
-    let whole = with_prefix(code.code_buffer());
     let Some(installed) = engine.memory.install(&whole, &references, targets) else {
         engine.report_full();
         return false;
@@ -319,12 +340,27 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     true
 }
 
-/// A relocation, which can only be one to the region's slots.
-fn reference(reloc: &cranelift_codegen::FinalizedMachReloc) -> Option<SlotReference> {
-    let ours = matches!(&reloc.target, FinalizedRelocTarget::ExternalName(name) if lower::is_slots(name));
-    let relative = matches!(reloc.kind, Reloc::X86PCRel4 | Reloc::X86CallPCRel4);
-    let offset = CODE_OFFSET + reloc.offset as usize;
-    (ours && relative).then_some(SlotReference { offset, slot_offset: reloc.addend })
+/// What the function's names stand for.
+type Names = PrimaryMap<UserExternalNameRef, UserExternalName>;
+
+/// Puts instructions where calls stand for them, and gives what refers to the region's slots. `None` where there is
+/// anything else.
+fn resolve(code: &CompiledCode, names: &Names, whole: &mut Vec<u8>) -> Option<Vec<SlotReference>> {
+    let mut references = Vec::new();
+    for reloc in code.buffer.relocs() {
+        let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = reloc.target else { return None };
+        let (name, offset) = (names.get(name)?, CODE_OFFSET + reloc.offset as usize);
+        match (name, reloc.kind) {
+            (&lower::SLOTS, Reloc::X86PCRel4 | Reloc::X86CallPCRel4) => {
+                references.push(SlotReference { offset, slot_offset: reloc.addend });
+            }
+            (name, Reloc::X86CallPCRel4) if name.namespace == steps::NAMESPACE => {
+                steps::put(whole, offset, name).then_some(())?;
+            }
+            _ => return None,
+        }
+    }
+    Some(references)
 }
 
 /// The engine, made on first use.

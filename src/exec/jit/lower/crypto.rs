@@ -1,8 +1,9 @@
-//! Steps of ciphers and hashes: calls of the host's functions, with the vectors in registers.
+//! Steps of ciphers and hashes: the host's instructions, or calls of portable code with the vectors in registers.
 
 use super::Lowering;
-use crate::exec::jit::entry;
-use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, types};
+use crate::exec::jit::{entry, steps};
+use crate::host::crypto;
+use cranelift_codegen::ir::{self, AbiParam, ExtFuncData, ExternalName, InstBuilder, Signature, types};
 use cranelift_codegen::isa::CallConv;
 use guest::ir::{Crypto, Val, VecLen};
 
@@ -15,6 +16,36 @@ fn signature() -> Signature {
 
 impl Lowering<'_, '_> {
     pub(super) fn crypto_step(&mut self, dst: Val, n: VecLen, op: Crypto, abc: [Val; 3]) {
+        match crypto::instruction(op) {
+            Some(step) => {
+                let function = self.instruction(op, &step);
+                for unit in 0..n.units() {
+                    let operands: Vec<_> = step.operands.iter().map(|&i| self.unit(abc[i], unit)).collect();
+                    let call = self.b.ins().call(function, &operands);
+                    let value = self.b.inst_results(call)[step.result];
+                    self.set_unit(dst, unit, value);
+                }
+            }
+            None => self.crypto_call(dst, n, op, abc),
+        }
+    }
+
+    /// What stands for the host's instruction, the same for all steps of this kind.
+    fn instruction(&mut self, op: Crypto, step: &crypto::Instruction) -> ir::FuncRef {
+        if let Some(&(_, function)) = self.steps.iter().find(|(known, _)| *known == op) {
+            return function;
+        }
+        let signature = self.b.import_signature(steps::signature(step));
+        self.out.kept_by.push(signature);
+        let name = self.b.func.declare_imported_user_function(steps::name(op));
+        let name = ExternalName::user(name);
+        let function =
+            self.b.import_function(ExtFuncData { name, signature, colocated: true, patchable: false });
+        self.steps.push((op, function));
+        function
+    }
+
+    fn crypto_call(&mut self, dst: Val, n: VecLen, op: Crypto, abc: [Val; 3]) {
         let signature = self.b.import_signature(signature());
         let context = self.context();
         let at = entry::CRYPTO + 8 * op as i32;

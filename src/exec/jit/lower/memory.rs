@@ -77,7 +77,16 @@ impl Lowering<'_, '_> {
     /// Within one page only the first of several stores can fault; across two the interpreter tries both first.
     fn long_vstore(&mut self, n: VecLen, addr: Val, off: i32, a: Val) {
         let address = self.int(addr);
-        let address = if off == 0 { address } else { self.b.ins().iadd_imm_s(address, i64::from(off)) };
+        let address = if off == 0 {
+            address
+        } else {
+            let off = self.iconst(i64::from(off) as u64);
+            self.b.ins().iadd(address, off)
+        };
+        let values: Vec<_> = (0..n.units()).map(|unit| self.unit(a, unit)).collect();
+        if self.is_aligned(address, 16 * n.units() as u64) {
+            return self.store_units(address, &values);
+        }
         let mask = self.iconst(PAGE - 1);
         let offset = self.b.ins().band(address, mask);
         let last = self.iconst(PAGE - 16 * n.units() as u64);
@@ -85,19 +94,25 @@ impl Lowering<'_, '_> {
         self.prepare_operands();
         let (near, far, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(far);
-        self.b.ins().brif(inside, near, &[], far, &[]);
+        // As arguments, so that the values are computed before the branch, and not on each side and behind it again.
+        let arguments: Vec<_> = values.iter().map(|&value| value.into()).collect();
+        let values: Vec<_> = values.iter().map(|_| self.b.append_block_param(near, types::I8X16)).collect();
+        self.b.ins().brif(inside, near, &arguments, far, &[]);
         self.b.switch_to_block(far);
         self.slow();
         self.b.ins().jump(join, &[]);
         self.b.switch_to_block(near);
-        for unit in 0..n.units() {
-            let value = self.unit(a, unit);
-            self.access(Access::Write);
-            self.b.ins().store(GUEST, value, address, 16 * unit as i32);
-        }
-        self.set_access(Access::Read);
+        self.store_units(address, &values);
         self.b.ins().jump(join, &[]);
         self.b.switch_to_block(join);
+    }
+
+    fn store_units(&mut self, address: ir::Value, values: &[ir::Value]) {
+        for (&value, at) in values.iter().zip((0..).step_by(16)) {
+            self.access(Access::Write);
+            self.b.ins().store(GUEST, value, address, at);
+        }
+        self.set_access(Access::Read);
     }
 
     pub(super) fn guest_rmw(&mut self, dst: Val, op: RmwOp, w: Width, addr: Val, a: Val) {

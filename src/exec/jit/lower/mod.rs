@@ -8,6 +8,7 @@
 //!   results that end in a register are stored at the block's end, and operands that a loop does not
 //!   change, or that Cranelift may know ([`constants`]), are made opaque.
 
+mod aligned;
 mod crypto;
 mod exits;
 mod flags;
@@ -29,14 +30,15 @@ use super::constants;
 use super::entry;
 use super::region::{Flags, Region, RegionBlock};
 use super::slow;
+use aligned::Aligned;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    self, AbiParam, AliasRegionData, ExternalName, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
+    self, AbiParam, AliasRegionData, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
     UserExternalName, UserFuncName, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Val, Width};
+use guest::ir::{Crypto, Effect, FlagKind, Kind, NanRule, Op, Val, Width};
 use guest::{Access, GuestAddr};
 use keep::Needed;
 use values::Values;
@@ -69,6 +71,8 @@ pub struct Lowered {
     pub slots: Vec<GuestAddr>,
     /// The guest address of each commit point.
     pub points: Vec<GuestAddr>,
+    /// Signatures of what keeps all registers, although it returns something ([`super::steps`]).
+    pub kept_by: Vec<ir::SigRef>,
     /// Whether it could all be said.
     pub complete: bool,
 }
@@ -101,6 +105,8 @@ pub struct Lowering<'a, 'f> {
     pack_signature: ir::SigRef,
     pack_aside_signature: ir::SigRef,
     slots_symbol: ir::UserExternalNameRef,
+    /// What stands for the host's instructions for steps of ciphers.
+    steps: Vec<(Crypto, ir::FuncRef)>,
     blocks: Vec<ir::Block>,
     vars: Vec<Variable>,
 
@@ -116,6 +122,8 @@ pub struct Lowering<'a, 'f> {
     known_flags: Option<Record>,
     /// What its kind most likely is while it is not known.
     likely_flags: Option<(FlagKind, Width)>,
+    /// An address that the instruction at hand has checked.
+    aligned: Option<Aligned>,
     site: u32,
     back: Back,
     unwanted: usize,
@@ -213,6 +221,7 @@ pub fn lower(
         pack_signature,
         pack_aside_signature,
         slots_symbol,
+        steps: Vec::new(),
         blocks: Vec::new(),
         vars: Vec::new(),
         at: 0,
@@ -224,6 +233,7 @@ pub fn lower(
         float_cells: CellSet::default(),
         known_flags: None,
         likely_flags: None,
+        aligned: None,
         site: 0,
         back: Back::Stored,
         unwanted: 0,
@@ -309,6 +319,7 @@ impl Lowering<'_, '_> {
     }
 
     fn begin_insn(&mut self, pc: GuestAddr) {
+        self.aligned = None;
         self.pc = pc;
         self.site = self.out.sites.len() as u32;
         let back = self.back;
@@ -545,9 +556,4 @@ impl Lowering<'_, '_> {
         let zero = self.b.ins().iconst(ty, 0);
         self.b.ins().icmp(IntCC::Equal, value, zero)
     }
-}
-
-/// The name that relocations carry.
-pub fn is_slots(name: &ExternalName) -> bool {
-    matches!(name, ExternalName::User(_))
 }

@@ -229,6 +229,7 @@ impl OpVisitor for Lowering<'_, '_> {
     fn trap_if(&mut self, trap: u8, c: Val) {
         let condition = self.int(c);
         self.trap_where(condition, Trap::from_number(trap).unwrap_or(Trap::Illegal));
+        self.note_aligned(condition);
     }
     fn fpenv_set(&mut self, _a: Val) {
         self.slow();

@@ -10,14 +10,22 @@ use guest::ir::{Block, Hint, Terminator, Val, Width};
 use guest::state::{JUMPED_FROM, PC};
 
 impl Emitter {
-    /// The poll, then the counter, from which a run takes `weight`.
-    pub(super) fn prologue(&mut self, weight: u8) {
+    /// The poll, then the counter.
+    pub(super) fn prologue(&mut self) {
         self.asm.load(Width::W64, RAX, state(entry::POLL_SLOT.0));
         self.asm.alu_ri(Alu::Cmp, Width::W32, Rm::Mem(RAX, 0), 0);
         let leave = self.stub(Stub::Start);
         self.asm.jcc(Cc::Ne, leave);
-        self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, weight.into());
+        self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, 1);
+        self.weight_at = self.asm.here() - 1;
         self.asm.jcc(Cc::S, leave);
+    }
+
+    /// How much a run of the block counts: what the interpreter does in it costs some 20 ns each time, and a region has
+    /// code for that.
+    pub(super) fn set_weight(&mut self) {
+        const MOST: usize = 100;
+        self.asm.code[self.weight_at] = (1 + 2 * self.interpreted).min(MOST) as u8;
     }
 
     pub(super) fn terminator(&mut self, block: &Block) {

@@ -104,6 +104,10 @@ pub struct Emitter {
     flags: Flags,
     predicted: Predicted,
     complete: bool,
+    /// Where the code has what a run takes from the counter.
+    weight_at: usize,
+    /// How many ops are left to the interpreter that a region has code for.
+    interpreted: usize,
 }
 
 /// Whether the host has what the pieces are made of.
@@ -134,16 +138,10 @@ impl Default for Emitter {
             flags: Flags::Entry,
             predicted: Predicted { kind: FlagKind::Packed, w: Width::W64 },
             complete: true,
+            weight_at: 0,
+            interpreted: 0,
         }
     }
-}
-
-/// How much a run of the block counts: what the interpreter does in it costs some 20 ns each time, and a region has
-/// code for most of that.
-fn weight(block: &Block) -> u8 {
-    const MOST: usize = 100;
-    let interpreted = |op: &&Op| op.effect() == Effect::Float && block.nan_rule != NanRule::X86;
-    (1 + 2 * block.ops.iter().filter(interpreted).count()).min(MOST) as u8
 }
 
 impl Emitter {
@@ -151,7 +149,7 @@ impl Emitter {
     pub fn emit(&mut self, block: &Block, state: &GuestState, counting: Counting) -> Option<Emitted<'_>> {
         self.begin(block, state);
         self.look_ahead(block);
-        self.prologue(weight(block));
+        self.prologue();
         if counting == Counting::On {
             self.count(block.insns.len());
         }
@@ -165,6 +163,7 @@ impl Emitter {
         self.at = block.ops.len() as u32;
         self.regs.unpin();
         self.terminator(block);
+        self.set_weight();
         self.finish();
         self.complete.then_some(Emitted {
             code: &self.asm.code,
@@ -186,6 +185,7 @@ impl Emitter {
         self.pool.extend_from_slice(&block.pool);
         (self.pc, self.start, self.nan_rule) = (block.pc, block.pc, block.nan_rule);
         (self.has_context, self.complete, self.flags) = (false, true, Flags::Entry);
+        self.interpreted = 0;
         let record = guest::ir::flags::FlagRecord::load(state);
         self.predicted = Predicted { kind: record.kind, w: record.w };
     }
@@ -271,6 +271,7 @@ impl Emitter {
             self.complete = false;
             return;
         };
+        self.interpreted += usize::from(matches!(op.effect(), Effect::Pure | Effect::Float));
         self.need_context();
         op.for_each_use(|v| self.store_operand(v));
         self.spill_for_call();

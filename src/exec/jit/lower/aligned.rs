@@ -1,0 +1,68 @@
+//! What is known of an address because the guest instruction has checked it.
+
+use super::Lowering;
+use cranelift_codegen::ir::{self, InstructionData, Opcode, ValueDef};
+
+/// An address that is a multiple of `bytes`.
+#[derive(Clone, Copy, Debug)]
+pub struct Aligned {
+    address: ir::Value,
+    bytes: u64,
+}
+
+impl Lowering<'_, '_> {
+    /// What holds where `condition` is 0: of an address and the bits below its alignment.
+    pub(super) fn note_aligned(&mut self, condition: ir::Value) {
+        let known = self.operands_of(Opcode::Band, condition).and_then(|[address, mask]| {
+            let bytes = (self.constant(mask)? as u64).checked_add(1)?;
+            bytes.is_power_of_two().then_some(Aligned { address, bytes })
+        });
+        self.aligned = known.or(self.aligned);
+    }
+
+    /// Whether the instruction has made sure that the address is a multiple of `bytes`.
+    pub(super) fn is_aligned(&self, address: ir::Value, bytes: u64) -> bool {
+        self.aligned.is_some_and(|known| known.bytes >= bytes && self.is_same_sum(known.address, address))
+    }
+
+    /// Whether two values are the same sum, as far as that can be seen at once.
+    fn is_same_sum(&self, a: ir::Value, b: ir::Value) -> bool {
+        let ((x, by), (y, other)) = (self.offset(a), self.offset(b));
+        let same = |[a, b]: [ir::Value; 2], [c, d]: [ir::Value; 2]| self.is(a, c) && self.is(b, d);
+        let sums = self.operands_of(Opcode::Iadd, x).zip(self.operands_of(Opcode::Iadd, y));
+        by == other && (self.is(x, y) || sums.is_some_and(|(x, y)| same(x, y)))
+    }
+
+    fn is(&self, a: ir::Value, b: ir::Value) -> bool {
+        let resolve = |value| self.b.func.dfg.resolve_aliases(value);
+        resolve(a) == resolve(b)
+    }
+
+    /// A value as another one and a constant.
+    fn offset(&self, value: ir::Value) -> (ir::Value, i64) {
+        let sum = self.operands_of(Opcode::Iadd, value).and_then(|[a, b]| Some((a, self.constant(b)?)));
+        sum.unwrap_or((value, 0))
+    }
+
+    fn definition(&self, value: ir::Value) -> Option<InstructionData> {
+        let dfg = &self.b.func.dfg;
+        match dfg.value_def(dfg.resolve_aliases(value)) {
+            ValueDef::Result(inst, 0) => Some(dfg.insts[inst]),
+            _ => None,
+        }
+    }
+
+    fn operands_of(&self, wanted: Opcode, value: ir::Value) -> Option<[ir::Value; 2]> {
+        match self.definition(value)? {
+            InstructionData::Binary { opcode, args } if opcode == wanted => Some(args),
+            _ => None,
+        }
+    }
+
+    fn constant(&self, value: ir::Value) -> Option<i64> {
+        match self.definition(value)? {
+            InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits()),
+            _ => None,
+        }
+    }
+}
