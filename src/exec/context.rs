@@ -2,7 +2,7 @@
 
 use super::Env;
 use crate::host::{guest_strings, tsc, x87};
-use crate::mem::{Memory, access, space, untagged};
+use crate::mem::{access, is_present, space, untagged};
 use guest::helper::{Direction, F80, HelperContext, StringOp, StringRun, X87Op, X87Result};
 use guest::ir::Width;
 use guest::state::GuestState;
@@ -25,7 +25,7 @@ impl HelperContext for Context<'_> {
         self.state
     }
     fn memory(&self) -> &dyn GuestMemory {
-        &UnreleasedMemory
+        &AsInstructions
     }
     fn probe_write(&self, addr: GuestAddr, len: u64) -> Result<(), Fault> {
         access::probe_write(addr, len)
@@ -63,18 +63,18 @@ impl HelperContext for Context<'_> {
     }
 }
 
-/// Guest memory as instructions access it: a write into a page with translations is a fault, which the
-/// run loop answers.
-struct UnreleasedMemory;
+/// Guest memory as instructions access it: a write into a page with translations is a fault, and so is a signal at an
+/// access that waits; the run loop answers them.
+struct AsInstructions;
 
-impl GuestMemory for UnreleasedMemory {
+impl GuestMemory for AsInstructions {
     fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
-        Memory.read(addr, out)
+        access::read_by_instruction(addr, out)
     }
     fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
-        access::write_unreleased(addr, data)
+        access::write_by_instruction(addr, data)
     }
     fn is_present(&self, addr: GuestAddr) -> bool {
-        Memory.is_present(addr)
+        is_present(addr)
     }
 }

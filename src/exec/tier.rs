@@ -24,7 +24,7 @@ const WARM: u32 = 2;
 const FOLLOWED: u32 = BUDGET / 16;
 
 /// Regions of hot code.
-const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(FOLLOWED) };
+pub const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(FOLLOWED) };
 /// Regions made on first sight: most of that code will not run often.
 const FIRST_SIGHT_LIMITS: Limits = Limits { blocks: 3, insns: 64, follow: Follow::Any };
 
@@ -297,7 +297,10 @@ fn faulted(context: &Context, state: &GuestState) -> BlockEnd {
         Some(AfterFault::Raise { pc, access }) => {
             BlockEnd::Fault { fault: classify(context.fault, access), pc }
         }
-        Some(AfterFault::Replay(pc)) => BlockEnd::Replay { pc },
+        Some(AfterFault::Replay { from, at }) if context.fault.is_interruption() => {
+            BlockEnd::Interrupted { from, at }
+        }
+        Some(AfterFault::Replay { from, .. }) => BlockEnd::Replay { pc: from },
         None => panic!("compiled code faulted outside of any guest access: {:?}", context.fault),
     }
 }

@@ -5,11 +5,12 @@ use super::Env;
 use super::cache::Cache;
 use super::interp::{BlockEnd, Cells, run_block};
 use super::offspring;
-use super::tier::{Allowed, Compiled, Tier, TierPolicy};
+use super::tier::{Allowed, Compiled, HOT_LIMITS, Tier, TierPolicy};
 use super::translation::Translation;
 use crate::debug;
-use crate::host::signals::Port;
+use crate::host::signals::{self, Port};
 use crate::mem::{self, space};
+use guest::ir::Width;
 use guest::state::{GuestState, JUMPED_FROM};
 use guest::{Access, Fault, FaultKind, GuestAddr, Trap};
 use std::sync::Arc;
@@ -176,6 +177,9 @@ impl Vcpu {
                     &local.translation
                 }
                 _ => {
+                    if let Err(fault) = wait_for_code(pc) {
+                        return BlockEnd::Fault { fault, pc: GuestAddr(pc) };
+                    }
                     if offspring::is_reporting() && !self.cache.has(pc, self.control) {
                         offspring::report(pc, self.control);
                     }
@@ -263,6 +267,7 @@ impl Vcpu {
                 Some(Exit::Trap(trap))
             }
             BlockEnd::Fault { fault, pc } => self.faulted(fault, pc),
+            BlockEnd::Interrupted { from, at } => Some(self.interrupted(from, at)),
             BlockEnd::Replay { .. } => unreachable!("only the loop over translations sees it"),
         }
     }
@@ -271,6 +276,9 @@ impl Vcpu {
     /// instruction again with the page released.
     fn faulted(&mut self, fault: Fault, pc: GuestAddr) -> Option<Exit> {
         self.state.set_pc(pc.raw());
+        if fault.kind == FaultKind::Interrupted {
+            return Some(Exit::Poll);
+        }
         if fault.access == Access::Fetch
             && let Some(trap) = self.env.arch.take_back_jump(&mut self.state, &mem::Memory)
         {
@@ -288,12 +296,32 @@ impl Vcpu {
             self.mind_tags();
         }
         match self.run_single() {
-            BlockEnd::Fault { fault, pc } if told_again || fault.kind == FaultKind::NonCanonical => {
+            BlockEnd::Fault { fault, pc }
+                if fault.kind == FaultKind::NonCanonical
+                    || (told_again && fault.kind != FaultKind::Interrupted) =>
+            {
                 self.state.set_pc(pc.raw());
                 Some(Exit::Fault(fault))
             }
             end => self.settle(end),
         }
+    }
+
+    /// A signal has come at an access in a region: the interpreter goes from the last commit point to the instruction,
+    /// where the state is exact.
+    fn interrupted(&mut self, from: GuestAddr, at: GuestAddr) -> Exit {
+        self.state.set_pc(from.raw());
+        // Memory may have changed so that it is not reached; then any other will do as well.
+        for _ in 0..HOT_LIMITS.insns {
+            if self.state.pc() == at.raw() {
+                break;
+            }
+            let end = self.run_single();
+            if let Some(exit) = self.settle(end) {
+                return exit;
+            }
+        }
+        Exit::Poll
     }
 
     /// Where tagged accesses have become frequent, every thread's code is to be lifted anew. Whether they just have.
@@ -328,6 +356,17 @@ impl Vcpu {
         }
         let taken_back = self.env.arch.take_back_jump(&mut self.state, &mem::Memory);
         Exit::Trap(taken_back.unwrap_or(Trap::SingleStep))
+    }
+}
+
+/// Where pages may be waited for, that of the code at `pc` is waited for here: no lock is held, and a signal ends it.
+fn wait_for_code(pc: u64) -> Result<(), Fault> {
+    if !signals::pages_are_waited_for() {
+        return Ok(());
+    }
+    match mem::access::load(Width::W8, GuestAddr(pc)) {
+        Err(fault) if fault.kind == FaultKind::Interrupted => Err(fault),
+        _ => Ok(()),
     }
 }
 

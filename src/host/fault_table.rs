@@ -42,8 +42,19 @@ pub struct HostFault {
     pub write: bool,
 }
 
+impl HostFault {
+    /// No fault: a signal has come at the access, which may be waiting for its page.
+    pub const INTERRUPTION: Self = Self { signal: 0, code: 0, addr: 0, write: false };
+
+    /// Whether this is [`Self::INTERRUPTION`].
+    #[must_use]
+    pub const fn is_interruption(&self) -> bool {
+        self.signal == 0
+    }
+}
+
 thread_local! {
-    static LAST: Cell<HostFault> = const { Cell::new(HostFault { signal: 0, code: 0, addr: 0, write: false }) };
+    static LAST: Cell<HostFault> = const { Cell::new(HostFault::INTERRUPTION) };
 }
 
 /// The error exit for a fault at host address `pc`, if that is a guarded access. Async-signal-safe.
@@ -82,6 +93,7 @@ pub fn take_own_fault() -> Fault {
 pub fn classify(host: HostFault, access: Access) -> Fault {
     const SEGV_ACCERR: i32 = 2;
     let kind = match (host.signal, host.code) {
+        _ if host.is_interruption() => FaultKind::Interrupted,
         (libc::SIGBUS, libc::BUS_ADRALN) => FaultKind::Misaligned,
         // #GP, or #SS where the host's instruction has rbp or rsp as its base: that is a SIGBUS.
         (_, libc::SI_KERNEL) => FaultKind::NonCanonical,

@@ -5,6 +5,10 @@
 //! raises the poll flag, and returns with all other signals blocked, so that the kernel keeps the rest in
 //! order. The run loop delivers at its next poll and restores the guest's mask.
 //!
+//! An access that waits for its page (userfaultfd) reaches no poll, so a signal ends the wait: such an access is left as
+//! if it had failed, and its instruction is executed again after the guest's handler. Nobody knows which access
+//! waits. Each that a signal finds is left, which is right for all: where the pc is, nothing of it is done.
+//!
 //! SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP stay open always, because our own accesses raise them.
 #![allow(unsafe_code)] // signal handlers and the kernel's sigaction
 
@@ -13,7 +17,7 @@ use crate::host::sys;
 use crate::host::{fp, rule_stop};
 use std::arch::global_asm;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Bits of a thread's poll flag.
 pub mod poll {
@@ -123,8 +127,8 @@ pub fn reattach(port: *const Port) {
     PORT.set(port);
 }
 
-/// What a fault in compiled code does: given the host pc, the fault, and the address of the `mcontext_t`
-/// registers, whether it has redirected the thread.
+/// What a fault (or an interruption) in compiled code does: given the host pc, the fault, and the address of the
+/// `mcontext_t` registers, whether it has redirected the thread.
 type CodeFaultHook = fn(usize, HostFault, &mut [i64; 23]) -> bool;
 
 static CODE_FAULT: AtomicUsize = AtomicUsize::new(0);
@@ -132,6 +136,19 @@ static CODE_FAULT: AtomicUsize = AtomicUsize::new(0);
 /// Registers the compiled-code fault hook. It runs in the signal handler.
 pub fn set_code_fault_hook(hook: CodeFaultHook) {
     CODE_FAULT.store(hook as usize, Ordering::Release);
+}
+
+static PAGES_ARE_WAITED_FOR: AtomicBool = AtomicBool::new(false);
+
+/// From now on, accesses may wait for their pages (here and in children that have a copy of this memory).
+pub fn expect_waits_for_pages() {
+    PAGES_ARE_WAITED_FOR.store(true, Ordering::Relaxed);
+}
+
+/// Whether accesses may wait for their pages.
+#[must_use]
+pub fn pages_are_waited_for() -> bool {
+    PAGES_ARE_WAITED_FOR.load(Ordering::Relaxed)
 }
 
 /// The kernel's `struct sigaction` of x86-64.
@@ -251,6 +268,8 @@ extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut li
     let pc = context.uc_mcontext.gregs[REG_RIP] as usize;
     if let Some(abort) = sys::rewind_for(pc) {
         context.uc_mcontext.gregs[REG_RIP] = abort as i64;
+    } else if pages_are_waited_for() {
+        leave_access(pc, HostFault::INTERRUPTION, context);
     }
     rule_stop::signal_arrived(signal);
 }
@@ -277,20 +296,25 @@ fn block_all_on_return(context: &mut libc::ucontext_t, signal: i32) {
 
 fn synchronous(fault: HostFault, context: &mut libc::ucontext_t) {
     let pc = context.uc_mcontext.gregs[REG_RIP] as usize;
+    if !leave_access(pc, fault, context) {
+        report_own_fault(fault, pc);
+    }
+}
+
+/// Sends the thread to the error exit of the guest access at `pc`; whether there is one.
+fn leave_access(pc: usize, fault: HostFault, context: &mut libc::ucontext_t) -> bool {
     if let Some(fixup) = fault_table::fixup_for(pc) {
         fault_table::record(fault);
         context.uc_mcontext.gregs[REG_RIP] = fixup as i64;
-        return;
+        return true;
     }
     let hook = CODE_FAULT.load(Ordering::Acquire);
-    if hook != 0 {
-        // SAFETY: only `set_code_fault_hook` stores here, and it stores a `CodeFaultHook`.
-        let hook = unsafe { std::mem::transmute::<usize, CodeFaultHook>(hook) };
-        if hook(pc, fault, &mut context.uc_mcontext.gregs) {
-            return;
-        }
+    if hook == 0 {
+        return false;
     }
-    report_own_fault(fault, pc);
+    // SAFETY: only `set_code_fault_hook` stores here, and it stores a `CodeFaultHook`.
+    let hook = unsafe { std::mem::transmute::<usize, CodeFaultHook>(hook) };
+    hook(pc, fault, &mut context.uc_mcontext.gregs)
 }
 
 /// A fault of our own code: say so (without allocating), then die of it.

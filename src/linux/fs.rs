@@ -3,7 +3,7 @@
 use super::table::Done;
 use super::thread::Thread;
 use super::{path, procfs, read_guest, read_path, write_guest};
-use crate::host::{files, sys};
+use crate::host::{files, signals, sys};
 use guest::linux::{OpenFlags, StatLayout};
 
 /// The host's own values (arch/x86/include/uapi/asm/fcntl.h is asm-generic's).
@@ -218,6 +218,9 @@ pub fn fcntl(thread: &mut Thread, args: &[u64; 6]) -> Done {
     Done::raw(result)
 }
 
+/// What /dev/userfaultfd makes a descriptor by.
+const USERFAULTFD_IOC_NEW: u64 = 0xaa00;
+
 /// ioctl numbers and structures are the same on the architectures that we run.
 pub fn ioctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
     if files::is_ours(args[0] as i32) {
@@ -225,6 +228,9 @@ pub fn ioctl(thread: &mut Thread, args: &[u64; 6]) -> Done {
     }
     if let Some(done) = super::seccomp::listener::ioctl(thread, args) {
         return done;
+    }
+    if args[1] == USERFAULTFD_IOC_NEW {
+        signals::expect_waits_for_pages();
     }
     Done::raw(sys::interruptible(libc::SYS_ioctl, *args, &thread.vcpu.port.poll))
 }

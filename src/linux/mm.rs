@@ -3,7 +3,7 @@
 use super::limits;
 use super::table::Done;
 use super::thread::Thread;
-use crate::host::{files, sys};
+use crate::host::{files, signals, sys};
 use crate::mem::{Backing, MapRequest, Mapping, Prot, space};
 
 /// The protection as our tables have it: a guard where this machine has that; what it has not is ignored, or given
@@ -131,6 +131,11 @@ pub fn process_madvise(_thread: &mut Thread, args: &[u64; 6]) -> Done {
 /// The kernel makes an ordinary mapping of it, as it has since 4.0.
 pub fn remap_file_pages(_thread: &mut Thread, args: &[u64; 6]) -> Done {
     space().remap_file_pages(args).into()
+}
+
+pub fn userfaultfd(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+    signals::expect_waits_for_pages();
+    Done::raw(sys::syscall(libc::SYS_userfaultfd, *args))
 }
 
 /// Attaches at a place of our choice, and notes the mapping.

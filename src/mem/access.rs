@@ -28,10 +28,21 @@ fn retry<T>(
     access: impl Fn(GuestAddr) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     match untagged(addr) {
-        None => Err(as_the_guest_has_it(addr, fault)),
-        Some(plain) => {
+        Some(plain) if fault.kind != FaultKind::Interrupted => {
             TAGGED.fetch_add(1, Ordering::Relaxed);
             access(plain).map_err(|fault| as_the_guest_has_it(addr, fault))
+        }
+        _ => Err(as_the_guest_has_it(addr, fault)),
+    }
+}
+
+/// Runs the access until no signal interrupts it: for those who are no instructions and cannot be run again. After the
+/// first signal the others are blocked.
+fn to_its_end<T>(mut access: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    loop {
+        match access() {
+            Err(Fault { kind: FaultKind::Interrupted, .. }) => {}
+            done => return done,
         }
     }
 }
@@ -180,7 +191,14 @@ impl Memory {
     /// Copies into `out`; how many bytes were readable.
     pub fn read_prefix(self, addr: GuestAddr, out: &mut [u8]) -> usize {
         let addr = untagged(addr).unwrap_or(addr);
-        raw::copy_in(out, addr).map_or_else(|(copied, _)| copied, |()| out.len())
+        let mut done = 0;
+        while let Err((copied, fault)) = raw::copy_in(&mut out[done..], addr.offset(done as i64)) {
+            done += copied;
+            if fault.kind != FaultKind::Interrupted {
+                return done;
+            }
+        }
+        out.len()
     }
 
     /// Copies `data` to the guest; how many bytes were writable, and why not more.
@@ -189,7 +207,7 @@ impl Memory {
         let mut done = 0;
         while let Err((copied, fault)) = raw::copy_out(addr.offset(done as i64), &data[done..]) {
             done += copied;
-            if !release_code(&fault) {
+            if fault.kind != FaultKind::Interrupted && !release_code(&fault) {
                 return (done, Some(fault));
             }
         }
@@ -199,7 +217,7 @@ impl Memory {
 
 impl GuestMemory for Memory {
     fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
-        copy_in(out, untagged(addr).unwrap_or(addr)).map_err(|fault| as_the_guest_has_it(addr, fault))
+        to_its_end(|| read_by_instruction(addr, out))
     }
 
     fn write(&self, addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
@@ -229,8 +247,13 @@ fn copy_in(out: &mut [u8], addr: GuestAddr) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Writes as an instruction does: a page with translations faults.
-pub fn write_unreleased(addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
+/// Reads as an instruction does: a signal may come first.
+pub fn read_by_instruction(addr: GuestAddr, out: &mut [u8]) -> Result<(), Fault> {
+    copy_in(out, untagged(addr).unwrap_or(addr)).map_err(|fault| as_the_guest_has_it(addr, fault))
+}
+
+/// Writes as an instruction does: a page with translations faults, and a signal may come first.
+pub fn write_by_instruction(addr: GuestAddr, data: &[u8]) -> Result<(), Fault> {
     let plain = untagged(addr).unwrap_or(addr);
     copy_out(plain, data).map_err(|fault| as_the_guest_has_it(addr, fault))
 }

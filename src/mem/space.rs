@@ -2,6 +2,7 @@
 
 mod program_break;
 
+use super::access::Memory;
 use super::aliases;
 use super::code_pages::{CodeInvalidation, CodePages, Guard, Invalidated};
 use super::gap;
@@ -404,10 +405,11 @@ impl Space {
             }
             let in_page = (PAGE - at.raw() % PAGE) as usize;
             let chunk = in_page.min(out.len() - done);
-            if let Err((copied, _)) = guest_access::copy_in(&mut out[done..done + chunk], at) {
-                return done + copied;
+            let copied = Memory.read_prefix(at, &mut out[done..done + chunk]);
+            done += copied;
+            if copied < chunk {
+                break;
             }
-            done += chunk;
         }
         done
     }

@@ -177,13 +177,3 @@ on_both! {
         same_as_native(arch, "auto", "/bin/bash", &["-c", script], "");
     }
 }
-
-/// The host's handler only queues the signal and goes back to the access, which waits again with all signals blocked: no poll is
-/// reached before the page is there.
-#[test]
-#[ignore = "a signal does not interrupt the wait for a page of userfaultfd"]
-fn signals_are_handled_while_a_page_is_waited_for() {
-    for arch in [Arch::X86_64, Arch::Aarch64] {
-        program_same_as_native(arch, "auto", "userfault", &[]);
-    }
-}

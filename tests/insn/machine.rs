@@ -178,6 +178,7 @@ fn settle(end: BlockEnd, state: &mut GuestState) -> i32 {
             (pc, X86_64.linux().trap_signal(trap, state).signal as i32)
         }
         BlockEnd::Replay { .. } => unreachable!("the interpreter went on there"),
+        BlockEnd::Interrupted { .. } => unreachable!("no page is waited for"),
     };
     state.set_pc(pc.0);
     // The oracle takes the breakpoint's signal for the single step's.

@@ -79,6 +79,9 @@ pub enum FaultKind {
     BeyondEnd,
     /// Not aligned as the instruction demands: SIGBUS / `BUS_ADRALN`.
     Misaligned,
+    /// Nothing is wrong with it: a signal has come while it waited for its page, and the instruction is to be executed
+    /// again after the handler.
+    Interrupted,
 }
 
 /// A guest memory access that failed.

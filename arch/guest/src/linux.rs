@@ -120,6 +120,7 @@ pub fn fault_signal(fault: Fault) -> TrapSignal {
         FaultKind::NonCanonical => (SIGSEGV, SI_KERNEL),
         FaultKind::BeyondEnd => (SIGBUS, 2),
         FaultKind::Misaligned => (SIGBUS, 1),
+        FaultKind::Interrupted => unreachable!("the instruction is executed again"),
     };
     TrapSignal { signal, code, addr: fault.addr }
 }

@@ -42,6 +42,12 @@ pub enum BlockEnd {
     Replay {
         pc: GuestAddr,
     },
+    /// A signal has come at a memory access of compiled code by the instruction at `at`; the state is that before the
+    /// instruction at `from`, somewhat earlier.
+    Interrupted {
+        from: GuestAddr,
+        at: GuestAddr,
+    },
 }
 
 /// Why an op left the block.

@@ -11,8 +11,8 @@
 //! that restores the stack pointer of the way in and returns, with the host pc left in the context.
 #![allow(unsafe_code)] // runs compiled code; pointers that travel through it
 
-use super::code_memory;
 use super::slow::slow_op_at;
+use super::{code_memory, is_access};
 use crate::exec::Env;
 use crate::exec::interp::{Stop, run_op};
 use crate::host::crypto;
@@ -343,9 +343,10 @@ extern "C" fn pack_flags(code: u64, a: u64, b: u64, r: u64) -> u64 {
 const REG_R15: usize = 7;
 const REG_RIP: usize = 16;
 
-/// In the signal handler: sends a thread that faulted in compiled code to the exit.
+/// In the signal handler: sends a thread that faulted in compiled code to the exit, and one that was interrupted
+/// at a guest access. (A thread in compiled code holds no lock, so the handler may take them.)
 fn on_code_fault(pc: usize, fault: HostFault, registers: &mut [i64; 23]) -> bool {
-    if !code_memory::contains(pc) {
+    if !code_memory::contains(pc) || (fault.is_interruption() && !is_access(pc)) {
         return false;
     }
     let state = registers[REG_R15] as *const GuestState;

@@ -45,7 +45,7 @@ use code_memory::{CodeMemory, SlotAddr, SlotReference, slot_at};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
-use cranelift_codegen::ir::{ExternalName, Function, UserExternalName, UserExternalNameRef};
+use cranelift_codegen::ir::{ExternalName, Function, TrapCode, UserExternalName, UserExternalNameRef};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
@@ -54,7 +54,7 @@ use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
-use pieces::FaultRange;
+use pieces::FaultPoint;
 pub use pieces::{FAULT_SIZE, Piece};
 pub use region::{Follow, Limits};
 pub use reuse::{Made, PieceAt, adopt, count, made, revive, slot_targets};
@@ -89,8 +89,9 @@ impl Compiled {
 pub enum AfterFault {
     /// The state is that before the instruction at `pc`, which accessed memory so.
     Raise { pc: GuestAddr, access: Access },
-    /// The state is that before the instruction at this address; the interpreter goes on there.
-    Replay(GuestAddr),
+    /// The state is that before the instruction at `from`; the interpreter goes on there. The access was of the
+    /// instruction at `at`.
+    Replay { from: GuestAddr, at: GuestAddr },
 }
 
 /// Everything that stays.
@@ -246,7 +247,7 @@ fn install(code: &CompiledCode, names: &Names, lowered: &Lowered, blocks: &[Arc<
     let Some(engine) = engine(&mut guard) else { return false };
     let mut whole = with_prefix(code.code_buffer());
     let references = resolve(code, names, &mut whole);
-    let (Some(references), Some(faults)) = (references, pieces::pack(fault_ranges(code, &lowered.sites)))
+    let (Some(references), Some(faults)) = (references, pieces::pack(fault_points(code, &lowered.sites)))
     else {
         debug_assert!(false, "the region at {} cannot be installed", blocks[0].pc);
         crate::log::once("install", || format!("region at {} cannot be installed", blocks[0].pc));
@@ -309,12 +310,11 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
     let unlinked = engine.unlinked;
-    let ranges = emitted.faults.iter().map(|point| FaultRange {
-        start: point.offset,
-        end: point.offset + 1,
+    let points = emitted.faults.iter().map(|point| FaultPoint {
+        at: point.offset,
         site: Site { pc: point.pc, access: point.access, back: Back::Exact },
     });
-    let Some(faults) = pieces::pack(ranges) else { return false };
+    let Some(faults) = pieces::pack(points) else { return false };
     let count = emitted.slots.len() + 1;
     let targets = (0..count).map(|index| match index.checked_sub(1) {
         None => (u64::from(BUDGET), block.pc.raw()),
@@ -427,13 +427,17 @@ impl Engine {
     }
 }
 
-/// Which guest instruction each stretch of code is of.
-fn fault_ranges(code: &CompiledCode, sites: &[Site]) -> impl Iterator<Item = FaultRange> {
-    let known = code.buffer.get_srclocs_sorted().iter().filter(|range| !range.loc.is_default());
-    known.filter_map(|range| {
-        let &site = sites.get(range.loc.bits() as usize)?;
-        let [start, end] = [range.start, range.end].map(|at| at + CODE_OFFSET as u32);
-        Some(FaultRange { start, end, site })
+/// Each instruction that accesses guest memory, and which guest instruction it is of. Nothing else may trap so: what is
+/// accessed besides is said to be there.
+fn fault_points(code: &CompiledCode, sites: &[Site]) -> impl Iterator<Item = FaultPoint> {
+    let sources = code.buffer.get_srclocs_sorted();
+    let accesses = code.buffer.traps().iter().filter(|trap| trap.code == TrapCode::HEAP_OUT_OF_BOUNDS);
+    accesses.filter_map(|trap| {
+        let after = sources.partition_point(|range| range.start <= trap.offset);
+        let range = sources[..after].last().filter(|range| trap.offset < range.end);
+        let site = range.and_then(|range| sites.get(range.loc.bits() as usize));
+        debug_assert!(site.is_some(), "an access of no guest instruction");
+        Some(FaultPoint { at: trap.offset + CODE_OFFSET as u32, site: *site? })
     })
 }
 
@@ -498,6 +502,11 @@ pub fn after_fault(pc: usize, stored: u32) -> Option<AfterFault> {
     let offset = pc.checked_sub(engine.memory.bytes().as_ptr() as usize)?;
     let (start, piece) = saved::piece_at(offset)?;
     piece.after_fault(offset - start, stored)
+}
+
+/// Whether the host instruction at `pc` is an access to guest memory.
+pub fn is_access(pc: usize) -> bool {
+    after_fault(pc, commit::ENTRY.into()).is_some()
 }
 
 /// Bytes of code so far.

@@ -6,15 +6,14 @@ use super::commit::Point;
 use super::{AfterFault, Back, Site};
 use guest::{Access, GuestAddr};
 
-/// Host code that may fault, by offsets into its piece.
+/// A host instruction that accesses guest memory, by its offset into its piece.
 #[derive(Clone, Copy, Debug)]
-pub struct FaultRange {
-    pub start: u32,
-    pub end: u32,
+pub struct FaultPoint {
+    pub at: u32,
     pub site: Site,
 }
 
-/// Bytes of a packed range.
+/// Bytes of a packed point.
 pub const FAULT_SIZE: usize = 16;
 
 /// Code of a block or region.
@@ -28,7 +27,7 @@ pub struct Piece {
     pub slots: u32,
     /// The guest address of the block, or of the region's head.
     pub head: GuestAddr,
-    /// Code that may fault, packed, in order.
+    /// What may fault, packed, in order.
     pub faults: Box<[u8]>,
     /// The guest address of each commit point.
     pub points: Box<[GuestAddr]>,
@@ -38,55 +37,51 @@ impl Piece {
     /// What a fault at an offset leads to, given the commit point that the state says.
     pub fn after_fault(&self, offset: usize, stored: u32) -> Option<AfterFault> {
         let offset = u32::try_from(offset).ok()?;
-        let (ranges, _) = self.faults.as_chunks::<FAULT_SIZE>();
-        let after = ranges.partition_point(|range| unpack(range).start <= offset);
-        let range = unpack(ranges[..after].last()?);
-        if offset >= range.end {
-            return None;
-        }
-        let replay = |point: u32| Some(AfterFault::Replay(*self.points.get(point as usize)?));
-        match range.site.back {
-            Back::Exact => Some(AfterFault::Raise { pc: range.site.pc, access: range.site.access }),
+        let (points, _) = self.faults.as_chunks::<FAULT_SIZE>();
+        let index = points.binary_search_by_key(&offset, |point| unpack(point).at).ok()?;
+        let Site { pc: at, access, back } = unpack(&points[index]).site;
+        let replay = |point: u32| Some(AfterFault::Replay { from: *self.points.get(point as usize)?, at });
+        match back {
+            Back::Exact => Some(AfterFault::Raise { pc: at, access }),
             Back::To(point) => replay(point.into()),
             Back::Stored => replay(stored),
         }
     }
 }
 
-/// Bits of a guest address; in a packed range the commit point stands above them.
+/// Bits of a guest address; in a packed point the commit point stands above them.
 const ADDRESS_BITS: u32 = 48;
 
-/// Packs ranges; `None` where one is too long, or of an address that no code can have.
-pub fn pack(ranges: impl Iterator<Item = FaultRange>) -> Option<Box<[u8]>> {
-    let mut out = Vec::with_capacity(FAULT_SIZE * ranges.size_hint().0);
-    for range in ranges {
-        out.extend_from_slice(&pack_one(&range)?);
+/// Packs points; `None` where one is of an address that no code can have.
+pub fn pack(points: impl Iterator<Item = FaultPoint>) -> Option<Box<[u8]>> {
+    let mut out = Vec::with_capacity(FAULT_SIZE * points.size_hint().0);
+    for point in points {
+        out.extend_from_slice(&pack_one(&point)?);
     }
     Some(out.into_boxed_slice())
 }
 
-fn pack_one(range: &FaultRange) -> Option<[u8; FAULT_SIZE]> {
-    let (start, len) = (range.start, u16::try_from(range.end.checked_sub(range.start)?).ok()?);
-    let access: u64 = match range.site.access {
+fn pack_one(point: &FaultPoint) -> Option<[u8; FAULT_SIZE]> {
+    let access: u64 = match point.site.access {
         Access::Read => 0,
         Access::Write => 1,
         Access::Fetch => 2,
     };
-    let (back, point): (u64, Point) = match range.site.back {
+    let (back, commit): (u64, Point) = match point.site.back {
         Back::Exact => (0, 0),
         Back::Stored => (1, 0),
-        Back::To(point) => (2, point),
+        Back::To(commit) => (2, commit),
     };
-    let pc = range.site.pc.raw();
-    let place = u64::from(start) | u64::from(len) << 32 | access << 48 | back << 56;
-    let [place, site] = [place, pc | u64::from(point) << ADDRESS_BITS].map(u64::to_le_bytes);
+    let pc = point.site.pc.raw();
+    let place = u64::from(point.at) | access << 48 | back << 56;
+    let [place, site] = [place, pc | u64::from(commit) << ADDRESS_BITS].map(u64::to_le_bytes);
     let mut out = [0; FAULT_SIZE];
     out[..8].copy_from_slice(&place);
     out[8..].copy_from_slice(&site);
     (pc >> ADDRESS_BITS == 0).then_some(out)
 }
 
-fn unpack(bytes: &[u8; FAULT_SIZE]) -> FaultRange {
+fn unpack(bytes: &[u8; FAULT_SIZE]) -> FaultPoint {
     let packed = u128::from_le_bytes(*bytes);
     let (place, site) = (packed as u64, (packed >> 64) as u64);
     let access = match place >> 48 & 0xff {
@@ -100,8 +95,7 @@ fn unpack(bytes: &[u8; FAULT_SIZE]) -> FaultRange {
         _ => Back::To((site >> ADDRESS_BITS) as Point),
     };
     let pc = GuestAddr(site & ((1 << ADDRESS_BITS) - 1));
-    let (start, len) = (place as u32, place >> 32 & 0xffff);
-    FaultRange { start, end: start.wrapping_add(len as u32), site: Site { pc, access, back } }
+    FaultPoint { at: place as u32, site: Site { pc, access, back } }
 }
 
 #[cfg(test)]
@@ -112,13 +106,13 @@ mod tests {
     fn faults_are_unpacked_as_they_were_packed() {
         let packed_at = |pc, back, access| {
             let site = Site { pc: GuestAddr(pc), access, back };
-            pack_one(&FaultRange { start: 1 << 20, end: (1 << 20) + 9, site })
+            pack_one(&FaultPoint { at: 1 << 20, site })
         };
         for pc in [0x1000, 0x5555_5555_4000, 0x7fff_f7ff_e123, (1 << ADDRESS_BITS) - 1] {
             for back in [Back::Exact, Back::Stored, Back::To(0), Back::To(Point::MAX)] {
                 for access in [Access::Read, Access::Write, Access::Fetch] {
                     let read = unpack(&packed_at(pc, back, access).unwrap());
-                    assert_eq!((read.start, read.end), (1 << 20, (1 << 20) + 9));
+                    assert_eq!(read.at, 1 << 20);
                     assert_eq!(
                         (read.site.pc, read.site.access, read.site.back),
                         (GuestAddr(pc), access, back)

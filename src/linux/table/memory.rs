@@ -47,7 +47,8 @@ rows! { MEMORY:
     /// ENOSPC, as without such keys: the emulated CPUs do not advertise them.
     emulate(mm::pkey_alloc) pkey_alloc(flags: Hex, init_val: Hex);
     pass pkey_free(pkey: Int);
-    pass userfaultfd(flags: Hex);
+    /// From then on, a signal interrupts an access that waits for its page.
+    translate(mm::userfaultfd) userfaultfd(flags: Hex);
     block process_vm_readv(pid: Int, lvec: OutVec, liovcnt: Size, rvec: Address, riovcnt: Size, flags: Hex);
     block process_vm_writev(pid: Int, lvec: InVec, liovcnt: Size, rvec: Address, riovcnt: Size, flags: Hex);
     pass membarrier(cmd: OneOf(n::MEMBARRIER), flags: Hex, cpu_id: Int);

@@ -198,6 +198,7 @@ impl Run<'_> {
             BlockEnd::Fault { pc, .. } => 100 + libc::SIGSEGV as u64 + place(pc),
             BlockEnd::Syscall { .. } => u64::MAX,
             BlockEnd::Replay { .. } => unreachable!("the interpreter went on there"),
+            BlockEnd::Interrupted { .. } => unreachable!("no page is waited for"),
         }
     }
 }

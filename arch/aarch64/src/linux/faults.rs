@@ -69,7 +69,11 @@ pub fn syndrome(fault: &Fault, state: &GuestState, memory: &dyn GuestMemory) -> 
         FaultKind::Protected if memory.is_present(fault.addr) => PERMISSION,
         FaultKind::Misaligned => 0x21,
         _ if untagged(fault.addr.raw()) >> 48 != 0 => 0x04,
-        FaultKind::Protected | FaultKind::Unmapped | FaultKind::NonCanonical | FaultKind::BeyondEnd => 0x07,
+        FaultKind::Protected
+        | FaultKind::Unmapped
+        | FaultKind::NonCanonical
+        | FaultKind::BeyondEnd
+        | FaultKind::Interrupted => 0x07,
     };
     if fault.access == Access::Fetch {
         return CLASS_FETCH << 26 | IL | status;

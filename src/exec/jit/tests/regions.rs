@@ -3,7 +3,8 @@
 use super::*;
 use crate::host::signals::poll;
 use guest::ir::{
-    Builder, Hint, InsnMark, IntCc, Kind, NanRule, Op, Order, Terminator, Val, Width, flag, passes, verify,
+    Builder, Hint, InsnMark, IntCc, Kind, NanRule, Op, Order, RmwOp, Terminator, Val, Width, flag, passes,
+    verify,
 };
 use guest::state::ARCH_BASE;
 use guest::{Access, Fault, FaultKind};
@@ -216,6 +217,30 @@ fn a_load_that_is_used_later_faults_as_itself() {
     let fault =
         Fault { addr: GuestAddr(memory.start + 16), access: Access::Read, kind: FaultKind::Protected };
     assert_eq!(end, BlockEnd::Fault { fault, pc: GuestAddr(0x4_0000) });
+}
+
+#[test]
+fn only_accesses_to_guest_memory_are_left_for_a_signal() {
+    let _alone = alone();
+    let head = compile(vec![block(
+        0x4_8000,
+        &[
+            &|b| {
+                let z = b.read_slot(Z);
+                let loaded = b.load(Width::W64, Order::Tso, z, 0);
+                b.store(Width::W64, Order::Tso, z, 8, loaded);
+            },
+            &|b| {
+                // Two accesses, the second in a loop; what follows must not lead to it again.
+                let (y, z) = (b.read_slot(Y), b.read_slot(Z));
+                let old = b.rmw(RmwOp::And, Width::W64, Order::SeqCst, z, y);
+                b.write_slot(X, old);
+            },
+        ],
+        |_| jump(0x4_8800),
+    )]);
+    let entry = head.entry.load(Ordering::Acquire) as usize;
+    assert_eq!((entry..entry + 1024).filter(|&pc| crate::exec::jit::is_access(pc)).count(), 4);
 }
 
 #[test]
