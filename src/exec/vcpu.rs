@@ -177,8 +177,8 @@ impl Vcpu {
                     &local.translation
                 }
                 _ => {
-                    if let Err(fault) = wait_for_code(pc) {
-                        return BlockEnd::Fault { fault, pc: GuestAddr(pc) };
+                    if !self.wait_for_code(pc) {
+                        return interrupted_before(GuestAddr(pc));
                     }
                     if offspring::is_reporting() && !self.cache.has(pc, self.control) {
                         offspring::report(pc, self.control);
@@ -202,7 +202,7 @@ impl Vcpu {
                 }
                 Allowed::No => Tier::Interpreter,
             };
-            let end = match tier {
+            let end = self.port.execute(|| match tier {
                 Tier::Interpreter => {
                     self.compiled.interpreted();
                     self.interpreted += translation.block.insns.len() as u64;
@@ -211,7 +211,8 @@ impl Vcpu {
                 Tier::Compiled(code) => {
                     self.compiled.run(code, translation, &mut self.state, self.env, &self.port)
                 }
-            };
+            });
+            let Some(end) = end else { return interrupted_before(GuestAddr(pc)) };
             pc = match end {
                 BlockEnd::Next(next) => next.raw(),
                 BlockEnd::Replay { pc } => {
@@ -230,6 +231,15 @@ impl Vcpu {
                 return BlockEnd::Next(GuestAddr(pc));
             }
         }
+    }
+
+    /// Where pages may be waited for, that of the code at `pc` is waited for here: no lock is held, and a signal ends it.
+    /// Whether none has.
+    fn wait_for_code(&self, pc: u64) -> bool {
+        let load = || mem::access::load(Width::W8, GuestAddr(pc));
+        let interrupted = |fault: Fault| fault.kind == FaultKind::Interrupted;
+        !signals::pages_are_waited_for()
+            || self.port.execute(load).is_some_and(|got| !got.is_err_and(interrupted))
     }
 
     fn local_index(&self, pc: u64) -> usize {
@@ -316,7 +326,8 @@ impl Vcpu {
             if self.state.pc() == at.raw() {
                 break;
             }
-            let end = self.run_single();
+            let translation = self.single();
+            let end = run_block(&translation.block, &mut self.state, self.env, &mut self.cells);
             if let Some(exit) = self.settle(end) {
                 return exit;
             }
@@ -336,11 +347,17 @@ impl Vcpu {
         frequent
     }
 
-    /// Lifts and interprets exactly one instruction, bypassing the cache.
-    fn run_single(&mut self) -> BlockEnd {
-        let translation = self.cache.translate_one(self.state.pc(), self.control);
+    /// Lifts exactly one instruction, bypassing the cache.
+    fn single(&mut self) -> Translation {
         self.interpreted += 1;
-        run_block(&translation.block, &mut self.state, self.env, &mut self.cells)
+        self.cache.translate_one(self.state.pc(), self.control)
+    }
+
+    /// Lifts and interprets it.
+    fn run_single(&mut self) -> BlockEnd {
+        let translation = self.single();
+        let run = || run_block(&translation.block, &mut self.state, self.env, &mut self.cells);
+        self.port.execute(run).unwrap_or_else(|| interrupted_before(translation.pc))
     }
 
     /// Runs one instruction, then raises [`Trap::SingleStep`].
@@ -359,15 +376,10 @@ impl Vcpu {
     }
 }
 
-/// Where pages may be waited for, that of the code at `pc` is waited for here: no lock is held, and a signal ends it.
-fn wait_for_code(pc: u64) -> Result<(), Fault> {
-    if !signals::pages_are_waited_for() {
-        return Ok(());
-    }
-    match mem::access::load(Width::W8, GuestAddr(pc)) {
-        Err(fault) if fault.kind == FaultKind::Interrupted => Err(fault),
-        _ => Ok(()),
-    }
+/// A signal has come before the instruction at `pc` is executed.
+fn interrupted_before(pc: GuestAddr) -> BlockEnd {
+    let fault = Fault { addr: pc, access: Access::Fetch, kind: FaultKind::Interrupted };
+    BlockEnd::Fault { fault, pc }
 }
 
 impl Drop for Vcpu {

@@ -96,6 +96,11 @@ pub fn step_over(mxcsr: &mut u32, eflags: &mut i64) -> bool {
     true
 }
 
+/// Whether the next step is one over an exception.
+pub fn steps_over() -> bool {
+    STEPPED.get().is_some()
+}
+
 fn vector(bits: u128) -> __m128i {
     // SAFETY: both types are 16 plain bytes.
     unsafe { std::mem::transmute(bits) }

@@ -7,7 +7,8 @@
 //!
 //! An access that waits for its page (userfaultfd) reaches no poll, so a signal ends the wait: such an access is left as
 //! if it had failed, and its instruction is executed again after the guest's handler. Nobody knows which access
-//! waits. Each that a signal finds is left, which is right for all: where the pc is, nothing of it is done.
+//! waits. Each that a signal finds is left, which is right for all: where the pc is, nothing of it is done. A signal that comes
+//! shortly before an access has the thread go on by single steps, up to the access or the next poll.
 //!
 //! SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP stay open always, because our own accesses raise them.
 #![allow(unsafe_code)] // signal handlers and the kernel's sigaction
@@ -17,7 +18,7 @@ use crate::host::sys;
 use crate::host::{fp, rule_stop};
 use std::arch::global_asm;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence};
 
 /// Bits of a thread's poll flag.
 pub mod poll {
@@ -57,6 +58,8 @@ struct PortSlot {
 pub struct Port {
     /// Nonzero asks the thread to look: checked at polls and on entry to blocking calls.
     pub poll: AtomicU32,
+    /// The thread runs guest instructions: the next access may come before the next poll.
+    executing: AtomicBool,
     slots: [PortSlot; SLOTS],
 }
 
@@ -71,6 +74,19 @@ impl Port {
     /// Asks the thread to look at its next poll.
     pub fn request(&self, why: u32) {
         self.poll.fetch_or(why, Ordering::Release);
+    }
+
+    /// Runs guest instructions, unless a signal waits. (Other requests can wait: one instruction may have to be run before
+    /// they are heard, so that code on the page that it writes to gets on.)
+    #[inline]
+    pub fn execute<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
+        // Only this thread's signal handler looks at it, so the order in which the compiler has it is enough.
+        self.executing.store(true, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        let done = (self.poll.load(Ordering::Acquire) & poll::SIGNAL == 0).then(run);
+        compiler_fence(Ordering::SeqCst);
+        self.executing.store(false, Ordering::Relaxed);
+        done
     }
 
     /// Takes one queued signal.
@@ -109,6 +125,8 @@ impl Port {
 
 thread_local! {
     static PORT: Cell<*const Port> = const { Cell::new(std::ptr::null()) };
+    /// The thread goes by single steps.
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Makes `port` the one this thread's signals arrive at. It must stay alive as long as the thread can be
@@ -242,6 +260,8 @@ pub fn mask() -> u64 {
 const REG_RIP: usize = 16;
 const REG_EFL: usize = 17;
 const REG_ERR: usize = 19;
+/// EFLAGS.TF: a trap after each instruction.
+const TRAP_FLAG: i64 = 1 << 8;
 /// In a page fault's error code: the access was a write.
 const PAGE_FAULT_WRITE: i64 = 2;
 
@@ -252,6 +272,9 @@ extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut li
     let context = unsafe { &mut *context };
     let code = (info[1] & 0xffff_ffff) as i32;
     if code > 0 && OPEN_SIGNALS & bit(signal) != 0 {
+        if signal == libc::SIGTRAP && WATCHED.get() {
+            return watched_step(context);
+        }
         if matches!(signal, libc::SIGFPE | libc::SIGTRAP) && step_over_exception(context) {
             return;
         }
@@ -269,9 +292,32 @@ extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut li
     if let Some(abort) = sys::rewind_for(pc) {
         context.uc_mcontext.gregs[REG_RIP] = abort as i64;
     } else if pages_are_waited_for() {
-        leave_access(pc, HostFault::INTERRUPTION, context);
+        watch(context);
     }
     rule_stop::signal_arrived(signal);
+}
+
+/// A signal has come, or a thread with one has gone a step: it leaves the access that it is at, or goes on by single
+/// steps as long as an access may come before the next poll.
+fn watch(context: &mut libc::ucontext_t) {
+    let pc = context.uc_mcontext.gregs[REG_RIP] as usize;
+    // SAFETY: `attach` demands that the port outlives the thread's signals; where there is none, this is not called.
+    let executing = unsafe { (*PORT.get()).executing.load(Ordering::Relaxed) };
+    let goes_on = !leave_access(pc, HostFault::INTERRUPTION, context) && executing;
+    WATCHED.set(goes_on);
+    if goes_on {
+        context.uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+    } else {
+        context.uc_mcontext.gregs[REG_EFL] &= !TRAP_FLAG;
+    }
+}
+
+/// A step of a watched thread.
+fn watched_step(context: &mut libc::ucontext_t) {
+    if fp::steps_over() {
+        step_over_exception(context);
+    }
+    watch(context);
 }
 
 /// An exception of the guest's floats, if it is one.

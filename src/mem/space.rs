@@ -226,17 +226,17 @@ impl Space {
         Err(libc::ENOMEM)
     }
 
-    /// Some files (the rings of io_uring) are mapped nowhere but where the kernel itself puts them.
+    /// Some files (the rings of io_uring) are mapped nowhere but where the kernel itself puts them: at the top, which may
+    /// be above the guest's part, or on demand in the second GiB.
     fn map_where_the_kernel_likes(&self, inner: &Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
-        let place = host_mmap(request, 0, len, 0)?;
-        let usable = place + len <= self.top()
-            && !layout::any_ours(&(place..place + len))
-            && inner.table.overlapping(place..place + len).next().is_none();
-        if !usable {
+        for part in [0, libc::MAP_32BIT] {
+            let place = host_mmap(request, 0, len, part)?;
+            if self.hint_is_free(inner, place, len) {
+                return Ok(place);
+            }
             sys::syscall(libc::SYS_munmap, [place, len, 0, 0, 0, 0]);
-            return Err(libc::ENOMEM);
         }
-        Ok(place)
+        Err(libc::ENOMEM)
     }
 
     fn hint_is_free(&self, inner: &Inner, hint: u64, len: u64) -> bool {

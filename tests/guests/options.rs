@@ -133,6 +133,12 @@ on_both! {
             assert_eq!(said(arch, options, &[], &compiled(arch, "ceiling"), &[top]), native.stdout, "{top}");
         }
     }
+    rings_of_io_uring_below_a_limit(arch) {
+        let native = run(Command::new(compiled(Arch::X86_64, "uring")), "");
+        for limit in ["4T", "2G"] {
+            assert_eq!(said(arch, &["-R", limit], &[], &compiled(arch, "uring"), &[]), native.stdout, "{limit}");
+        }
+    }
     one_instruction_at_a_time(arch) {
         for (options, variables) in [
             (&["-one-insn-per-tb", "-d", "in_asm"][..], &[][..]),

@@ -23,7 +23,7 @@
 #endif
 
 #define PAGE 4096
-#define TIMES 3
+#define TIMES 100
 
 // What waits is in a section of its own.
 #define TOUCH static __attribute__((noinline, section("touching"))) long
@@ -169,6 +169,8 @@ static int run_case(int fd, int which) {
     if (read(fd, &message, sizeof message) != sizeof message) return 2;
     int signals = cases[which].handled == BEFORE_THE_PAGE ? TIMES : 1;
     for (int i = 0; i < signals; i++) {
+        // So that they come anywhere on the way back to the access.
+        for (volatile int n = i * 397 % 20000; n > 0; n--) {}
         pthread_kill(thread, SIGUSR1);
         if (cases[which].handled != WITH_THE_PAGE) early += comes();
     }
@@ -193,7 +195,7 @@ static int run_case(int fd, int which) {
 static void storm(void) {
     static long added, or_ed, and_ed = -1, plain[64];
     static char from[200], to[200];
-    struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};
+    struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
     signal(SIGALRM, tick);
     setitimer(ITIMER_REAL, &often, NULL);
     long i;
