@@ -64,7 +64,7 @@ pub struct Vcpu {
 }
 
 /// Blocks that are interpreted after a fault of compiled code, unless they meet the fault: what lies between two
-/// commit points passes each block of a region once at most.
+/// commit points passes each block of a region once at most, or some tens of times where it only reads.
 const REPLAYED: u32 = 128;
 
 /// Guest instructions run, by tier.

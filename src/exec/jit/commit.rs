@@ -12,8 +12,9 @@
 //!   see them need not be, which is what makes flags cheap.
 //! - Pushes onto the stack may be done again, as long as nothing was loaded before them: a row of them needs none in
 //!   between (see [`super::pushes`]).
-//! - Every loop has one, or those who leave it have, so that little is done again. Where a loop begins there is one,
-//!   so that it need not store in each round what was changed before it.
+//! - Every loop has one, or those who leave it have, so that little is done again. Where it is all the same how often,
+//!   because the loop changes no memory, that is once in some rounds. Where a loop begins there is one, so that it need
+//!   not store in each round what was changed before it.
 //! - An op that works on the state in memory stores everything and is one itself.
 //!
 //! Which point a fault goes back to is known where it is always the same; elsewhere the points store their number.
@@ -100,6 +101,27 @@ pub enum Back {
     Stored,
 }
 
+/// A commit point on an edge.
+#[derive(Clone, Copy, Debug)]
+pub struct OnEdge {
+    pub point: Point,
+    pub how_often: HowOften,
+}
+
+/// How often a commit point is one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HowOften {
+    Always,
+    /// Once in [`ROUNDS`] times: it only bounds what is done again.
+    Seldom,
+}
+
+/// Passes of edges for which a point there is one once.
+pub const ROUNDS: i64 = 32;
+
+/// Points with fewer cells to store than this are not made seldom: counting costs as much.
+const FEW: usize = 3;
+
 /// The commit points of a block.
 #[derive(Clone, Debug)]
 pub struct BlockPlan {
@@ -108,8 +130,8 @@ pub struct BlockPlan {
     /// Of the ops that flush: their index and point, in order.
     pub flushes: Vec<(usize, Point)>,
     /// Points on the ways out, taken and other.
-    pub on_taken: Option<Point>,
-    pub on_other: Option<Point>,
+    pub on_taken: Option<OnEdge>,
+    pub on_other: Option<OnEdge>,
     /// Where faults before the first point go back to.
     pub entry: Back,
 }
@@ -176,7 +198,19 @@ impl Plan {
             let Edge::Inside { block: to, .. } = edge else { continue };
             if wanted(to) && self.blocks[from].on(which).is_none() {
                 let point = self.add(blocks[to].translation.block.pc);
-                *self.blocks[from].on(which) = Some(point);
+                *self.blocks[from].on(which) = Some(OnEdge { point, how_often: HowOften::Always });
+            }
+        }
+    }
+
+    /// Points on the edges of `from` that close a loop, of which one in many counts.
+    fn commit_seldom(&mut self, blocks: &[RegionBlock], from: usize, inside: &[bool]) {
+        let block = &blocks[from];
+        for (edge, which) in [(block.taken, Way::Taken), (block.other, Way::Other)] {
+            let Edge::Inside { block: to, back: true } = edge else { continue };
+            if inside[to] && self.blocks[from].on(which).is_none() {
+                let point = self.add(blocks[to].translation.block.pc);
+                *self.blocks[from].on(which) = Some(OnEdge { point, how_often: HowOften::Seldom });
             }
         }
     }
@@ -193,8 +227,12 @@ impl Plan {
             let members = || (0..blocks.len()).filter(|&b| inside[b]);
             members().for_each(|b| done[b] = true);
             let touches = members().any(|b| touches_memory(&blocks[b]));
+            let mut changed = CellSet::default();
+            members().for_each(|b| changed.insert_all(&cells.written(&blocks[b].translation.block)));
             for block in members() {
-                if touches {
+                if touches && changed.len() >= FEW {
+                    self.commit_seldom(blocks, block, &inside);
+                } else if touches {
                     self.commit_before_repeating(blocks, block, &inside, cells);
                 } else {
                     self.commit_on_edges(blocks, block, |to| !inside[to]);
@@ -249,18 +287,16 @@ impl Plan {
             let plan = &self.blocks[at];
             for (edge, point) in [(blocks[at].taken, plan.on_taken), (blocks[at].other, plan.on_other)] {
                 let Edge::Inside { block: next, .. } = edge else { continue };
-                let mut changed = false;
-                let mut reach = |point: usize| {
-                    changed |= !std::mem::replace(&mut reaching[next][point], true);
-                };
-                match point.or_else(|| plan.last_point()) {
-                    Some(point) => reach(usize::from(point)),
-                    None => {
-                        let passed: Vec<usize> = points(&reaching[at]).collect();
-                        passed.into_iter().for_each(|point| {
-                            changed |= !std::mem::replace(&mut reaching[next][point], true);
-                        });
+                let mut reach: Vec<usize> = point.iter().map(|on_edge| on_edge.point.into()).collect();
+                if !always(point) {
+                    match plan.last_point() {
+                        Some(point) => reach.push(point.into()),
+                        None => reach.extend(points(&reaching[at])),
                     }
+                }
+                let mut changed = false;
+                for point in reach {
+                    changed |= !std::mem::replace(&mut reaching[next][point], true);
                 }
                 if changed {
                     work.push(next);
@@ -279,6 +315,11 @@ impl Plan {
             }
         }
     }
+}
+
+/// Whether the state is exact whenever the edge has been passed.
+pub fn always(on_edge: Option<OnEdge>) -> bool {
+    on_edge.is_some_and(|on_edge| on_edge.how_often == HowOften::Always)
 }
 
 fn points(set: &[bool]) -> impl Iterator<Item = usize> + '_ {
@@ -301,7 +342,7 @@ enum Way {
 }
 
 impl BlockPlan {
-    fn on(&mut self, way: Way) -> &mut Option<Point> {
+    fn on(&mut self, way: Way) -> &mut Option<OnEdge> {
         match way {
             Way::Taken => &mut self.on_taken,
             Way::Other => &mut self.on_other,
@@ -447,10 +488,10 @@ impl<'a> Planner<'a> {
     }
 
     /// A point on an edge, if it stays in the region.
-    fn on_edge(&mut self, edge: Edge, planned: &RegionBlock) -> Option<Point> {
+    fn on_edge(&mut self, edge: Edge, planned: &RegionBlock) -> Option<OnEdge> {
         let Edge::Inside { .. } = edge else { return None };
         let target = if edge == planned.taken { planned.targets[0] } else { planned.targets[1] };
-        target.map(|pc| self.plan.add(pc))
+        target.map(|pc| OnEdge { point: self.plan.add(pc), how_often: HowOften::Always })
     }
 
     /// The point that stores least at one of these boundaries between instructions. The state must be exact before

@@ -6,6 +6,7 @@
 //! What is nearer comes first: all of a function before the functions that it calls.
 
 use super::cells::CellSet;
+use super::constants::Constants;
 use super::region::{Edge, Flags, Follow, Limits, RegionBlock, targets};
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
@@ -216,6 +217,7 @@ impl Growth<'_> {
                 dirty: CellSet::default(),
                 flags: Flags::Unreached,
                 invariant: CellSet::default(),
+                constants: Constants::default(),
             }
         };
         order.iter().map(planned).collect()

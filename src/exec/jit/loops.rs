@@ -40,14 +40,21 @@ impl Loops {
         Self { natural, written }
     }
 
+    /// The cells that these blocks write.
+    pub fn written_in(&self, body: &[bool]) -> CellSet {
+        let mut all = CellSet::default();
+        body.iter()
+            .zip(&self.written)
+            .filter(|(inside, _)| **inside)
+            .for_each(|(_, set)| all.insert_all(set));
+        all
+    }
+
     /// The cells that the loops around a block write.
     pub fn written_around(&self, block: usize) -> CellSet {
         let mut all = CellSet::default();
         for (_, body) in self.natural.iter().filter(|(_, body)| body[block]) {
-            body.iter()
-                .zip(&self.written)
-                .filter(|(inside, _)| **inside)
-                .for_each(|(_, set)| all.insert_all(set));
+            all.insert_all(&self.written_in(body));
         }
         all
     }

@@ -11,8 +11,8 @@
 //! to the region leads to the run loop again. [`link`] takes the same lock and checks the entry, so no
 //! slot leads to the region afterwards. What is left are threads that hold its address: in a register, in
 //! their jump cache, or as their pc. Before `invalidate` returns, every thread's poll flag is set; a region
-//! looks at the flag before anything else, and on each back-edge. So a thread that enters later leaves at
-//! once, and one that is inside leaves within one pass of straight code, as on a real processor. On its way
+//! looks at the flag before anything else, and on each back-edge (where a loop only reads, on one in 32). So a thread
+//! that enters later leaves at once, and one that is inside leaves soon, as on a real processor. On its way
 //! through the run loop it clears the flag, and only then forgets its jump cache: an address that it
 //! learns after that comes from a translation that was valid after the flag was cleared, or the flag is
 //! set again.

@@ -5,9 +5,10 @@
 //! state in memory on entry to each block (those are stored before anything that may leave the region).
 
 use super::cells::{CellSet, Cells};
-use super::commit::{Plan, Step};
-use super::constants;
+use super::commit::{self, Plan, Step};
+use super::constants::{self, Constants};
 use super::grow;
+use super::loops::Loops;
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
 use guest::GuestAddr;
@@ -89,8 +90,10 @@ pub struct RegionBlock {
     pub dirty: CellSet,
     /// How the flags were last set, where every way here agrees.
     pub flags: Flags,
-    /// Cells that no block of the innermost loops around this one writes.
+    /// Cells that some loop around this block does not write.
     pub invariant: CellSet,
+    /// Cells that may hold what Cranelift knows, where the block starts.
+    pub constants: Constants,
 }
 
 /// A region and what is known about it.
@@ -99,8 +102,6 @@ pub struct Region {
     pub cells: Cells,
     /// Cells whose values on entry to the region are needed.
     pub entry: CellSet,
-    /// Cells that may hold what Cranelift knows.
-    pub constant: CellSet,
     /// Where the state in memory is exact.
     pub plan: Plan,
 }
@@ -119,10 +120,9 @@ impl Region {
     pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Option<Self> {
         let blocks = grow::grow(cache, head, limits);
         let cells = Cells::of(blocks.iter().map(|b| &*b.translation.block))?;
-        let lifted: Vec<&Block> = blocks.iter().map(|b| &*b.translation.block).collect();
-        let constant = constants::constant_cells(&lifted, &cells);
-        let mut region = Self { cells, blocks, entry: CellSet::default(), constant, plan: Plan::default() };
+        let mut region = Self { cells, blocks, entry: CellSet::default(), plan: Plan::default() };
         mark_back_edges(&mut region.blocks);
+        region.find_constants();
         region.find_invariants();
         region.find_flags();
         region.plan = Plan::of(&region.blocks, &region.cells, cache.env().arch.stack_slot());
@@ -169,7 +169,7 @@ impl Region {
             let ways = [(planned.taken, plan.on_taken), (planned.other, plan.on_other)];
             for (edge, point) in ways {
                 let Edge::Inside { block: next, .. } = edge else { continue };
-                if point.is_some() {
+                if commit::always(point) {
                     continue;
                 }
                 let before = self.blocks[next].dirty;
@@ -231,6 +231,14 @@ impl Region {
         }
     }
 
+    fn find_constants(&mut self) {
+        let lifted: Vec<&Block> = self.blocks.iter().map(|b| &*b.translation.block).collect();
+        let starts = constants::at_starts(&lifted, &self.cells, |block| self.successors(block).collect());
+        for (block, constants) in self.blocks.iter_mut().zip(starts) {
+            block.constants = constants;
+        }
+    }
+
     /// A float operation whose operands do not change in a loop would be moved out of it, and raise flags
     /// that it should not: the lowering must know these operands.
     fn find_invariants(&mut self) {
@@ -248,6 +256,12 @@ impl Region {
                 }
             }
             self.blocks[block].invariant = self.cells.all().without(&written);
+        }
+        let loops = Loops::of(&self.blocks, &self.cells);
+        for (_, body) in &loops.natural {
+            let unchanged = self.cells.all().without(&loops.written_in(body));
+            let inside = self.blocks.iter_mut().zip(body).filter(|(_, inside)| **inside);
+            inside.for_each(|(block, _)| block.invariant.insert_all(&unchanged));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Compiled code against the interpreter: random ops on telling operands, and what only compiled code has.
 
 mod calls;
+mod floats;
 mod random;
 mod regions;
 mod templates;

@@ -3,7 +3,7 @@
 use super::Lowering;
 use crate::exec::jit::cells::CellSet;
 use crate::exec::jit::code_memory::SLOT_BYTES;
-use crate::exec::jit::commit::Point;
+use crate::exec::jit::commit::{HowOften, OnEdge, Point, ROUNDS};
 use crate::exec::jit::entry::{self, exit};
 use crate::exec::jit::region::{Edge, RegionBlock};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -49,7 +49,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Takes the edge where the computed target is the expected one.
-    fn expect(&mut self, target: ir::Value, expected: GuestAddr, edge: Edge, point: Option<Point>) {
+    fn expect(&mut self, target: ir::Value, expected: GuestAddr, edge: Edge, point: Option<OnEdge>) {
         let known = self.iconst(expected.raw());
         let same = self.b.ins().icmp(IntCC::Equal, target, known);
         let (yes, no) = (self.b.create_block(), self.b.create_block());
@@ -62,7 +62,7 @@ impl Lowering<'_, '_> {
         self.b.switch_to_block(no);
     }
 
-    fn edge(&mut self, edge: Edge, target: GuestAddr, point: Option<Point>) {
+    fn edge(&mut self, edge: Edge, target: GuestAddr, point: Option<OnEdge>) {
         match edge {
             Edge::Outside => {
                 self.flush();
@@ -70,16 +70,44 @@ impl Lowering<'_, '_> {
             }
             Edge::Inside { block, back } => {
                 match point {
-                    Some(point) => self.commit(point, CellSet::default()),
-                    None => self.keep_float_results(),
+                    Some(OnEdge { point, how_often: HowOften::Always }) => {
+                        self.commit(point, CellSet::default());
+                    }
+                    Some(OnEdge { point, how_often: HowOften::Seldom }) => {
+                        self.keep_on_edge(edge);
+                        self.commit_seldom(point, target);
+                    }
+                    None => self.keep_on_edge(edge),
                 }
-                if back {
+                if back && point.is_none_or(|on_edge| on_edge.how_often == HowOften::Always) {
                     self.poll(target);
                 }
                 let next = self.blocks[block];
                 self.b.ins().jump(next, &[]);
             }
         }
+    }
+
+    /// Counts the passes of this place; when there were many, stores everything and polls.
+    fn commit_seldom(&mut self, point: Point, target: GuestAddr) {
+        let before = self.b.use_var(self.rounds);
+        let left = self.b.ins().iadd_imm_s(before, -1);
+        self.b.def_var(self.rounds, left);
+        let (store, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(store);
+        self.b.ins().brif(left, go_on, &[], store, &[]);
+        self.b.switch_to_block(store);
+        self.poll(target);
+        self.flush_aside();
+        self.store_number(point);
+        self.begin_rounds();
+        self.b.ins().jump(go_on, &[]);
+        self.b.switch_to_block(go_on);
+    }
+
+    pub(super) fn begin_rounds(&mut self) {
+        let rounds = self.iconst(ROUNDS as u64);
+        self.b.def_var(self.rounds, rounds);
     }
 
     /// Leaves with the pc at `target` where the poll flag is set.
@@ -89,6 +117,9 @@ impl Lowering<'_, '_> {
         let set = self.b.ins().load(types::I32, flags, self.poll_flag, 0);
         let (leave, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(leave);
+        if self.is_aside() {
+            self.b.set_cold_block(go_on);
+        }
         self.b.ins().brif(set, leave, &[], go_on, &[]);
         self.b.switch_to_block(leave);
         self.flush_aside();

@@ -1,7 +1,7 @@
 //! Scalar floats, under the guest's own MXCSR: the host's instructions where they do exactly what the op
 //! says, the interpreter's code for NaNs under AArch64's rules and for what the host lacks.
 //!
-//! Checks on operands and results look at the bits: a float comparison would raise flags.
+//! Checks on operands and x86's results look at the bits: a float comparison would raise flags.
 
 use super::Lowering;
 use super::values::float_type;
@@ -123,19 +123,11 @@ impl Lowering<'_, '_> {
     fn settle_nan(&mut self, dst: Val, fs: FSize, value: ir::Value, tiny: Tiny) {
         self.prepare_operands();
         let ty = self.b.func.dfg.value_type(value);
-        let int = if ty == types::F64 { types::I64 } else { types::I32 };
-        let bits = self.b.ins().bitcast(int, MemFlagsData::new(), value);
-        let magnitude = self.b.ins().ishl_imm_u(bits, 1);
-        let limit = self
-            .b
-            .ins()
-            .iconst(int, (infinity(fs) << 1) as i64 & if int == types::I32 { 0xffff_ffff } else { -1 });
-        let mut nan = self.b.ins().icmp(IntCC::UnsignedGreaterThan, magnitude, limit);
-        if tiny == Tiny::Possible {
-            let lowest = self.b.ins().iconst(int, (lowest_normal(fs) << 1) as i64);
-            let lowest = self.b.ins().icmp(IntCC::Equal, magnitude, lowest);
-            nan = self.b.ins().bor(nan, lowest);
-        }
+        let nan = match self.nan_rule {
+            NanRule::X86 => self.has_bits_of_nan(fs, value),
+            _ => self.is_doubtful(fs, value, tiny),
+        };
+        self.is_done = true;
         let (cold, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         let joined = self.b.append_block_param(join, ty);
@@ -146,6 +138,35 @@ impl Lowering<'_, '_> {
         self.b.ins().jump(join, &[slow.into()]);
         self.b.switch_to_block(join);
         self.set_float(dst, joined);
+    }
+
+    /// A comparison, which tells x86 alone of denormals, and nobody of the quiet NaNs that results are.
+    fn is_doubtful(&mut self, fs: FSize, value: ir::Value, tiny: Tiny) -> ir::Value {
+        if tiny == Tiny::Never {
+            return self.b.ins().fcmp(FloatCC::Unordered, value, value);
+        }
+        let absolute = self.float_of_bits(fs, fs.width().mask() >> 1);
+        let magnitude = self.b.ins().band(value, absolute);
+        let lowest = self.float_of_bits(fs, lowest_normal(fs));
+        self.b.ins().fcmp(FloatCC::UnorderedOrEqual, magnitude, lowest)
+    }
+
+    /// A constant in a vector register, where it may stay throughout a loop.
+    fn float_of_bits(&mut self, fs: FSize, bits: u64) -> ir::Value {
+        let lanes = self.lanes(fs, bits);
+        let vector = if fs == FSize::F64 { types::F64X2 } else { types::F32X4 };
+        let typed = self.cast(vector, lanes);
+        self.b.ins().extractlane(typed, 0)
+    }
+
+    fn has_bits_of_nan(&mut self, fs: FSize, value: ir::Value) -> ir::Value {
+        let narrow = fs == FSize::F32;
+        let int = if narrow { types::I32 } else { types::I64 };
+        let bits = self.b.ins().bitcast(int, MemFlagsData::new(), value);
+        let magnitude = self.b.ins().ishl_imm_u(bits, 1);
+        let limit = (infinity(fs) << 1) as i64 & if narrow { 0xffff_ffff } else { -1 };
+        let limit = self.b.ins().iconst(int, limit);
+        self.b.ins().icmp(IntCC::UnsignedGreaterThan, magnitude, limit)
     }
 
     /// The forms of FMA rank NaN operands differently, so no rule's NaNs come from it.
@@ -266,6 +287,7 @@ impl Lowering<'_, '_> {
             return;
         }
         self.prepare_operands();
+        self.is_done = true;
         let unordered = self.b.ins().fcmp(FloatCC::Unordered, x, y);
         let (cold, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);

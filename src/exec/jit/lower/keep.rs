@@ -11,11 +11,22 @@
 use super::Lowering;
 use crate::exec::jit::entry;
 use cranelift_codegen::ir::{self, InstBuilder, InstructionData, Opcode, ValueDef};
-use guest::ir::{Block, Effect, Kind, Op, Val};
+use guest::ir::{Block, Effect, Kind, Op, Terminator, Val};
+
+/// What needs a value, at the least.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Need {
+    #[default]
+    None,
+    /// A register, which may be overwritten in another block before anything is done with it.
+    Register,
+    /// Something in the block itself that is always done: another float operation, a store, a branch.
+    Here,
+}
 
 /// Values that certainly reach something that stays, by number.
 #[derive(Default)]
-pub struct Needed(Vec<bool>);
+pub struct Needed(Vec<Need>);
 
 impl Needed {
     pub fn of(block: &Block) -> Self {
@@ -25,26 +36,39 @@ impl Needed {
                 constant[usize::from(dst.0)] = true;
             }
         }
-        let mut needed = vec![false; usize::from(block.cells)];
+        let mut needed = vec![Need::None; usize::from(block.cells)];
+        if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator
+        {
+            needed[usize::from(v.0)] = Need::Here;
+        }
         for &op in block.ops.iter().rev() {
-            let passes = match op.effect() {
+            let need = match op.effect() {
                 // A flag record may be overwritten before anybody looks at it.
-                Effect::WritesState => !matches!(op, Op::SetFlags { .. } | Op::SetFlagsIf { .. }),
-                Effect::Float | Effect::Commits => true,
-                Effect::Pure => {
-                    op.result().is_some_and(|(dst, _)| needed[usize::from(dst.0)]) && uses_all(op, &constant)
+                Effect::WritesState if matches!(op, Op::SetFlags { .. } | Op::SetFlagsIf { .. }) => {
+                    Need::None
                 }
-                _ => false,
+                Effect::WritesState => Need::Register,
+                Effect::Float | Effect::Commits => Need::Here,
+                Effect::Pure if uses_all(op, &constant) => {
+                    op.result().map_or(Need::None, |(dst, _)| needed[usize::from(dst.0)])
+                }
+                _ => Need::None,
             };
-            if passes {
-                op.for_each_use(|v| needed[usize::from(v.0)] = true);
-            }
+            op.for_each_use(|v| {
+                let known = &mut needed[usize::from(v.0)];
+                *known = need.max(*known);
+            });
         }
         Self(needed)
     }
 
     fn contains(&self, v: Val) -> bool {
-        self.0[usize::from(v.0)]
+        self.0[usize::from(v.0)] != Need::None
+    }
+
+    /// Whether the block itself does something with the value.
+    pub fn is_here(&self, v: Val) -> bool {
+        self.0[usize::from(v.0)] == Need::Here
     }
 }
 
@@ -75,7 +99,7 @@ impl Lowering<'_, '_> {
     /// Stores the result of a float operation that might vanish.
     pub(super) fn keep_result(&mut self, op: Op, ops: &[Op]) {
         let (Effect::Float, Some((dst, kind))) = (op.effect(), op.result()) else { return };
-        if self.needed.contains(dst) || self.is_repeated(op, ops) {
+        if self.is_done || self.needed.contains(dst) || self.is_repeated(op, ops) {
             return;
         }
         match kind {

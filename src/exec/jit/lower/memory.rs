@@ -27,9 +27,15 @@ impl Lowering<'_, '_> {
     pub(super) fn guest_load(&mut self, dst: Val, w: Width, addr: Val, off: i32) {
         let address = self.int(addr);
         self.access(Access::Read);
-        let value = self.b.ins().load(int_type(w), GUEST, address, off);
+        let float = self.floats.contains(dst) && w.bits() >= 32;
+        let ty = match w {
+            Width::W64 if float => types::F64,
+            _ if float => types::F32,
+            _ => int_type(w),
+        };
+        let value = self.b.ins().load(ty, GUEST, address, off);
         self.b.ins().sequence_point();
-        self.set_narrow(dst, value);
+        if float { self.set_float(dst, value) } else { self.set_narrow(dst, value) }
     }
 
     pub(super) fn guest_store(&mut self, w: Width, ord: Order, addr: Val, off: i32, a: Val) {

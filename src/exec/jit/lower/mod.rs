@@ -5,14 +5,17 @@
 //! - A load may be folded into its user, which then faults under the user's source location, or none at
 //!   all where the user came out of an optimisation: a `sequence_point` after each load keeps it whole.
 //! - Float operations count as pure. They must neither vanish (their flags count) nor move out of loops:
-//!   results that end in a register are stored at the block's end, and operands that a loop does not
-//!   change, or that Cranelift may know ([`constants`]), are made opaque.
+//!   results that end in a register are stored at the block's end unless they are computed anyway ([`keep`],
+//!   [`carried`]), and operands that a loop does not change, or that Cranelift may know ([`constants`]), are made
+//!   opaque.
 
 mod aligned;
+mod carried;
 mod crypto;
 mod exits;
 mod flags;
 mod float;
+mod floats;
 mod int;
 mod keep;
 mod media;
@@ -26,11 +29,12 @@ mod visitor;
 
 use super::cells::CellSet;
 use super::commit;
-use super::constants;
+use super::constants::{self, Constants};
 use super::entry;
 use super::region::{Flags, Region, RegionBlock};
 use super::slow;
 use aligned::Aligned;
+use carried::Taken;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, AbiParam, AliasRegionData, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
@@ -38,6 +42,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use floats::Floats;
 use guest::ir::{Crypto, Effect, FlagKind, Kind, NanRule, Op, Val, Width};
 use guest::{Access, GuestAddr};
 use keep::Needed;
@@ -109,6 +114,8 @@ pub struct Lowering<'a, 'f> {
     steps: Vec<(Crypto, ir::FuncRef)>,
     blocks: Vec<ir::Block>,
     vars: Vec<Variable>,
+    /// How many more passes of edges there may be until one commits.
+    rounds: Variable,
 
     // The block at hand.
     at: usize,
@@ -119,6 +126,10 @@ pub struct Lowering<'a, 'f> {
     dirty: CellSet,
     /// Cells that hold the result of a float operation and have not been stored since.
     float_cells: CellSet,
+    /// Those of them in which only the lowest lane is one.
+    lone: CellSet,
+    /// What each block computes with.
+    taken: Vec<Taken>,
     known_flags: Option<Record>,
     /// What its kind most likely is while it is not known.
     likely_flags: Option<(FlagKind, Width)>,
@@ -129,6 +140,12 @@ pub struct Lowering<'a, 'f> {
     unwanted: usize,
     /// Values that certainly reach a register, memory or another float operation.
     needed: Needed,
+    /// Whether the op at hand is done whatever becomes of its result: a branch depends on it.
+    is_done: bool,
+    /// Cells that may hold constants.
+    constants: Constants,
+    /// Values that are best loaded as floats.
+    floats: Floats,
 }
 
 /// The flag record, where the region knows how it was set.
@@ -206,6 +223,7 @@ pub fn lower(
     let state = b.ins().get_pinned_reg(types::I64);
     let poll_flag = b.ins().load(types::I64, state_flags, state, i32::from(entry::POLL_SLOT.0));
     let first = &region.blocks[0].translation.block;
+    let rounds = b.declare_var(types::I64);
     let mut lowering = Lowering {
         b,
         region,
@@ -224,6 +242,7 @@ pub fn lower(
         steps: Vec::new(),
         blocks: Vec::new(),
         vars: Vec::new(),
+        rounds,
         at: 0,
         op: Op::ClearEx {},
         pc: first.pc,
@@ -231,6 +250,8 @@ pub fn lower(
         vals: Values::default(),
         dirty: CellSet::default(),
         float_cells: CellSet::default(),
+        lone: CellSet::default(),
+        taken: region.blocks.iter().map(|b| Taken::of(&b.translation.block, &region.cells)).collect(),
         known_flags: None,
         likely_flags: None,
         aligned: None,
@@ -238,6 +259,9 @@ pub fn lower(
         back: Back::Stored,
         unwanted: 0,
         needed: Needed::default(),
+        is_done: false,
+        constants: Constants::default(),
+        floats: Floats::default(),
     };
     lowering.whole();
     let Lowering { mut b, out, .. } = lowering;
@@ -261,6 +285,7 @@ impl Lowering<'_, '_> {
                 self.define_unneeded(cell);
             }
         }
+        self.begin_rounds();
         self.store_number(commit::ENTRY);
         self.b.ins().sequence_point();
         let head = self.blocks[0];
@@ -283,6 +308,9 @@ impl Lowering<'_, '_> {
         self.nan_rule = block.nan_rule;
         self.vals.reset(block.cells);
         self.needed = Needed::of(block);
+        self.constants = planned.constants;
+        self.take_over(index);
+        self.floats = Floats::of(block);
         self.dirty = planned.dirty;
         self.float_cells = CellSet::default();
         self.known_flags = None;
@@ -333,7 +361,7 @@ impl Lowering<'_, '_> {
     }
 
     fn lower_op(&mut self, op: Op, block_ops: &[Op]) {
-        self.op = op;
+        (self.op, self.is_done) = (op, false);
         let made = op.effect() == Effect::Loads || op.effect() == Effect::Commits;
         let varying = made || constants::depends_on_varying(op, |v| self.vals.is_varying(v));
         let float = op.effect() == Effect::Float;
@@ -352,9 +380,15 @@ impl Lowering<'_, '_> {
             let fixed =
                 constants::is_fixed(op, |v| self.vals.konst(v) == Some(0) || self.vals.vconst(v) == Some(0));
             self.vals.set_varying(dst, !fixed && (varying || float || self.reads_varying(op)));
-            let mut tainted = float && !self.is_repeated(op, block_ops);
-            op.for_each_use(|v| tainted |= self.vals.is_float_result(v));
-            self.vals.set_float_result(dst, tainted && op.effect() != Effect::Loads);
+            let stays = self.is_done || self.needed.is_here(dst) || self.is_repeated(op, block_ops);
+            let mut tainted = float && !stays;
+            if op.effect() == Effect::Pure {
+                op.for_each_use(|v| tainted |= self.vals.is_float_result(v));
+            }
+            self.vals.set_float_result(dst, tainted);
+        }
+        if op.effect() == Effect::WritesState {
+            self.constants.after_write(op, &self.region.cells, !varying);
         }
         self.keep_result(op, block_ops);
     }
@@ -367,7 +401,7 @@ impl Lowering<'_, '_> {
 
     fn reads_varying(&self, op: Op) -> bool {
         let invariant = &self.region.blocks[self.at].invariant;
-        if constants::reads_constant(op, &self.region.cells, &self.region.constant) {
+        if self.constants.are_read(op, &self.region.cells) {
             return false;
         }
         match op {
@@ -443,6 +477,7 @@ impl Lowering<'_, '_> {
             self.store_operand(v, context, cell);
         }
         let failed = self.call_slow_op(context, call.index);
+        self.is_done |= !self.is_aside();
         if op.effect().may_exit() {
             self.leave_if(failed);
         }

@@ -1,6 +1,6 @@
 //! State slots: reads and writes of cells, and when cells go to memory.
 
-use super::values::{int_type, vector_type};
+use super::values::{Halves, int_type, vector_type};
 use super::{Back, Lowering};
 use crate::exec::jit::cells::{CellSet, Place, place};
 use crate::exec::jit::commit::Point;
@@ -63,12 +63,11 @@ impl Lowering<'_, '_> {
         self.store_cells(self.dirty);
     }
 
-    /// At a block's end: float results are kept, so that the operations stay where they are.
-    pub(super) fn keep_float_results(&mut self) {
-        for cell in self.float_cells.iter() {
-            let value = self.b.use_var(self.vars[cell]);
-            self.keep(value);
-        }
+    /// Stores a float result where it does not matter, so that the operation stays where it is.
+    pub(super) fn keep_cell(&mut self, cell: usize) {
+        let value = self.b.use_var(self.vars[cell]);
+        let value = self.vals.halves(value).low.filter(|_| self.lone.contains(cell)).unwrap_or(value);
+        self.keep(value);
     }
 
     fn read_cell(&mut self, offset: u16) -> ir::Value {
@@ -85,6 +84,7 @@ impl Lowering<'_, '_> {
         } else {
             self.float_cells.remove(cell);
         }
+        self.lone.remove(cell);
     }
 
     /// Whether a loop around this block changes what an access reads.
@@ -131,13 +131,19 @@ impl Lowering<'_, '_> {
         let float = self.vals.is_float_result(a);
         match place(slot, w.bytes() as u16, Some(w)) {
             Place::Int { cell, shift } => {
+                if w == Width::W64 {
+                    self.keep_overwritten(cell);
+                }
                 let value = self.deposited(w, cell, shift, a);
                 self.write_cell(cell, value, float);
             }
             Place::Lane { cell, lane } => {
+                self.keep_overwritten(cell);
                 let value = self.with_lane(w, cell, lane, a);
-                let float = float || self.is_float_cell(cell);
                 self.write_cell(cell, value, float);
+                if lane == 0 {
+                    self.lone.insert(self.region.cells.index(cell));
+                }
             }
             _ => {
                 self.sync(slot, w.bytes() as u16);
@@ -148,8 +154,8 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// A unit of a longer float result is about to be lost: the passes drop only writes that are overwritten
-    /// as a whole.
+    /// A float result is about to be lost: the passes drop only writes that are overwritten as a whole, and before
+    /// anything may leave the block.
     fn keep_overwritten(&mut self, offset: u16) {
         if self.is_float_cell(offset) {
             let old = self.read_cell(offset);
@@ -180,15 +186,38 @@ impl Lowering<'_, '_> {
         let old = self.read_cell(cell);
         let float = if w.bits() >= 32 { self.whole_float(w, a) } else { None };
         if let Some(float) = float {
-            let ty = if w == Width::W64 { types::F64X2 } else { types::F32X4 };
-            let typed = self.cast(ty, old);
-            let new = self.b.ins().insertlane(typed, float, lane);
-            return self.cast(types::I8X16, new);
+            return self.with_float_lane(w, old, lane, float);
+        }
+        let clears_above = w == Width::W64 && lane == 1 && self.vals.konst(a) == Some(0);
+        if clears_above
+            && let Some(low) = self.vals.halves(old).low
+            && self.b.func.dfg.value_type(low) == types::F64
+        {
+            return self.alone(low);
         }
         let typed = self.cast(vector_type(Lane::ALL[w as usize]), old);
         let value = self.narrow(w, a);
         let new = self.b.ins().insertlane(typed, value, lane);
-        self.cast(types::I8X16, new)
+        let new = self.cast(types::I8X16, new);
+        if clears_above {
+            self.vals.note_halves(new, Halves { low: None, zero_above: true });
+        }
+        new
+    }
+
+    fn with_float_lane(&mut self, w: Width, old: ir::Value, lane: u8, float: ir::Value) -> ir::Value {
+        let zero_above = self.vals.halves(old).zero_above;
+        if w == Width::W64 && lane == 0 && zero_above {
+            return self.alone(float);
+        }
+        let ty = if w == Width::W64 { types::F64X2 } else { types::F32X4 };
+        let typed = self.cast(ty, old);
+        let new = self.b.ins().insertlane(typed, float, lane);
+        let new = self.cast(types::I8X16, new);
+        if lane == 0 {
+            self.vals.note_halves(new, Halves { low: Some(float), zero_above });
+        }
+        new
     }
 
     pub(super) fn read_vector(&mut self, dst: Val, n: VecLen, slot: Slot) {

@@ -6,11 +6,14 @@
 use super::Lowering;
 use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, types};
 use guest::ir::{FSize, Kind, Lane, Val, VecLen, Width};
+use std::collections::HashMap;
 
 #[derive(Clone, Copy, Default, Debug)]
 struct Forms {
     int: Option<ir::Value>,
     float: Option<ir::Value>,
+    /// Whether the value has no bits beyond those of its float.
+    float_is_all: bool,
     /// A lane of a vector: the vector (I8X16), the width, the index.
     lane: Option<(ir::Value, Width, u8)>,
     konst: Option<u64>,
@@ -19,8 +22,18 @@ struct Forms {
     float_result: bool,
 }
 
+/// What is known of the halves of a vector that was put together in this block.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Halves {
+    /// The float in its lowest lane.
+    pub low: Option<ir::Value>,
+    /// Whether the upper half is 0.
+    pub zero_above: bool,
+}
+
 #[derive(Default, Debug)]
 pub struct Values {
+    halves: HashMap<ir::Value, Halves>,
     forms: Vec<Forms>,
     units: Vec<Option<ir::Value>>,
     vconsts: Vec<Option<u128>>,
@@ -35,6 +48,13 @@ impl Values {
         self.units.resize(cells, None);
         self.vconsts.clear();
         self.vconsts.resize(cells, None);
+        self.halves.clear();
+    }
+    pub fn halves(&self, vector: ir::Value) -> Halves {
+        self.halves.get(&vector).copied().unwrap_or_default()
+    }
+    pub fn note_halves(&mut self, vector: ir::Value, halves: Halves) {
+        self.halves.insert(vector, halves);
     }
     fn at(&mut self, v: Val) -> &mut Forms {
         &mut self.forms[usize::from(v.0)]
@@ -77,6 +97,7 @@ impl Values {
     pub fn forget(&mut self, v: Val) {
         let at = self.at(v);
         (at.int, at.float, at.lane) = (None, None, None);
+        at.float_is_all = false;
     }
 }
 
@@ -176,9 +197,7 @@ impl Lowering<'_, '_> {
         if let Some((vector, lane_w, index)) = forms.lane
             && (lane_w == w || (lane_w.bits() > w.bits() && index == 0))
         {
-            let lanes = if ty == types::F64 { types::F64X2 } else { types::F32X4 };
-            let typed = self.cast(lanes, vector);
-            let float = self.b.ins().extractlane(typed, index);
+            let float = self.lane_as_float(ty, vector, index);
             self.vals.at(v).float = Some(float);
             return float;
         }
@@ -191,9 +210,22 @@ impl Lowering<'_, '_> {
         float
     }
 
+    fn lane_as_float(&mut self, ty: ir::Type, vector: ir::Value, index: u8) -> ir::Value {
+        if index == 0
+            && let Some(low) = self.vals.halves(vector).low
+            && self.b.func.dfg.value_type(low) == ty
+        {
+            return low;
+        }
+        let lanes = if ty == types::F64 { types::F64X2 } else { types::F32X4 };
+        let typed = self.cast(lanes, vector);
+        self.b.ins().extractlane(typed, index)
+    }
+
     pub(super) fn set_float(&mut self, v: Val, value: ir::Value) {
         self.vals.forget(v);
-        self.vals.at(v).float = Some(value);
+        let at = self.vals.at(v);
+        (at.float, at.float_is_all) = (Some(value), true);
     }
 
     /// The float form that carries the whole of an integer of width `w`, if the value has it.
@@ -206,14 +238,20 @@ impl Lowering<'_, '_> {
     pub(super) fn float_in_vector(&mut self, v: Val) -> Option<ir::Value> {
         let forms = *self.vals.at(v);
         let float = forms.float?;
-        let (ty, mask) = match self.b.func.dfg.value_type(float) {
-            types::F64 => (types::F64X2, u128::from(u64::MAX)),
-            _ if forms.int.is_none() && forms.lane.is_none() => (types::F32X4, u128::from(u32::MAX)),
-            _ => return None,
-        };
-        let alone = self.b.ins().scalar_to_vector(ty, float);
-        let (bytes, mask) = (self.cast(types::I8X16, alone), self.vector_constant(mask));
-        Some(self.b.ins().band(bytes, mask))
+        let all = forms.float_is_all || self.b.func.dfg.value_type(float) == types::F64;
+        all.then(|| self.alone(float))
+    }
+
+    /// A vector of a float and zeros.
+    pub(super) fn alone(&mut self, float: ir::Value) -> ir::Value {
+        let ty = if self.b.func.dfg.value_type(float) == types::F64 { types::F64X2 } else { types::F32X4 };
+        // The zeros stay in a register, which `scalar_to_vector` would make anew.
+        let zero = self.vector_constant(0);
+        let zero = self.cast(ty, zero);
+        let vector = self.b.ins().insertlane(zero, float, 0);
+        let bytes = self.cast(types::I8X16, vector);
+        self.vals.note_halves(bytes, Halves { low: Some(float), zero_above: true });
+        bytes
     }
 
     pub(super) fn set_lane(&mut self, v: Val, vector: ir::Value, w: Width, index: u8) {

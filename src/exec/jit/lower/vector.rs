@@ -197,9 +197,15 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn splat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
-        let value = self.narrow(lane.width(), a);
-        debug_assert_eq!(self.b.func.dfg.value_type(value), int_type(lane.width()));
-        let vector = self.b.ins().splat(vector_type(lane), value);
+        let vector = match self.whole_float(lane.width(), a) {
+            Some(float) if lane == Lane::D => self.b.ins().splat(types::F64X2, float),
+            Some(float) if lane == Lane::S => self.b.ins().splat(types::F32X4, float),
+            _ => {
+                let value = self.narrow(lane.width(), a);
+                debug_assert_eq!(self.b.func.dfg.value_type(value), int_type(lane.width()));
+                self.b.ins().splat(vector_type(lane), value)
+            }
+        };
         (0..n.units()).for_each(|unit| self.set_unit(dst, unit, vector));
     }
 

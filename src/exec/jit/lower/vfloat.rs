@@ -48,19 +48,14 @@ impl Lowering<'_, '_> {
     /// rounded.
     fn settle_lanes(&mut self, dst: Val, n: VecLen, fs: FSize, tiny: Tiny) {
         self.prepare_operands();
-        let lane = fs.lane();
-        let (absolute, most) = (self.lanes(fs, fs.width().mask() >> 1), self.lanes(fs, infinity(fs)));
+        self.is_done = true;
         let units: Vec<ir::Value> = (0..n.units()).map(|unit| self.unit(dst, unit)).collect();
         let mut any = None;
         for &unit in &units {
-            let bits = self.cast(vector_type(lane), unit);
-            let magnitude = self.b.ins().band(bits, absolute);
-            let mut nans = self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, most);
-            if tiny == Tiny::Possible {
-                let lowest = self.lanes(fs, lowest_normal(fs));
-                let lowest = self.b.ins().icmp(IntCC::Equal, magnitude, lowest);
-                nans = self.b.ins().bor(nans, lowest);
-            }
+            let nans = match self.nan_rule {
+                NanRule::X86 => self.lanes_with_bits_of_nan(fs, unit),
+                _ => self.doubtful_lanes(fs, unit, tiny),
+            };
             any = Some(any.map_or(nans, |others| self.b.ins().bor(others, nans)));
         }
         let Some(any) = any else { return };
@@ -81,8 +76,31 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// Comparisons, as of one float.
+    fn doubtful_lanes(&mut self, fs: FSize, unit: ir::Value, tiny: Tiny) -> ir::Value {
+        let ty = if fs == FSize::F64 { types::F64X2 } else { types::F32X4 };
+        let (value, int) = (self.cast(ty, unit), vector_type(fs.lane()));
+        let nans = self.b.ins().fcmp(FloatCC::Unordered, value, value);
+        if tiny == Tiny::Never {
+            return nans;
+        }
+        let (bits, absolute) = (self.cast(int, unit), self.lanes(fs, fs.width().mask() >> 1));
+        let magnitude = self.b.ins().band(bits, absolute);
+        let lowest = self.lanes(fs, lowest_normal(fs));
+        let lowest = self.b.ins().icmp(IntCC::Equal, magnitude, lowest);
+        let nans = self.cast(int, nans);
+        self.b.ins().bor(nans, lowest)
+    }
+
+    fn lanes_with_bits_of_nan(&mut self, fs: FSize, unit: ir::Value) -> ir::Value {
+        let bits = self.cast(vector_type(fs.lane()), unit);
+        let (absolute, most) = (self.lanes(fs, fs.width().mask() >> 1), self.lanes(fs, infinity(fs)));
+        let magnitude = self.b.ins().band(bits, absolute);
+        self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, most)
+    }
+
     /// A constant in every lane.
-    fn lanes(&mut self, fs: FSize, value: u64) -> ir::Value {
+    pub(super) fn lanes(&mut self, fs: FSize, value: u64) -> ir::Value {
         let mut unit = 0u128;
         for lane in 0..16 / fs.lane().bytes() {
             unit |= u128::from(value) << (lane as u32 * fs.lane().bits());

@@ -185,6 +185,101 @@ fn a_fault_in_a_loop_leaves_the_state_of_its_instruction() {
     assert_eq!(state.u64(Z), memory.start + 8192);
 }
 
+/// y += x; z = [x]; x += 8; back while x is not 0: it changes no memory.
+fn reading_loop(pc: u64) -> Block {
+    block(
+        pc,
+        &[
+            &|b| {
+                let (x, y) = (b.read_slot(X), b.read_slot(Y));
+                let sum = b.add(Width::W64, x, y);
+                b.write_slot(Y, sum);
+            },
+            &|b| {
+                let x = b.read_slot(X);
+                let z = b.load(Width::W64, Order::Relaxed, x, 0);
+                b.write_slot(Z, z);
+            },
+            &|b| {
+                let (x, eight) = (b.read_slot(X), b.imm(8));
+                let sum = b.add(Width::W64, x, eight);
+                b.write_slot(X, sum);
+            },
+        ],
+        |b| {
+            let (x, zero) = (b.read_slot(X), b.imm(0));
+            let cond = b.icmp(IntCc::Ne, Width::W64, x, zero);
+            Terminator::Branch { cond, taken: GuestAddr(pc), other: GuestAddr(pc + 0x800) }
+        },
+    )
+}
+
+#[test]
+fn a_fault_in_a_loop_that_only_reads_does_few_rounds_again() {
+    let _alone = alone();
+    let memory = Memory::new(2);
+    memory.fill(3);
+    memory.protect(1, libc::PROT_NONE);
+    for rounds in [1, 2, 31, 32, 33, 64, 100, 512] {
+        let head = compile(vec![reading_loop(0x4_1000)]);
+        let mut state = GuestState::default();
+        let first = memory.start + 4096 - 8 * rounds;
+        state.set_u64(X, first);
+        let end = run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new());
+        assert_eq!(end, BlockEnd::Replay { pc: GuestAddr(0x4_1000) });
+        let again = (memory.start + 4096 - state.u64(X)) / 8;
+        assert!(again < 40, "{again} of {rounds}");
+        let mut expected = GuestState::default();
+        expected.set_u64(X, first);
+        let found = replayed(end, &mut state, |_| reading_loop(0x4_1000));
+        let right =
+            replayed(BlockEnd::Replay { pc: GuestAddr(0x4_1000) }, &mut expected, |_| reading_loop(0x4_1000));
+        assert_eq!(found, right);
+        assert!(matches!(found, BlockEnd::Fault { pc: GuestAddr(0x4_1001), .. }));
+        assert_eq!([X, Y, Z].map(|slot| state.u64(slot)), [X, Y, Z].map(|slot| expected.u64(slot)));
+    }
+}
+
+#[test]
+fn a_loop_that_only_reads_leaves_when_it_is_asked_to() {
+    let _alone = alone();
+    let memory = Memory::new(1);
+    // Around the page, for ever.
+    let around = |b: &mut Builder| {
+        let (x, eight, mask, start) = (b.read_slot(X), b.imm(8), b.imm(0xff8), b.imm(memory.start));
+        let next = b.add(Width::W64, x, eight);
+        let offset = b.and(Width::W64, next, mask);
+        let next = b.add(Width::W64, start, offset);
+        b.write_slot(X, next);
+    };
+    let body = block(
+        0x4_2000,
+        &[
+            &|b| {
+                let (x, y) = (b.read_slot(X), b.read_slot(Y));
+                let z = b.load(Width::W64, Order::Relaxed, x, 0);
+                let sum = b.add(Width::W64, z, y);
+                b.write_slot(Z, z);
+                b.write_slot(Y, sum);
+            },
+            &around,
+        ],
+        |_| jump(0x4_2000),
+    );
+    let head = compile(vec![body]);
+    let mut state = GuestState::default();
+    state.set_u64(X, memory.start);
+    let port = Arc::new(Port::default());
+    let asks = Arc::clone(&port);
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        asks.request(poll::RECHECK);
+    });
+    let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
+    thread.join().unwrap();
+    assert_eq!(end, BlockEnd::Next(GuestAddr(0x4_2000)));
+}
+
 #[test]
 fn a_load_that_is_used_later_faults_as_itself() {
     let _alone = alone();
