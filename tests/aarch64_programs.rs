@@ -71,7 +71,7 @@ fn tags_are_ignored_by_accesses_and_minded_by_the_kernel() {
 fn exclusive_pairs_fail_when_they_must_and_only_then() {
     let expected = "pair: 5 0, again 1, value 6\nclrex: 1\nother address: 1\ntag: 0\n\
         signal: 1, one that takes it 1, one that stores 1\nanother thread: 1, value 99\nsum: 0\n\
-        torn: exclusive 0, pairs 0 0, words 0, vectors 0 0\nin a page of code: 200\nread-only: 0 0\n";
+        torn: exclusive 0, pairs 0 0, words 0, stack 0 0, vectors 0 0\nin a page of code: 200\nread-only: 0 0\n";
     check("exclusives", &[], expected);
 }
 

@@ -81,6 +81,13 @@ static void *word_pairs(void *unused) {
         __asm__ volatile("stp %w1, %w1, [%0]" ::"r"(two), "r"(i) : "memory");
     return unused;
 }
+/* As a push; read as a pop. */
+static void *stack_pairs(void *unused) {
+    for (uint64_t i = 1; !over; i++)
+        __asm__ volatile("mov x9, sp\n mov sp, %0\n stp %1, %1, [sp, #-16]!\n mov sp, x9"
+                         ::"r"(two + 2), "r"(i) : "memory", "x9");
+    return unused;
+}
 static void *vector_pairs(void *unused) {
     for (uint64_t i = 1; !over; i++)
         __asm__ volatile("dup v0.2d, %1\n str q0, [%0]" ::"r"(two), "r"(i) : "memory", "v0");
@@ -98,6 +105,10 @@ static int torn(void *(*writer)(void *), int how) {
         switch (how) {
         case 0: __asm__ volatile("ldxp %0, %1, [%2]\n clrex" : "=&r"(a), "=&r"(b) : "r"(two) : "memory"); break;
         case 3: __asm__ volatile("ldp %w0, %w1, [%2]" : "=&r"(a), "=&r"(b) : "r"(two) : "memory"); break;
+        case 4:
+            __asm__ volatile("mov x9, sp\n mov sp, %2\n ldp %0, %1, [sp], #16\n mov sp, x9"
+                             : "=&r"(a), "=&r"(b) : "r"(two) : "memory", "x9");
+            break;
         case 1: __asm__ volatile("ldp %0, %1, [%2]" : "=&r"(a), "=&r"(b) : "r"(two) : "memory"); break;
         default: __asm__ volatile("ldr q0, [%2]\n fmov %0, d0\n fmov %1, v0.d[1]" : "=&r"(a), "=&r"(b) : "r"(two) : "memory", "v0");
         }
@@ -139,6 +150,7 @@ int main(void) {
     printf("sum: %d\n", (int)(sum - 4 * ROUNDS));
     printf("torn: exclusive %d", torn(pairs, 0));
     printf(", pairs %d %d, words %d, ", torn(plain_pairs, 0), torn(plain_pairs, 1), torn(word_pairs, 3));
+    printf("stack %d %d, ", torn(stack_pairs, 1), torn(plain_pairs, 4));
     printf("vectors %d %d\n", torn(vector_pairs, 1), torn(vector_pairs, 2));
     /* ldxr x1, [x0]; add x1, x1, 1; stxr w2, x1, [x0]; cbnz w2, -12; ret; and the cell in the same page. */
     static const uint32_t code[] = {0xc85f7c01, 0x91000421, 0xc8027c01, 0x35ffffa2, 0xd65f03c0};
