@@ -206,7 +206,6 @@ impl Cache {
                 true => saved::dropped(&found.translation),
                 false => {
                     self.keep(inner, key, &found.translation);
-                    inner.saved.add(found.number, &found.translation);
                     new.push(found);
                 }
             }
@@ -263,6 +262,9 @@ impl Cache {
             inner.by_page.entry(page).or_default().push(key);
             let Some(next) = page.checked_add(0x1000) else { break };
             page = next;
+        }
+        if let Origin::Saved(number) = made.origin {
+            inner.saved.add(number, made);
         }
         inner.blocks.insert(key, Arc::clone(made));
     }

@@ -200,7 +200,7 @@ impl Compiler {
             return false;
         }
         verify(&self.context.func, self.isa);
-        for &signature in &lowered.kept_by {
+        for &signature in &lowered.preserving {
             self.context.func.dfg.signatures[signature].call_conv = CallConv::PreserveAll;
         }
         self.context.set_disasm(debug::enabled(debug::item::OUT_ASM));

@@ -29,7 +29,7 @@ pub fn adopt(fd: i32, from: usize, len: usize, slots: usize) -> Option<&'static 
 pub fn revive<'a>(blocks: &[Found], at: impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>) {
     let mut guard = lock();
     let Some(engine) = guard.as_mut() else { return };
-    for Found { record, translation, .. } in blocks {
+    for Found { record, translation } in blocks {
         engine.revive_block(record, translation);
     }
     // Nobody has been told of them yet, so slots may be set last.

@@ -137,7 +137,6 @@ fn mark_used(file: &OwnedFile) {
 
 /// A block whose guest bytes are in memory.
 pub struct Found {
-    pub number: BlockNumber,
     pub record: BlockRecord,
     pub translation: Arc<Translation>,
 }
@@ -234,7 +233,7 @@ impl Saved {
         if !image.has(&record.piece, 1) || !is_in_memory(&recorded) {
             return None;
         }
-        Some(Found { number, record, translation: Arc::new(Translation::saved(&record, number)) })
+        Some(Found { record, translation: Arc::new(Translation::saved(&record, number)) })
     }
 }
 

@@ -36,7 +36,7 @@ impl Lowering<'_, '_> {
             return function;
         }
         let signature = self.b.import_signature(steps::signature(step));
-        self.out.kept_by.push(signature);
+        self.out.preserving.push(signature);
         let name = self.b.func.declare_imported_user_function(steps::name(op));
         let name = ExternalName::user(name);
         let function =

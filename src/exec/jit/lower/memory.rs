@@ -83,12 +83,7 @@ impl Lowering<'_, '_> {
     /// Within one page only the first of several stores can fault; across two the interpreter tries both first.
     fn long_vstore(&mut self, n: VecLen, addr: Val, off: i32, a: Val) {
         let address = self.int(addr);
-        let address = if off == 0 {
-            address
-        } else {
-            let off = self.iconst(i64::from(off) as u64);
-            self.b.ins().iadd(address, off)
-        };
+        let address = if off == 0 { address } else { self.b.ins().iadd_imm_s(address, i64::from(off)) };
         let values: Vec<_> = (0..n.units()).map(|unit| self.unit(a, unit)).collect();
         if self.is_aligned(address, 16 * n.units() as u64) {
             return self.store_units(address, &values);

@@ -77,7 +77,7 @@ pub struct Lowered {
     /// The guest address of each commit point.
     pub points: Vec<GuestAddr>,
     /// Signatures of what keeps all registers, although it returns something ([`super::steps`]).
-    pub kept_by: Vec<ir::SigRef>,
+    pub preserving: Vec<ir::SigRef>,
     /// Whether it could all be said.
     pub complete: bool,
 }

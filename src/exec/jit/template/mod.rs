@@ -271,7 +271,8 @@ impl Emitter {
             self.complete = false;
             return;
         };
-        self.interpreted += usize::from(matches!(op.effect(), Effect::Pure | Effect::Float));
+        let helper = matches!(op, Op::Call { .. } | Op::CallVec { .. });
+        self.interpreted += usize::from(matches!(op.effect(), Effect::Pure | Effect::Float) && !helper);
         self.need_context();
         op.for_each_use(|v| self.store_operand(v));
         self.spill_for_call();
