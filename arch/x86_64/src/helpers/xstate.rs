@@ -140,7 +140,7 @@ pub(super) fn xsave(cx: &mut dyn HelperContext, addr: u64, mxcsr: u64, how: u64)
     let own_mxcsr = if mxcsr as u32 == MXCSR_DEFAULT { 0 } else { component::SSE };
     let used = in_use(cx.state()) | own_mxcsr;
     let mut area: Area = [0; AREA_SIZE];
-    // The processor looks at the area's start, whatever it stores.
+    // AMD's processors look at the area's start, whatever they store.
     cx.memory().read(GuestAddr(addr), &mut area[..1])?;
     cx.memory().read(GuestAddr(addr).offset(HEADER_AT as i64), &mut area[HEADER_AT..HEADER_AT + 16])?;
     let (old, compact) = (word(&area, HEADER_AT), how & how::COMPACT != 0);
