@@ -4,7 +4,7 @@
 //! Checks on operands and x86's results look at the bits: a float comparison would raise flags.
 
 use super::Lowering;
-use super::values::float_type;
+use super::values::{float_type, vector_of};
 use crate::exec::jit::entry;
 use crate::host::rounding::{self, Shape};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -145,17 +145,17 @@ impl Lowering<'_, '_> {
         if tiny == Tiny::Never {
             return self.b.ins().fcmp(FloatCC::Unordered, value, value);
         }
-        let absolute = self.float_of_bits(fs, fs.width().mask() >> 1);
+        let ty = self.b.func.dfg.value_type(value);
+        let absolute = self.float_of_bits(ty, fs, fs.width().mask() >> 1);
         let magnitude = self.b.ins().band(value, absolute);
-        let lowest = self.float_of_bits(fs, lowest_normal(fs));
+        let lowest = self.float_of_bits(ty, fs, lowest_normal(fs));
         self.b.ins().fcmp(FloatCC::UnorderedOrEqual, magnitude, lowest)
     }
 
     /// A constant in a vector register, where it may stay throughout a loop.
-    fn float_of_bits(&mut self, fs: FSize, bits: u64) -> ir::Value {
+    fn float_of_bits(&mut self, ty: ir::Type, fs: FSize, bits: u64) -> ir::Value {
         let lanes = self.lanes(fs, bits);
-        let vector = if fs == FSize::F64 { types::F64X2 } else { types::F32X4 };
-        let typed = self.cast(vector, lanes);
+        let typed = self.cast(vector_of(ty), lanes);
         self.b.ins().extractlane(typed, 0)
     }
 
@@ -316,12 +316,11 @@ impl Lowering<'_, '_> {
         let Some(ty) = float_type(fs) else { return self.slow() };
         let x = self.float(ty, a);
         if self.nan_rule != NanRule::X86 || inexact != Inexact::Raise {
-            let vector = if ty == types::F64 { types::F64X2 } else { types::F32X4 };
-            let whole = self.b.ins().scalar_to_vector(vector, x);
+            let whole = self.b.ins().scalar_to_vector(vector_of(ty), x);
             let Some(rounded) = self.rounded(fs, Shape::Scalar, mode, inexact, whole) else {
                 return self.slow();
             };
-            let rounded = self.cast(vector, rounded);
+            let rounded = self.cast(vector_of(ty), rounded);
             let value = self.b.ins().extractlane(rounded, 0);
             return self.set_float(dst, value);
         }

@@ -1,6 +1,6 @@
 //! State slots: reads and writes of cells, and when cells go to memory.
 
-use super::values::{Halves, int_type, vector_type};
+use super::values::{Halves, int_type, vector_of, vector_type};
 use super::{Back, Lowering};
 use crate::exec::jit::cells::{CellSet, Place, place};
 use crate::exec::jit::commit::Point;
@@ -210,8 +210,7 @@ impl Lowering<'_, '_> {
         if w == Width::W64 && lane == 0 && zero_above {
             return self.alone(float);
         }
-        let ty = if w == Width::W64 { types::F64X2 } else { types::F32X4 };
-        let typed = self.cast(ty, old);
+        let typed = self.cast(vector_of(self.b.func.dfg.value_type(float)), old);
         let new = self.b.ins().insertlane(typed, float, lane);
         let new = self.cast(types::I8X16, new);
         if lane == 0 {

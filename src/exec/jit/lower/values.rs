@@ -130,11 +130,12 @@ pub fn float_type(fs: FSize) -> Option<ir::Type> {
 }
 
 pub fn float_vector_type(fs: FSize) -> Option<ir::Type> {
-    match fs {
-        FSize::F16 => None,
-        FSize::F32 => Some(types::F32X4),
-        FSize::F64 => Some(types::F64X2),
-    }
+    float_type(fs).map(vector_of)
+}
+
+/// The vector of such floats.
+pub fn vector_of(float: ir::Type) -> ir::Type {
+    if float == types::F64 { types::F64X2 } else { types::F32X4 }
 }
 
 impl Lowering<'_, '_> {
@@ -217,8 +218,7 @@ impl Lowering<'_, '_> {
         {
             return low;
         }
-        let lanes = if ty == types::F64 { types::F64X2 } else { types::F32X4 };
-        let typed = self.cast(lanes, vector);
+        let typed = self.cast(vector_of(ty), vector);
         self.b.ins().extractlane(typed, index)
     }
 
@@ -244,7 +244,7 @@ impl Lowering<'_, '_> {
 
     /// A vector of a float and zeros.
     pub(super) fn alone(&mut self, float: ir::Value) -> ir::Value {
-        let ty = if self.b.func.dfg.value_type(float) == types::F64 { types::F64X2 } else { types::F32X4 };
+        let ty = vector_of(self.b.func.dfg.value_type(float));
         // The zeros stay in a register, which `scalar_to_vector` would make anew.
         let zero = self.vector_constant(0);
         let zero = self.cast(ty, zero);
