@@ -5,6 +5,7 @@
 //! stay under the emulator), and the few files in /proc that would show the emulator.
 
 mod aio;
+pub mod alt_stack;
 pub mod announce;
 pub mod clone;
 pub mod dispatch;

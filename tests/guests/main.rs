@@ -147,6 +147,9 @@ on_every_tier! {
     signals_interrupt_and_restart(arch, tier) {
         program_same_as_native(arch, tier, "signals", &[]);
     }
+    alternate_stacks(arch, tier) {
+        program_same_as_native(arch, tier, "altstack", &[]);
+    }
     signals_where_a_page_is_waited_for(arch, tier) {
         program_same_as_native(arch, tier, "userfault", &[]);
     }

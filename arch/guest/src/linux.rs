@@ -47,8 +47,18 @@ pub struct KernelLayout {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct AltStack {
     pub sp: u64,
+    /// As they were given, which is how a frame shows them.
     pub flags: u32,
+    /// 0 where there is none.
     pub size: u64,
+}
+
+impl AltStack {
+    /// Whether a stack pointer lies on it.
+    #[must_use]
+    pub const fn holds(&self, sp: u64) -> bool {
+        sp > self.sp && sp - self.sp <= self.size
+    }
 }
 
 /// A signal about to be delivered to a handler.
@@ -68,6 +78,8 @@ pub struct SignalDelivery {
     pub alt_stack: AltStack,
     /// The frame goes below this address (the top of the alternate stack, or the current sp).
     pub stack_top: GuestAddr,
+    /// The frame belongs on the alternate stack.
+    pub on_alt_stack: bool,
     /// The fault behind a synchronous signal.
     pub fault: Option<Fault>,
     /// The trap behind a synchronous signal.
@@ -79,6 +91,8 @@ pub struct SignalDelivery {
 pub struct RestoredFrame {
     pub mask: u64,
     pub alt_stack: AltStack,
+    /// The stack pointer that says whether the alternate stack is in use, and so not to be changed.
+    pub changed_at: GuestAddr,
 }
 
 /// A synchronous signal: number, `si_code`, `si_addr`.

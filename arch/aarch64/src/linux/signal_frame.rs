@@ -164,6 +164,7 @@ pub fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredF
             flags: frame.u32(UC_STACK + 8),
             size: frame.u64(UC_STACK + 16),
         },
+        changed_at: GuestAddr(state.u64(SP)),
     })
 }
 
@@ -226,6 +227,7 @@ mod tests {
             mask: 0x55,
             alt_stack: AltStack { sp: 1, flags: 2, size: 3 },
             stack_top: GuestAddr(top),
+            on_alt_stack: false,
             fault: Some(Fault { addr: GuestAddr(8), access: Access::Write, kind: FaultKind::Unmapped }),
             trap: None,
         }
@@ -252,7 +254,8 @@ mod tests {
         assert_eq!(memory.read_u64(GuestAddr(sp + 128 + 168 + 8)).unwrap(), 8);
         assert_eq!(memory.read_u64(GuestAddr(sp + RESERVED as u64 + 528 + 8)).unwrap(), 0x9200_0047);
         let restored = pop(&mut state, &memory).unwrap();
-        assert_eq!(restored, RestoredFrame { mask: 0x55, alt_stack: AltStack { sp: 1, flags: 2, size: 3 } });
+        let alt_stack = AltStack { sp: 1, flags: 2, size: 3 };
+        assert_eq!(restored, RestoredFrame { mask: 0x55, alt_stack, changed_at: GuestAddr(top) });
         assert_eq!(state.bytes_at(x(0), 256), before.bytes_at(x(0), 256));
         assert_eq!(state.u128(vector_slot(5)), before.u128(vector_slot(5)));
         assert_eq!((state.pc(), cpsr(&state), fpenv::fpsr(&state)), (0x1234, 0x9000_0000, 0x0800_0011));

@@ -12,7 +12,7 @@ use crate::state::{
 };
 use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
 use guest::state::{GuestState, Slot};
-use guest::{Fault, GuestAddr, GuestMemory};
+use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory};
 
 /// Bytes below the stack pointer that leaf functions use.
 const RED_ZONE: u64 = 128;
@@ -84,6 +84,9 @@ pub(super) fn push(
     delivery: &SignalDelivery,
 ) -> Result<(), Fault> {
     let (at, fx_at) = place(state, delivery);
+    if delivery.on_alt_stack && !delivery.alt_stack.holds(at) {
+        return Err(Fault { addr: GuestAddr(at), access: Access::Write, kind: FaultKind::Unmapped });
+    }
     let resumes = note_exception(state, memory, delivery);
     memory.write(GuestAddr(fx_at), &float_bytes(state))?;
     memory.write(GuestAddr(at), &compose(state, delivery, fx_at, resumes).0)?;
@@ -143,7 +146,8 @@ fn enter_handler(state: &mut GuestState, delivery: &SignalDelivery, at: u64) {
 /// `rt_sigreturn`: the return address has been popped, so the frame lies 8 below the stack pointer.
 pub(super) fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredFrame, Fault> {
     let mut frame = Frame([0; FRAME_SIZE]);
-    memory.read(GuestAddr(state.u64(RSP).wrapping_sub(8)), &mut frame.0)?;
+    let changed_at = GuestAddr(state.u64(RSP));
+    memory.read(changed_at.offset(-8), &mut frame.0)?;
     let fx_at = frame.get(FPSTATE_AT);
     let floats = if fx_at == 0 { None } else { Some(read_floats(state, memory, fx_at)?) };
     restore(state, &frame);
@@ -156,7 +160,7 @@ pub(super) fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<Re
         flags: frame.get(STACK_AT + 8) as u32,
         size: frame.get(STACK_AT + 16),
     };
-    Ok(RestoredFrame { mask: frame.get(MASK_AT), alt_stack })
+    Ok(RestoredFrame { mask: frame.get(MASK_AT), alt_stack, changed_at })
 }
 
 fn restore(state: &mut GuestState, frame: &Frame) {
@@ -248,6 +252,7 @@ mod tests {
             mask: 0x55,
             alt_stack: AltStack { sp: 1, flags: 2, size: 3 },
             stack_top: GuestAddr(state.u64(RSP)),
+            on_alt_stack: false,
             fault: None,
             trap: None,
         }
@@ -277,7 +282,8 @@ mod tests {
         state.set_u64(XCR0, component::ALL);
         state.set_u64(RSP, sp + 8);
         let restored = pop(&mut state, &memory).unwrap();
-        assert_eq!(restored, RestoredFrame { mask: 0x55, alt_stack: AltStack { sp: 1, flags: 2, size: 3 } });
+        let alt_stack = AltStack { sp: 1, flags: 2, size: 3 };
+        assert_eq!(restored, RestoredFrame { mask: 0x55, alt_stack, changed_at: GuestAddr(sp + 8) });
         assert_eq!((state.pc(), read_eflags(&state)), (before.pc(), read_eflags(&before)));
         for n in 0..16 {
             assert_eq!(state.u64(gpr(n)), before.u64(gpr(n)));
