@@ -6,7 +6,7 @@ use super::{alt_stack, read_guest, read_word, write_guest};
 use crate::host::signals::{self, Arrived, HostAction, OPEN_SIGNALS, bit};
 use crate::host::sys;
 use crate::mem::{Memory, untagged};
-use guest::linux::SignalDelivery;
+use guest::linux::{SignalDelivery, TrapSignal};
 use guest::{Fault, GuestAddr, Trap};
 use std::sync::PoisonError;
 
@@ -77,6 +77,12 @@ pub struct Pending {
 impl From<Arrived> for Pending {
     fn from(arrived: Arrived) -> Self {
         Self { signal: arrived.signal, info: arrived.info }
+    }
+}
+
+impl From<TrapSignal> for Pending {
+    fn from(signal: TrapSignal) -> Self {
+        Self::synchronous(signal.signal as i32, signal.code, signal.addr.raw())
     }
 }
 
@@ -317,8 +323,11 @@ pub fn rt_sigreturn(thread: &mut Thread, _args: &[u64; 6]) -> Done {
             // One that cannot be stays away without a word.
             let _ = alt_stack::change(thread, frame.alt_stack, frame.changed_at.raw());
             set_guest_mask(thread, frame.mask);
+            if let Some(signal) = frame.raises {
+                force(thread, signal.into(), None, None);
+            }
         }
-        Err(_) => force(thread, Pending::synchronous(libc::SIGSEGV, libc::SI_KERNEL, 0), None, None),
+        Err(signal) => force(thread, signal.into(), None, None),
     }
     Done::Replaced
 }

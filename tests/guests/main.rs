@@ -150,6 +150,9 @@ on_every_tier! {
     alternate_stacks(arch, tier) {
         program_same_as_native(arch, tier, "altstack", &[]);
     }
+    frames_that_handlers_change(arch, tier) {
+        program_same_as_native(arch, tier, "frames", &[]);
+    }
     signals_where_a_page_is_waited_for(arch, tier) {
         program_same_as_native(arch, tier, "userfault", &[]);
     }

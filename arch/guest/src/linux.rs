@@ -93,6 +93,8 @@ pub struct RestoredFrame {
     pub alt_stack: AltStack,
     /// The stack pointer that says whether the alternate stack is in use, and so not to be changed.
     pub changed_at: GuestAddr,
+    /// What follows where the rest of the frame is none that a kernel would have written.
+    pub raises: Option<TrapSignal>,
 }
 
 /// A synchronous signal: number, `si_code`, `si_addr`.
@@ -190,7 +192,7 @@ pub trait GuestLinux: Sync {
         &self,
         state: &mut GuestState,
         memory: &dyn GuestMemory,
-    ) -> Result<RestoredFrame, Fault>;
+    ) -> Result<RestoredFrame, TrapSignal>;
     /// Which signal a trap at the state's pc becomes.
     fn trap_signal(&self, trap: Trap, state: &GuestState) -> TrapSignal;
     /// Which signal a fault of the instruction at the state's pc becomes.
