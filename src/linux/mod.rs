@@ -8,6 +8,7 @@ mod aio;
 pub mod alt_stack;
 pub mod announce;
 pub mod clone;
+mod clone_args;
 pub mod dispatch;
 pub mod epoll;
 mod errno;

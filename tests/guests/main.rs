@@ -177,6 +177,9 @@ on_every_tier! {
     children_share_what_they_are_to_share(arch, tier) {
         program_same_as_native(arch, tier, "clones", &[]);
     }
+    births_by_hand(arch, tier) {
+        program_same_as_native(arch, tier, "births", &[]);
+    }
     children_in_borrowed_memory_leave_nothing_behind(arch, tier) {
         program_same_as_native(arch, tier, "borrow", &[]);
     }
