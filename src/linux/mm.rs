@@ -6,6 +6,10 @@ use super::thread::Thread;
 use crate::host::{files, signals, sys};
 use crate::mem::{Backing, MapRequest, Mapping, Prot, space};
 
+const PAGE: u64 = 0x1000;
+/// `TASK_SIZE`
+const MOST_BYTES: u64 = crate::mem::GUEST_TOP;
+
 /// The protection as our tables have it: a guard where this machine has that; what it has not is ignored, or given
 /// to the host to refuse.
 fn protection(thread: &mut Thread, wanted: u64, ignore: bool) -> i32 {
@@ -71,10 +75,33 @@ pub fn pkey_alloc(_thread: &mut Thread, &[flags, rights, ..]: &[u64; 6]) -> Done
 }
 
 pub fn mremap(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if !remap_is_possible(args) {
+        return Done::errno(libc::EINVAL);
+    }
     if args[2] > args[1] && !limits::allows(thread, args[2] - args[1], None) {
         return Done::errno(libc::ENOMEM);
     }
     space().mremap(args[0], args[1], args[2], args[3] as i32, args[4]).into()
+}
+
+/// What the kernel looks at before it looks at mappings (mm/mremap.c, `check_mremap_params`).
+fn remap_is_possible(&[old, old_len, new_len, flags, new, ..]: &[u64; 6]) -> bool {
+    const MOVE: u64 = libc::MREMAP_MAYMOVE as u64;
+    const DONTUNMAP: u64 = libc::MREMAP_DONTUNMAP as u64;
+    const TO_A_PLACE: u64 = libc::MREMAP_FIXED as u64 | DONTUNMAP;
+    let aligned = |len: u64| len.wrapping_add(PAGE - 1) & !(PAGE - 1);
+    let (old_len, new_len) = (aligned(old_len), aligned(new_len));
+    if flags & !(MOVE | TO_A_PLACE) != 0 || !old.is_multiple_of(PAGE) || !(1..=MOST_BYTES).contains(&new_len)
+    {
+        return false;
+    }
+    let overlap = new < old.wrapping_add(old_len) && old < new.saturating_add(new_len);
+    flags & TO_A_PLACE == 0
+        || (new <= MOST_BYTES - new_len
+            && new.is_multiple_of(PAGE)
+            && flags & MOVE != 0
+            && (flags & DONTUNMAP == 0 || old_len == new_len)
+            && !overlap)
 }
 
 pub fn brk(thread: &mut Thread, args: &[u64; 6]) -> Done {

@@ -21,6 +21,7 @@ pub mod net;
 pub mod path;
 pub mod proc_text;
 pub mod process;
+mod process_memory;
 pub mod procfs;
 pub mod seccomp;
 pub mod signal;

@@ -2,7 +2,7 @@
 
 use super::seccomp;
 use super::thread::Thread;
-use crate::host::{files, spawn};
+use crate::host::{files, layout, spawn};
 use crate::mem::space;
 use std::fmt::Write as _;
 
@@ -52,6 +52,14 @@ fn named(line: &str, start: u64, end: u64, thread: &Thread) -> String {
         () => return line.to_owned(),
     };
     format!("{:<73}{name}", line.trim_end())
+}
+
+/// The host's `numa_maps` without our mappings.
+pub fn numa_maps() -> String {
+    let text = std::fs::read_to_string("/proc/self/numa_maps").unwrap_or_default();
+    let start = |line: &str| u64::from_str_radix(line.split(' ').next()?, 16).ok();
+    let is_guests = |line: &&str| start(line).is_some_and(|start| !layout::is_ours(start));
+    text.lines().filter(is_guests).map(|line| format!("{line}\n")).collect()
 }
 
 pub fn parse_range(line: &str) -> Option<(u64, u64)> {

@@ -340,11 +340,10 @@ impl Space {
                 done => return done,
             }
         }
-        // The kernel looks at the hint although it need not follow it.
-        if flags & libc::MREMAP_DONTUNMAP != 0 && !new.is_multiple_of(PAGE) {
-            return Err(libc::EINVAL);
-        }
-        let place = self.choose(inner, new_len, 0).ok_or(libc::ENOMEM)?;
+        let hinted =
+            flags & libc::MREMAP_DONTUNMAP != 0 && new != 0 && self.hint_is_free(inner, new, new_len);
+        let place = if hinted { Some(new) } else { self.choose(inner, new_len, 0) };
+        let place = place.ok_or(libc::ENOMEM)?;
         call(flags | libc::MREMAP_FIXED, place)
     }
 

@@ -177,6 +177,9 @@ on_every_tier! {
     children_share_what_they_are_to_share(arch, tier) {
         program_same_as_native(arch, tier, "clones", &[]);
     }
+    memory_by_way_of_the_kernel(arch, tier) {
+        program_same_as_native(arch, tier, "peeking", &[]);
+    }
     births_by_hand(arch, tier) {
         program_same_as_native(arch, tier, "births", &[]);
     }

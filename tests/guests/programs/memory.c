@@ -105,6 +105,15 @@ static void moves(void) {
     errno = 0;
     left = raw_mremap(there, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 1);
     printf("nowhere: %d %s\n", left == MAP_FAILED, strerror(errno));
+    printf("refused:");
+    for (int flags = 0; flags < 16; flags++) {
+        errno = 0;
+        if ((flags & 3) != 3 && flags != 1 && flags != 5 && raw_mremap(there, flags, 4096) == MAP_FAILED) printf(" %d %d", flags, errno);
+    }
+    char *hint = map(NULL, 8 * 4096, PROT_NONE, 0);
+    munmap(hint, 8 * 4096);
+    left = raw_mremap(there, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, (long)(hint + 3 * 4096));
+    printf(", as hinted: %d\n", left == hint + 3 * 4096);
     madvise(there, 2 * 4096, MADV_DONTNEED);
     printf("forgotten: %d %d\n", there[0], there[4096]);
 }
