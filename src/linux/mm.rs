@@ -1,6 +1,6 @@
 //! Memory calls: the guest's address space is ours to keep in order.
 
-use super::limits;
+use super::limits::{self, Counted};
 use super::table::Done;
 use super::thread::Thread;
 use crate::host::{files, signals, sys};
@@ -46,7 +46,7 @@ pub fn mmap(thread: &mut Thread, args: &[u64; 6]) -> Done {
     }
     let replaced =
         (flags & libc::MAP_FIXED != 0).then(|| request.addr..request.addr.saturating_add(request.len));
-    if !limits::allows(thread, request.len, replaced) {
+    if !limits::allows(thread, request.len, Counted::of(args[2] as i32, flags), replaced) {
         return Done::errno(libc::ENOMEM);
     }
     space().mmap(&request).into()
@@ -57,6 +57,10 @@ pub fn munmap(_thread: &mut Thread, args: &[u64; 6]) -> Done {
 }
 
 pub fn mprotect(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let range = args[0]..args[0].saturating_add(args[1]);
+    if args[2] as i32 & libc::PROT_WRITE != 0 && !limits::allows_writing(thread, range) {
+        return Done::errno(libc::ENOMEM);
+    }
     space().mprotect(args[0], args[1], protection(thread, args[2], false)).into()
 }
 
@@ -78,7 +82,12 @@ pub fn mremap(thread: &mut Thread, args: &[u64; 6]) -> Done {
     if !remap_is_possible(args) {
         return Done::errno(libc::EINVAL);
     }
-    if args[2] > args[1] && !limits::allows(thread, args[2] - args[1], None) {
+    let kind = if space().count(args[0]..args[0] + 1, Mapping::is_data) == 0 {
+        Counted::Space
+    } else {
+        Counted::Data
+    };
+    if args[2] > args[1] && !limits::allows(thread, args[2] - args[1], kind, None) {
         return Done::errno(libc::ENOMEM);
     }
     space().mremap(args[0], args[1], args[2], args[3] as i32, args[4]).into()
@@ -106,13 +115,11 @@ fn remap_is_possible(&[old, old_len, new_len, flags, new, ..]: &[u64; 6]) -> boo
 
 pub fn brk(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let now = space().brk_range().end;
-    if args[0] > now && !limits::allows(thread, args[0] - now, None) {
+    if args[0] > now && !limits::allows(thread, args[0] - now, Counted::Data, None) {
         return Done::Value(now as i64);
     }
-    let mut limit = libc::rlimit { rlim_cur: u64::MAX, rlim_max: u64::MAX };
-    let query = [0, u64::from(libc::RLIMIT_DATA), 0, &raw mut limit as u64, 0, 0];
-    sys::syscall(libc::SYS_prlimit64, query);
-    Done::Value(space().brk(args[0], limit.rlim_cur) as i64)
+    let [limit, _] = thread.space_limit.get(Counted::Data);
+    Done::Value(space().brk(args[0], limit) as i64)
 }
 
 pub fn madvise(_thread: &mut Thread, args: &[u64; 6]) -> Done {
@@ -178,7 +185,7 @@ fn attach(thread: &Thread, &[id, addr, flags, ..]: &[u64; 6]) -> Result<u64, i32
         [id, libc::IPC_STAT as u64, description.as_mut_ptr() as u64, 0, 0, 0],
     ))?;
     let size = description[6];
-    if !limits::allows(thread, size, None) {
+    if !limits::allows(thread, size, Counted::Space, None) {
         return Err(libc::ENOMEM);
     }
     let place = if addr == 0 { space().place_for(size).ok_or(libc::ENOMEM)? } else { addr };

@@ -1,5 +1,6 @@
 //! What this process's files in /proc say: the host's own text, less what is the emulator's.
 
+use super::limits::Counted;
 use super::seccomp;
 use super::thread::Thread;
 use crate::host::{files, layout, spawn};
@@ -92,14 +93,18 @@ fn write_line(out: &mut String, host: &str, start: u64, end: u64, host_start: u6
     );
 }
 
-/// The host's `limits` of a thread, with the guest's limit of the address space.
+/// The host's `limits` of a thread, with the guest's limits of memory.
 pub fn limits(thread: &Thread, directory: &str) -> String {
     let shown = |limit| if limit == u64::MAX { "unlimited".to_owned() } else { format!("{limit}") };
-    let [soft, hard] = thread.space_limit.get().map(shown);
+    let row = |name: &str, kind| {
+        let [soft, hard] = thread.space_limit.get(kind).map(shown);
+        format!("{name:<25} {soft:<20} {hard:<20} {:<10}\n", "bytes")
+    };
     let text = std::fs::read_to_string(format!("{directory}/limits")).unwrap_or_default();
-    let own = |line: &str| match line.starts_with("Max address space ") {
-        true => format!("{:<25} {soft:<20} {hard:<20} {:<10}\n", "Max address space", "bytes"),
-        false => format!("{line}\n"),
+    let own = |line: &str| match line {
+        _ if line.starts_with("Max address space ") => row("Max address space", Counted::Space),
+        _ if line.starts_with("Max data size ") => row("Max data size", Counted::Data),
+        _ => format!("{line}\n"),
     };
     text.lines().map(own).collect()
 }

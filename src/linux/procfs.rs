@@ -141,17 +141,10 @@ fn made(content: impl AsRef<[u8]>, flags: u64) -> Result<u64, i32> {
     if flags & libc::O_ACCMODE as u64 != libc::O_RDONLY as u64 {
         return Err(libc::EACCES);
     }
-    let content = content.as_ref();
-    let cloexec = if flags & libc::O_CLOEXEC as u64 != 0 { u64::from(libc::MFD_CLOEXEC) } else { 0 };
-    let fd =
-        sys::check(sys::syscall(libc::SYS_memfd_create, [c"proc".as_ptr() as u64, cloexec, 0, 0, 0, 0]))?;
-    let mut done = 0;
-    while done < content.len() {
-        let rest = &content[done..];
-        let args = [fd, rest.as_ptr() as u64, rest.len() as u64, 0, 0, 0];
-        done += sys::check(sys::syscall(libc::SYS_write, args))? as usize;
+    let fd = files::made(c"proc", content.as_ref())?.into_raw() as u64;
+    if flags & libc::O_CLOEXEC as u64 == 0 {
+        sys::syscall(libc::SYS_fcntl, [fd, libc::F_SETFD as u64, 0, 0, 0, 0]);
     }
-    sys::syscall(libc::SYS_lseek, [fd, 0, libc::SEEK_SET as u64, 0, 0, 0]);
     Ok(fd)
 }
 

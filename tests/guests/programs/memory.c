@@ -118,6 +118,21 @@ static void moves(void) {
     printf("forgotten: %d %d\n", there[0], there[4096]);
 }
 
+// Flags of such a mapping must be known to the file; the place is not the file's business.
+static void validated(void) {
+    int file = open("/proc/self/exe", O_RDONLY);
+    char *hint = map(NULL, 4096, PROT_NONE, 0);
+    char *there = mmap(hint, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_FIXED, file, 0);
+    char *anywhere = mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE, file, 0);
+    munmap(hint, 4096);
+    char *hinted = mmap(hint, 4096, PROT_READ, MAP_SHARED_VALIDATE, file, 0);
+    printf("validated: %d %d %d", there == hint, anywhere != MAP_FAILED && anywhere[1] == 'E', hinted == hint);
+    errno = 0;
+    hinted = mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, file, 0);
+    printf(", with another flag: %d %s\n", hinted != MAP_FAILED, strerror(errno));
+    close(file);
+}
+
 static void protections(void) {
     char *page = map(NULL, 3 * 4096, PROT_READ | PROT_WRITE, 0);
     mprotect(page + 4096, 4096, PROT_READ);
@@ -206,6 +221,7 @@ int main(void) {
     file_that_ends();
     growing_down();
     moves();
+    validated();
     protections();
     reservations();
     stack_overflow();
