@@ -7,15 +7,17 @@ use super::saved::{self, BlockNumber, Found};
 use super::translation::{self, Translation};
 use super::window::{Origin, Window};
 use super::{Env, jit};
-use crate::host::signals::{Port, poll};
+use crate::host::signals::{self, Port, poll};
 use crate::mem::{Changes, CodeInvalidation, Invalidated, space};
 use guest::GuestAddr;
-use guest::arch::{LiftConfig, LiftLimits};
-use guest::ir::Block;
+use guest::arch::{LiftConfig, LiftLimits, MAX_INSN_LEN};
+use guest::ir::{Block, Terminator};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+const PAGE: u64 = 4096;
 
 /// Longest block, in guest instructions.
 static MAX_BLOCK_INSNS: AtomicUsize = AtomicUsize::new(64);
@@ -175,7 +177,9 @@ impl Cache {
             return Arc::clone(found);
         }
         let before = self.generation.load(Ordering::Acquire);
-        if let Some(found) = saved::find(pc, control) {
+        // Looking for saved blocks reads pages that nobody may ever need, with a lock held.
+        let found = if signals::pages_are_waited_for() { None } else { saved::find(pc, control) };
+        if let Some(found) = found {
             let mut inner = lock(&self.inner);
             if self.generation.load(Ordering::Acquire) == before {
                 let kept = self.keep_saved(&mut inner, key, found);
@@ -274,10 +278,35 @@ impl Cache {
         self.translate(pc, control, 1, Changes::AreNot)
     }
 
-    fn translate(&self, pc: u64, control: u64, max_insns: usize, changes: Changes) -> Translation {
+    /// How far code may be read for a block at `pc`. Where pages are waited for, no further than its first instruction: pages
+    /// that nobody may ever need are not to be asked for, and none with a lock held.
+    fn limit(&self, pc: u64, control: u64) -> u64 {
+        match signals::pages_are_waited_for() {
+            false => u64::MAX,
+            true if self.goes_on_behind_page(pc, control) => behind_page(pc).saturating_add(PAGE),
+            true => behind_page(pc),
+        }
+    }
+
+    /// Whether the instruction at `pc` ends on the next page.
+    pub fn goes_on_behind_page(&self, pc: u64, control: u64) -> bool {
+        let end = behind_page(pc);
+        if end - pc >= MAX_INSN_LEN as u64 {
+            return false;
+        }
+        let mut window = Window::within(pc, end, Changes::AreNot);
+        let terminator = self.lift(pc, control, 1, &mut window).terminator;
+        matches!(terminator, Terminator::FetchFault { fault, .. } if fault.raw() == end)
+    }
+
+    fn lift(&self, pc: u64, control: u64, max_insns: usize, window: &mut Window) -> Block {
         let config = LiftConfig { features: self.env.features, control };
-        let mut window = Window::at(pc, changes);
-        let block = self.env.arch.lift(&config, LiftLimits { max_insns }, &mut window, GuestAddr(pc));
+        self.env.arch.lift(&config, LiftLimits { max_insns }, window, GuestAddr(pc))
+    }
+
+    fn translate(&self, pc: u64, control: u64, max_insns: usize, changes: Changes) -> Translation {
+        let mut window = Window::within(pc, self.limit(pc, control), changes);
+        let block = self.lift(pc, control, max_insns, &mut window);
         let origin = window.origin(&block);
         let block = translation::finished(block);
         crate::debug::trace_translation(self.env, &block);
@@ -319,6 +348,11 @@ impl CodeInvalidation for Cache {
         drop(inner);
         self.tell_threads();
     }
+}
+
+/// The address behind the page of `pc`.
+pub const fn behind_page(pc: u64) -> u64 {
+    (pc | (PAGE - 1)).saturating_add(1)
 }
 
 /// Makes a translation that has left the cache unreachable.

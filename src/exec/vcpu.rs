@@ -2,7 +2,7 @@
 //! world outside.
 
 use super::Env;
-use super::cache::Cache;
+use super::cache::{Cache, behind_page};
 use super::interp::{BlockEnd, Cells, run_block};
 use super::offspring;
 use super::tier::{Allowed, Compiled, HOT_LIMITS, Tier, TierPolicy};
@@ -233,13 +233,17 @@ impl Vcpu {
         }
     }
 
-    /// Where pages may be waited for, that of the code at `pc` is waited for here: no lock is held, and a signal ends it.
-    /// Whether none has.
+    /// Where pages may be waited for, those of the instruction at `pc` are waited for here: no lock is held, and a signal ends
+    /// it. Whether none has.
     fn wait_for_code(&self, pc: u64) -> bool {
-        let load = || mem::access::load(Width::W8, GuestAddr(pc));
         let interrupted = |fault: Fault| fault.kind == FaultKind::Interrupted;
+        let is_there = |at: u64| {
+            let load = || mem::access::load(Width::W8, GuestAddr(at));
+            self.port.execute(load).is_some_and(|got| !got.is_err_and(interrupted))
+        };
         !signals::pages_are_waited_for()
-            || self.port.execute(load).is_some_and(|got| !got.is_err_and(interrupted))
+            || is_there(pc)
+                && (!self.cache.goes_on_behind_page(pc, self.control) || is_there(behind_page(pc)))
     }
 
     fn local_index(&self, pc: u64) -> usize {

@@ -47,6 +47,8 @@ impl Guarded {
 /// Guest code in memory: a window that is fetched ahead and grows.
 pub struct Window {
     start: u64,
+    /// Nothing is read from here on.
+    end: u64,
     bytes: [u8; ROOM],
     len: usize,
     /// Whether there may be more code behind it.
@@ -58,9 +60,11 @@ pub struct Window {
 }
 
 impl Window {
-    pub fn at(start: u64, changes: Changes) -> Self {
+    /// From `start` on, before `end`.
+    pub fn within(start: u64, end: u64, changes: Changes) -> Self {
         let mut window = Self {
             start,
+            end,
             bytes: [0; ROOM],
             len: 0,
             goes_on: true,
@@ -73,10 +77,11 @@ impl Window {
     }
 
     fn grow(&mut self) {
-        let end = (self.len + FETCHED).min(ROOM);
+        let there = usize::try_from(self.end.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let end = (self.len + FETCHED).min(ROOM).min(there).max(self.len);
         let from = GuestAddr(self.start.wrapping_add(self.len as u64));
         let got = space().fetch(from, &mut self.bytes[self.len..end], self.changes);
-        self.goes_on = self.len + got == end;
+        self.goes_on = self.len + got == end && end < there;
         self.len += got;
     }
 

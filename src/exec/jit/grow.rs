@@ -10,6 +10,7 @@ use super::constants::Constants;
 use super::region::{Edge, Flags, Follow, Limits, RegionBlock, targets};
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
+use crate::host::signals;
 use guest::GuestAddr;
 use guest::ir::{Block, Hint, Op, Terminator, Val};
 use std::cmp::Reverse;
@@ -144,6 +145,7 @@ impl Growth<'_> {
 
     fn candidate(&self, pc: GuestAddr) -> Option<Arc<Translation>> {
         match self.limits.follow {
+            Follow::Any if signals::pages_are_waited_for() => self.cache.peek(pc.raw(), self.control),
             Follow::Any => Some(self.cache.translation(pc.raw(), self.control)),
             Follow::Ran(least) => {
                 let known = self.cache.peek(pc.raw(), self.control)?;

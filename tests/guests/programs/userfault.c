@@ -219,6 +219,46 @@ static void storm(void) {
     printf("storm: %ld %ld %lx %d\n", added - i, rest, and_ed & 0xfff, memcmp(to, from, 150));
 }
 
+static void *call(void *code) { return (void *)(intptr_t)((int (*)(void))code)(); }
+
+// Code at the end of a page, of which the next one is missing: it is asked for when an instruction of it is executed, and not
+// before; and whoever brings it may map memory and run code of its own.
+static void code(int fd) {
+#ifdef __x86_64__
+    static const unsigned char ends_there[] = {0xb8, 5, 0, 0, 0, 0xc3}, goes_on[] = {0xb8, 7, 0, 0, 0, 0xc3};
+    size_t first = 3;
+#else
+    static const unsigned int ends_there[] = {0x528000a0, 0xd65f03c0}, goes_on[] = {0x528000e0, 0xd65f03c0};
+    size_t first = 4;
+#endif
+    static char rest[PAGE] __attribute__((aligned(PAGE)));
+    char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *behind = pages + PAGE, *there = behind - sizeof ends_there;
+    struct uffdio_register watched = {.range = {(uintptr_t)behind, PAGE}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+    struct uffdio_copy copy = {.dst = (uintptr_t)behind, .src = (uintptr_t)rest, .len = PAGE};
+    struct uffd_msg message;
+    pthread_t thread;
+    memcpy(there, ends_there, sizeof ends_there);
+    __builtin___clear_cache(there, behind);
+    if (ioctl(fd, UFFDIO_REGISTER, &watched)) return;
+    printf("code: %d", ((int (*)(void))(uintptr_t)there)());
+    there = behind - first;
+    memcpy(there, goes_on, first);
+    memcpy(rest, (const char *)goes_on + first, sizeof goes_on - first);
+    __builtin___clear_cache(there, behind);
+    pthread_create(&thread, NULL, call, there);
+    if (read(fd, &message, sizeof message) != sizeof message) return;
+    printf(", asked for the page behind it: %d", message.arg.pagefault.address == (uintptr_t)behind);
+    char *other = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(other, PAGE);
+    pthread_kill(thread, SIGUSR1);
+    printf(", handled %d", comes());
+    ioctl(fd, UFFDIO_COPY, &copy);
+    void *result;
+    pthread_join(thread, &result);
+    printf(", then %d\n", (int)(intptr_t)result);
+}
+
 int main(void) {
     int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
     struct uffdio_api api = {.api = UFFD_API};
@@ -233,6 +273,7 @@ int main(void) {
         int failed = run_case(fd, which);
         if (failed) return failed;
     }
+    code(fd);
     storm();
     return 0;
 }
