@@ -257,6 +257,7 @@ fn restore_floats(state: &mut GuestState, frame: &Frame, at: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use guest::{Access, FaultKind};
     use std::cell::RefCell;
 
     /// Guest memory of one buffer at address 0x10000.
