@@ -11,6 +11,7 @@
 //! that restores the stack pointer of the way in and returns, with the host pc left in the context.
 #![allow(unsafe_code)] // runs compiled code; pointers that travel through it
 
+use super::jumps::{FAR_FACTOR, FAR_SHIFT, Far, JUMP_ENTRIES, Jumps, Returns};
 use super::slow::slow_op_at;
 use super::{code_memory, is_access};
 use crate::exec::Env;
@@ -21,7 +22,7 @@ use crate::host::rounding;
 use crate::host::signals::{self, Port};
 use guest::ir::flags::FlagRecord;
 use guest::ir::{Crypto, MAX_CELLS};
-use guest::state::{GuestState, PC, Slot};
+use guest::state::{GuestState, JUMPED_FROM, PC, Slot};
 use std::arch::global_asm;
 use std::mem::offset_of;
 
@@ -39,35 +40,8 @@ pub const STACK_SLOT: Slot = Slot(112);
 /// and owes nobody its registers.
 pub const PREFIX: [u8; 4] = [0x49, 0x8b, 0x67, STACK_SLOT.0 as u8];
 
-/// Entries of the jump cache: a power of two.
-pub const JUMP_ENTRIES: usize = 4096;
-
 /// Places for results that nobody wants: many, because of two stores to one place Cranelift drops the first.
 pub const SCRATCH_ENTRIES: usize = 64;
-
-/// Where an indirect jump to a guest address goes on.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct JumpEntry {
-    pub pc: u64,
-    pub host: u64,
-}
-
-/// A jump cache that knows nothing: each entry holds an address that belongs into another one.
-static NO_JUMPS: [JumpEntry; JUMP_ENTRIES] = {
-    let mut entries = [JumpEntry { pc: 0, host: 0 }; JUMP_ENTRIES];
-    let mut index = 0;
-    while index < JUMP_ENTRIES {
-        entries[index].pc = index as u64 ^ 1;
-        index += 1;
-    }
-    entries
-};
-
-/// Entries of the second jump cache: a power of two.
-const FAR_BITS: u32 = 12;
-/// Spreads guest addresses over it, in other ways than over the first.
-const FAR_FACTOR: u32 = 0x9e37_79b1;
 
 /// What compiled code returns.
 pub mod exit {
@@ -100,10 +74,11 @@ pub struct Context {
     pack_flags_aside: unsafe extern "C" fn(),
     /// What they gave.
     aside_result: u64,
-    /// The address of the second jump cache, 0 while there is none: what was pushed out of the first. The trampoline
-    /// looks there when code comes back for a jump that is not in the first.
+    /// Goes on at the guest address in rdi, for the jump at the one in rsi.
+    find_jump: unsafe extern "C" fn(),
+    /// The address and mask of [`Far`]; 0 while that is empty.
     far_at: u64,
-    unused: [u64; 1],
+    far_mask: u64,
     /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
     pub in_regions: u64,
     pub in_templates: u64,
@@ -111,10 +86,10 @@ pub struct Context {
     zero: [u64; 2],
     /// Results that nobody wants.
     scratch: [[u64; 2]; SCRATCH_ENTRIES],
-    pub jumps: [JumpEntry; JUMP_ENTRIES],
+    pub jumps: Jumps,
+    returns: Returns,
     cells: [u64; MAX_CELLS],
-    /// Guest and host address of each entry.
-    far: Box<[[u64; 2]]>,
+    far: Far,
     env: &'static Env,
     pub stop: Option<Stop>,
     pub fault: HostFault,
@@ -135,6 +110,8 @@ pub const IN_TEMPLATES: i32 = offset_of!(Context, in_templates) as i32;
 pub const ZERO: i32 = offset_of!(Context, zero) as i32;
 pub const SCRATCH: i32 = offset_of!(Context, scratch) as i32;
 pub const JUMPS: i32 = offset_of!(Context, jumps) as i32;
+pub const RETURNS: i32 = offset_of!(Context, returns) as i32;
+pub const FIND_JUMP: i32 = offset_of!(Context, find_jump) as i32;
 pub const CRYPTO: i32 = offset_of!(Context, crypto) as i32;
 pub const ROUNDING: i32 = offset_of!(Context, rounding) as i32;
 pub const CELLS: i32 = offset_of!(Context, cells) as i32;
@@ -149,15 +126,17 @@ impl Context {
             slow_op_aside: qemu_lua_slow_op_aside,
             pack_flags_aside: qemu_lua_pack_flags_aside,
             aside_result: 0,
+            find_jump: qemu_lua_find_jump,
             far_at: 0,
-            unused: [0; 1],
+            far_mask: 0,
             in_regions: 0,
             in_templates: 0,
             zero: [0; 2],
             scratch: [[0; 2]; SCRATCH_ENTRIES],
-            jumps: NO_JUMPS,
+            jumps: Jumps::none(),
+            returns: Returns::none(super::nowhere()),
             cells: [0; MAX_CELLS],
-            far: Box::default(),
+            far: Far::default(),
             env,
             stop: None,
             fault: HostFault::default(),
@@ -167,37 +146,21 @@ impl Context {
         })
     }
 
-    /// Forgets every indirect jump.
+    /// Forgets where jumps lead.
     pub fn forget_jumps(&mut self) {
-        self.jumps = NO_JUMPS;
-        self.far = Box::default();
-        self.far_at = 0;
+        self.jumps = Jumps::none();
+        self.returns = Returns::none(super::nowhere());
+        self.far = Far::default();
+        (self.far_at, self.far_mask) = self.far.place();
     }
 
-    /// Makes indirect jumps to `pc` go to `host`.
+    /// Makes computed jumps to `pc` go to `host`.
     pub fn learn_jump(&mut self, pc: u64, host: u64) {
-        let before = std::mem::replace(&mut self.jumps[jump_index(pc)], JumpEntry { pc, host });
-        if before.host == 0 || before.pc == pc {
-            return;
+        if let Some(before) = self.jumps.learn(pc, host) {
+            self.far.add(before);
+            (self.far_at, self.far_mask) = self.far.place();
         }
-        if self.far.is_empty() {
-            self.far = vec![[0; 2]; 1 << FAR_BITS].into_boxed_slice();
-            // Otherwise it would know where address 0 is.
-            self.far[0][0] = 1;
-            self.far_at = self.far.as_ptr() as u64;
-        }
-        self.far[far_index(before.pc)] = [before.pc, before.host];
     }
-}
-
-/// The second jump cache's entry for `pc`; the trampoline computes the same.
-fn far_index(pc: u64) -> usize {
-    ((pc as u32).wrapping_mul(FAR_FACTOR) >> (32 - FAR_BITS)) as usize
-}
-
-/// The jump cache's entry for `pc`; the lowering computes the same.
-fn jump_index(pc: u64) -> usize {
-    (pc ^ pc >> 12) as usize % JUMP_ENTRIES
 }
 
 global_asm!(
@@ -220,26 +183,6 @@ global_asm!(
     "xor edi, edi",
     "call rsi",
     "2:",
-    "test rax, rax",
-    "jnz 3f",
-    "mov rcx, [r15 + {poll}]",
-    "cmp dword ptr [rcx], 0",
-    "jne 3f",
-    "mov rcx, [r15 + {context}]",
-    "mov rdx, [rcx + {far}]",
-    "test rdx, rdx",
-    "jz 3f",
-    "mov rsi, [r15 + {pc}]",
-    "imul edi, esi, {factor}",
-    "shr edi, {shift}",
-    "shl edi, 4",
-    "cmp [rdx + rdi], rsi",
-    "jne 3f",
-    "mov rsi, [rdx + rdi + 8]",
-    "xor edi, edi",
-    "call rsi",
-    "jmp 2b",
-    "3:",
     "add rsp, 8",
     "pop r15",
     "pop r14",
@@ -256,6 +199,37 @@ global_asm!(
     "mov eax, {fault}",
     "cld",
     "jmp 2b",
+    // Where computed jumps go on that their own code does not know: rdi is the guest address, rsi the jump's.
+    ".globl qemu_lua_find_jump",
+    "qemu_lua_find_jump:",
+    "mov rcx, [r15 + {context}]",
+    "mov rax, rdi",
+    "shr rax, 12",
+    "xor rax, rdi",
+    "and eax, {jumps_mask}",
+    "shl eax, 4",
+    "lea rdx, [rcx + rax + {jumps}]",
+    "cmp [rdx], rdi",
+    "je 4f",
+    "mov rdx, [rcx + {far}]",
+    "test rdx, rdx",
+    "jz 5f",
+    "mov eax, edi",
+    "imul rax, rax, {factor}",
+    "shr rax, {shift}",
+    "and rax, [rcx + {far_mask}]",
+    "add rdx, rax",
+    "cmp [rdx], rdi",
+    "jne 5f",
+    "4:",
+    "xor edi, edi",
+    "jmp qword ptr [rdx + 8]",
+    "5:",
+    "mov [r15 + {pc}], rdi",
+    "mov [r15 + {from}], rsi",
+    "xor eax, eax",
+    "mov rsp, [r15 + {start}]",
+    "ret",
     // Calls where they are not the usual way, so that the usual one need not keep anything in memory for them:
     // all registers stay as they are (of the vectors 16 bytes, which is what compiled code uses).
     ".macro qemu_lua_aside name, callee",
@@ -290,16 +264,20 @@ global_asm!(
     context = const CONTEXT_SLOT.0,
     stack = const offset_of!(Context, stack),
     fault = const exit::FAULT,
-    poll = const POLL_SLOT.0,
     pc = const PC.0,
+    from = const JUMPED_FROM.0,
+    jumps = const JUMPS,
+    jumps_mask = const JUMP_ENTRIES - 1,
     far = const offset_of!(Context, far_at),
+    far_mask = const offset_of!(Context, far_mask),
     factor = const FAR_FACTOR as i32,
-    shift = const 32 - FAR_BITS,
+    shift = const FAR_SHIFT,
 );
 
 unsafe extern "C" {
     fn qemu_lua_enter(state: *mut GuestState, code: u64, stack: *mut u64) -> u64;
     fn qemu_lua_fault_exit();
+    fn qemu_lua_find_jump();
     fn qemu_lua_slow_op_aside();
     fn qemu_lua_pack_flags_aside();
 }

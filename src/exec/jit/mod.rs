@@ -24,6 +24,7 @@ pub mod compile_thread;
 mod constants;
 pub mod entry;
 mod grow;
+mod jumps;
 mod loops;
 mod lower;
 mod pieces;
@@ -41,7 +42,7 @@ use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
 use crate::host::crypto;
-use code_memory::{CodeMemory, SlotAddr, SlotReference, slot_at};
+use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference, slot_at};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
@@ -52,6 +53,7 @@ use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
+use jumps::Stack;
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
 use pieces::FaultPoint;
@@ -99,6 +101,8 @@ struct Engine {
     memory: CodeMemory,
     /// Where a slot leads that leads nowhere yet.
     unlinked: u64,
+    /// The slot for guest address 0.
+    nowhere: SlotAddr,
     /// The slots that lead to each entry, by number.
     incoming: WordMap<u64, SmallVec<[u32; 4]>>,
     /// By entry: all code but what was saved.
@@ -298,7 +302,8 @@ pub fn compile_block(
     state: &GuestState,
 ) -> bool {
     let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
-    let Some(emitted) = emitter.emit(&block.block, state, counting) else { return false };
+    let stack = Stack::of(cache.env().arch);
+    let Some(emitted) = emitter.emit(&block.block, state, stack, counting) else { return false };
     let install = || install_block(&emitted, block);
     let installed = cache.if_current(std::slice::from_ref(block), install).unwrap_or(false);
     debug::perf::write();
@@ -371,16 +376,22 @@ fn engine<'a>(guard: &'a mut MutexGuard<'static, Option<Engine>>) -> Option<&'a 
     guard.as_mut().filter(|engine| !engine.full)
 }
 
+/// A slot for guest address 0; `None` where nothing is compiled.
+fn nowhere() -> Option<SlotAddr> {
+    lock().as_ref().map(|engine| engine.nowhere)
+}
+
 impl Engine {
     fn new() -> Option<Self> {
-        let mut memory = CodeMemory::map()?;
-        let unlinked = memory.install(&UNLINKED, &[], std::iter::empty())?.entry;
-        Some(Self::with(memory, unlinked))
+        Self::with(CodeMemory::map()?)
     }
 
-    fn with(memory: CodeMemory, unlinked: u64) -> Self {
+    fn with(mut memory: CodeMemory) -> Option<Self> {
+        let Installed { entry: unlinked, slots } = memory.install(&UNLINKED, &[], std::iter::once((0, 0)))?;
+        let nowhere = SlotAddr(slots);
+        memory.patch(nowhere, unlinked);
         let (incoming, pieces) = (WordMap::default(), BTreeMap::new());
-        Self { memory, unlinked, incoming, pieces, regions: 0, full: false }
+        Some(Self { memory, unlinked, nowhere, incoming, pieces, regions: 0, full: false })
     }
 
     /// The first of these blocks is entered through a region of all of them from now on.

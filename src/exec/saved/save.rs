@@ -255,10 +255,9 @@ impl Draft {
         let runs = &mut self.runs[number as usize];
         *runs = t.runs().max(*runs);
         if let Some((at, piece)) = code {
-            // The slot of a computed jump is no way out: it says where the jump led last.
-            let computed = matches!(t.block.terminator, Terminator::Indirect { .. });
+            let noted = t.notes_target();
             self.blocks[number as usize].piece =
-                self.piece(at, piece, 1, |target| if computed { 0 } else { target });
+                self.piece(at, piece, 1, |slot, target| if noted && slot == 0 { 0 } else { target });
         }
         Some(number)
     }
@@ -269,11 +268,11 @@ impl Draft {
         code_at: u32,
         piece: &jit::Piece,
         counters: u32,
-        target: impl Fn(u64) -> u64,
+        target: impl Fn(usize, u64) -> u64,
     ) -> Piece {
         let (targets_at, faults_at) = (self.targets.len() / 8, self.faults.len() / FAULT_SIZE);
         self.faults.new.extend_from_slice(&piece.faults);
-        let targets = jit::slot_targets(piece, counters).map(target);
+        let targets = jit::slot_targets(piece, counters).enumerate().map(|(slot, to)| target(slot, to));
         let count = targets.len();
         format::put64(&mut self.targets.new, targets);
         Piece {
@@ -319,7 +318,7 @@ impl Draft {
 
     fn add_region(&mut self, code_at: u32, live: &jit::Piece, members: &[u32]) {
         let head = members[0] as usize;
-        let piece = self.piece(code_at, live, 0, |target| target);
+        let piece = self.piece(code_at, live, 0, |_, target| target);
         let record = RegionRecord {
             piece,
             points_at: (self.points.len() / 8) as u32,

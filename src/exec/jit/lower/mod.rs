@@ -105,6 +105,8 @@ pub struct Lowering<'a, 'f> {
     state_flags: MemFlagsData,
     context_flags: MemFlagsData,
     signature: ir::SigRef,
+    /// Of what goes on at a computed address that was not found.
+    find_signature: ir::SigRef,
     slow_signature: ir::SigRef,
     aside_signature: ir::SigRef,
     pack_signature: ir::SigRef,
@@ -213,6 +215,7 @@ pub fn lower(
     let slots_symbol = function.declare_imported_user_function(SLOTS);
     let mut b = FunctionBuilder::new(function, builder);
     let signature = b.import_signature(region_signature());
+    let find_signature = b.import_signature(call_signature(2));
     let slow_signature = b.import_signature(call_signature(2));
     let aside_signature = b.import_signature(signature_aside(2));
     let pack_signature = b.import_signature(call_signature(4));
@@ -234,6 +237,7 @@ pub fn lower(
         state_flags,
         context_flags,
         signature,
+        find_signature,
         slow_signature,
         aside_signature,
         pack_signature,

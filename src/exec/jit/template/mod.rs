@@ -23,11 +23,12 @@ mod visitor;
 
 use super::code_memory::SlotReference;
 use super::entry;
+use super::jumps::Stack;
 use super::lower::Counting;
 use super::slow;
 use asm::{Asm, Label, Reg};
 use guest::ir::{Block, Crypto, Effect, FlagKind, NanRule, Op, Terminator, Val, VecLen, Width};
-use guest::state::GuestState;
+use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
 use regs::{Loc, Registers};
 
@@ -103,6 +104,7 @@ pub struct Emitter {
     has_avx: bool,
     flags: Flags,
     predicted: Predicted,
+    stack: Stack,
     complete: bool,
     /// Where the code has what a run takes from the counter.
     weight_at: usize,
@@ -137,6 +139,7 @@ impl Default for Emitter {
             has_avx: std::arch::is_x86_feature_detected!("avx"),
             flags: Flags::Entry,
             predicted: Predicted { kind: FlagKind::Packed, w: Width::W64 },
+            stack: Stack { pointer: Slot(0), popped: 0 },
             complete: true,
             weight_at: 0,
             interpreted: 0,
@@ -146,8 +149,15 @@ impl Default for Emitter {
 
 impl Emitter {
     /// Makes code of `block`; `None` where that cannot be done. `state` is as before the block.
-    pub fn emit(&mut self, block: &Block, state: &GuestState, counting: Counting) -> Option<Emitted<'_>> {
+    pub fn emit(
+        &mut self,
+        block: &Block,
+        state: &GuestState,
+        stack: Stack,
+        counting: Counting,
+    ) -> Option<Emitted<'_>> {
         self.begin(block, state);
+        self.stack = stack;
         self.look_ahead(block);
         self.prologue();
         if counting == Counting::On {
