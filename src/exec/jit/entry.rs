@@ -1,8 +1,8 @@
 //! Into compiled code and out of it again.
 //!
-//! Compiled code finds everything through one pinned register, which points to the guest state: words of the state
-//! that no architecture uses hold the addresses of the thread's [`Context`] and poll flag, the last commit point, and
-//! the stack pointer of the way in. Nothing of the host's is written into the code itself.
+//! Compiled code finds everything through one pinned register, which points into the guest state ([`at`]): words of the
+//! state that no architecture uses hold the addresses of the thread's [`Context`] and poll flag, the last commit point,
+//! and the stack pointer of the way in. Nothing of the host's is written into the code itself.
 //!
 //! Code is left for other code for good: a region calls the next one, which starts by putting the stack pointer back
 //! to where the way in had it. Only the trampoline saves registers.
@@ -36,9 +36,22 @@ pub const POINT_SLOT: Slot = Slot(96);
 /// The stack pointer that code starts with.
 pub const STACK_SLOT: Slot = Slot(112);
 
-/// What stands before a region: `mov rsp, [r15 + 112]`. So a region may be entered by a call that never returns,
+/// How far behind the start of the state the pinned register points: so far that most of what code uses is within the
+/// reach of a distance of one byte.
+const AHEAD: i32 = 128;
+
+/// Where a slot is from there, in bytes.
+pub fn at(slot: Slot) -> i32 {
+    from_pinned(slot.0)
+}
+
+const fn from_pinned(offset: u16) -> i32 {
+    offset as i32 - AHEAD
+}
+
+/// What stands before a region: `mov rsp, [r15 - 16]`. So a region may be entered by a call that never returns,
 /// and owes nobody its registers.
-pub const PREFIX: [u8; 4] = [0x49, 0x8b, 0x67, STACK_SLOT.0 as u8];
+pub const PREFIX: [u8; 4] = [0x49, 0x8b, 0x67, from_pinned(STACK_SLOT.0) as u8];
 
 /// Places for results that nobody wants: many, because of two stores to one place Cranelift drops the first.
 pub const SCRATCH_ENTRIES: usize = 64;
@@ -175,7 +188,7 @@ global_asm!(
     "push r14",
     "push r15",
     "sub rsp, 8",
-    "mov r15, rdi",
+    "lea r15, [rdi + {ahead}]",
     "mov [rdx], rsp",
     // As the call leaves it.
     "lea rax, [rsp - 8]",
@@ -260,12 +273,13 @@ global_asm!(
     slow_op = sym slow_op,
     pack_flags = sym pack_flags,
     result = const offset_of!(Context, aside_result),
-    start = const STACK_SLOT.0,
-    context = const CONTEXT_SLOT.0,
+    ahead = const AHEAD,
+    start = const from_pinned(STACK_SLOT.0),
+    context = const from_pinned(CONTEXT_SLOT.0),
     stack = const offset_of!(Context, stack),
     fault = const exit::FAULT,
-    pc = const PC.0,
-    from = const JUMPED_FROM.0,
+    pc = const from_pinned(PC.0),
+    from = const from_pinned(JUMPED_FROM.0),
     jumps = const JUMPS,
     jumps_mask = const JUMP_ENTRIES - 1,
     far = const offset_of!(Context, far_at),
@@ -295,8 +309,9 @@ pub fn run(code: u64, state: &mut GuestState, port: &Port, context: &mut Context
 }
 
 /// Called by compiled code: runs op `index` of the slow-op table on the context's cells. 0, or an exit.
-extern "C" fn slow_op(state: *mut GuestState, index: u64) -> u64 {
-    // SAFETY: compiled code passes its pinned register, the state that `run` was given exclusively.
+extern "C" fn slow_op(pinned: *mut GuestState, index: u64) -> u64 {
+    let state = pinned.wrapping_byte_sub(AHEAD as usize);
+    // SAFETY: compiled code passes its pinned register, which points into the state that `run` was given exclusively.
     let state = unsafe { &mut *state };
     let context = state.u64(CONTEXT_SLOT) as *mut Context;
     // SAFETY: `run` put the address of its exclusive context there.
@@ -327,8 +342,8 @@ fn on_code_fault(pc: usize, fault: HostFault, registers: &mut [i64; 23]) -> bool
     if !code_memory::contains(pc) || (fault.is_interruption() && !is_access(pc)) {
         return false;
     }
-    let state = registers[REG_R15] as *const GuestState;
-    // SAFETY: in compiled code r15 is the state that `run` was given.
+    let state = (registers[REG_R15] as *const GuestState).wrapping_byte_sub(AHEAD as usize);
+    // SAFETY: in compiled code r15 points into the state that `run` was given.
     let context = unsafe { (*state).u64(CONTEXT_SLOT) } as *mut Context;
     // SAFETY: `run` put its context there; the thread it belongs to is interrupted right here.
     unsafe { (*context).fault = fault };

@@ -146,7 +146,7 @@ impl Lowering<'_, '_> {
     }
 
     fn exit_to(&mut self, pc: ir::Value, code: u64) {
-        self.b.ins().store(self.state_flags, pc, self.state, i32::from(PC.0));
+        self.b.ins().store(self.state_flags, pc, self.state, entry::at(PC));
         let code = self.iconst(code);
         self.b.ins().return_(&[code]);
     }
@@ -167,7 +167,7 @@ impl Lowering<'_, '_> {
         self.b.switch_to_block(leave);
         self.flush_aside();
         let pc = self.iconst(self.pc.raw());
-        self.b.ins().store(self.state_flags, pc, self.state, i32::from(PC.0));
+        self.b.ins().store(self.state_flags, pc, self.state, entry::at(PC));
         self.b.ins().return_(&[failed]);
         self.b.switch_to_block(go_on);
     }
@@ -219,7 +219,7 @@ impl Lowering<'_, '_> {
         let Hint::Call(back) = hint else { return };
         let Stack { pointer, popped } = self.region.stack;
         let context = self.context();
-        let at_call = self.b.ins().load(types::I64, self.state_flags, self.state, i32::from(pointer.0));
+        let at_call = self.b.ins().load(types::I64, self.state_flags, self.state, entry::at(pointer));
         let at_return = self.b.ins().iadd_imm_s(at_call, i64::from(popped));
         let mask = self.iconst(RETURN_MASK);
         let offset = self.b.ins().band(at_return, mask);

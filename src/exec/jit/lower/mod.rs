@@ -224,7 +224,7 @@ pub fn lower(
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let state = b.ins().get_pinned_reg(types::I64);
-    let poll_flag = b.ins().load(types::I64, state_flags, state, i32::from(entry::POLL_SLOT.0));
+    let poll_flag = b.ins().load(types::I64, state_flags, state, entry::at(entry::POLL_SLOT));
     let first = &region.blocks[0].translation.block;
     let rounds = b.declare_var(types::I64);
     let mut lowering = Lowering {
@@ -453,7 +453,7 @@ impl Lowering<'_, '_> {
     /// The thread's context.
     fn context(&mut self) -> ir::Value {
         let flags = self.state_flags.with_readonly();
-        self.b.ins().load(types::I64, flags, self.state, i32::from(entry::CONTEXT_SLOT.0))
+        self.b.ins().load(types::I64, flags, self.state, entry::at(entry::CONTEXT_SLOT))
     }
 
     /// Counts `insns` as run.

@@ -13,7 +13,7 @@ pub const RSP: Reg = Reg(4);
 pub const RDI: Reg = Reg(7);
 /// The thread's context, where a block needs it.
 pub const CONTEXT: Reg = Reg(14);
-/// The guest state.
+/// Behind the start of the guest state (see [`super::entry::at`]).
 pub const STATE: Reg = Reg(15);
 
 /// The operand that may be in memory.

@@ -8,6 +8,7 @@ use super::Emitter;
 use super::asm::{self, CONTEXT, RAX, Reg, Rm, STATE, op, op0f, sse};
 use crate::exec::jit::entry;
 use guest::ir::{IntCc, Val, Width};
+use guest::state::Slot;
 
 /// Where a value is.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -110,7 +111,7 @@ pub fn cell_unit(v: Val, unit: usize) -> Rm {
 }
 
 pub fn state(offset: u16) -> Rm {
-    Rm::Mem(STATE, i32::from(offset))
+    Rm::Mem(STATE, entry::at(Slot(offset)))
 }
 
 impl Emitter {
