@@ -12,6 +12,7 @@
 #![allow(unsafe_code)] // runs compiled code; pointers that travel through it
 
 use super::jumps::{FAR_FACTOR, FAR_SHIFT, Far, JUMP_ENTRIES, Jumps, Returns};
+use super::owed::{Owed, Source};
 use super::slow::slow_op_at;
 use super::{code_memory, is_access};
 use crate::exec::Env;
@@ -107,6 +108,8 @@ pub struct Context {
     pub stop: Option<Stop>,
     pub fault: HostFault,
     pub fault_pc: usize,
+    /// The general registers there, by the host's numbers.
+    fault_registers: [u64; 16],
     /// The steps of ciphers and hashes, by `Crypto`.
     crypto: [crypto::Step; Crypto::ALL.len()],
     /// Rounding to integral, by `rounding::index`.
@@ -154,9 +157,22 @@ impl Context {
             stop: None,
             fault: HostFault::default(),
             fault_pc: 0,
+            fault_registers: [0; 16],
             crypto: *crypto::steps(),
             rounding: rounding::STEPS,
         })
+    }
+
+    /// Makes the writes that code owed where it has faulted.
+    pub fn write_owed(&self, owed: &[Owed], state: &mut GuestState) {
+        for &Owed { slot, from } in owed {
+            let value = match from {
+                Source::Register(number) => self.fault_registers[usize::from(number)],
+                Source::Cell(v) => self.cells[usize::from(v.0)],
+                Source::Constant(value) => i64::from(value) as u64,
+            };
+            state.set_u64(slot, value);
+        }
     }
 
     /// Forgets where jumps lead.
@@ -335,6 +351,8 @@ extern "C" fn pack_flags(code: u64, a: u64, b: u64, r: u64) -> u64 {
 /// Indices into `mcontext_t.gregs`.
 const REG_R15: usize = 7;
 const REG_RIP: usize = 16;
+/// Those of the general registers, by the host's numbers.
+const GENERAL: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
 
 /// In the signal handler: sends a thread that faulted in compiled code to the exit, and one that was interrupted
 /// at a guest access. (A thread in compiled code holds no lock, so the handler may take them.)
@@ -349,6 +367,8 @@ fn on_code_fault(pc: usize, fault: HostFault, registers: &mut [i64; 23]) -> bool
     unsafe { (*context).fault = fault };
     // SAFETY: as above.
     unsafe { (*context).fault_pc = pc };
+    // SAFETY: as above.
+    unsafe { (*context).fault_registers = GENERAL.map(|index| registers[index] as u64) };
     registers[REG_RIP] = qemu_lua_fault_exit as *const () as i64;
     true
 }

@@ -27,6 +27,7 @@ mod grow;
 mod jumps;
 mod loops;
 mod lower;
+mod owed;
 mod pieces;
 mod pushes;
 mod region;
@@ -56,6 +57,8 @@ use guest::{Access, GuestAddr};
 use jumps::Stack;
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
+use owed::Noted;
+pub use owed::{OWED_SIZE, Owed, Source};
 use pieces::FaultPoint;
 pub use pieces::{FAULT_SIZE, Piece};
 pub use region::{Follow, Limits};
@@ -87,10 +90,10 @@ impl Compiled {
 }
 
 /// What a fault in compiled code leads to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AfterFault {
-    /// The state is that before the instruction at `pc`, which accessed memory so.
-    Raise { pc: GuestAddr, access: Access },
+    /// The state is that before the instruction at `pc`, which accessed memory so, once `owed` is written.
+    Raise { pc: GuestAddr, access: Access, owed: SmallVec<[Owed; 4]> },
     /// The state is that before the instruction at `from`; the interpreter goes on there. The access was of the
     /// instruction at `at`.
     Replay { from: GuestAddr, at: GuestAddr },
@@ -270,6 +273,7 @@ fn install(code: &CompiledCode, names: &Names, lowered: &Lowered, blocks: &[Arc<
         slots: lowered.slots.len() as u32,
         head: blocks[0].pc,
         faults,
+        owed: Box::default(),
         points: lowered.points.clone().into_boxed_slice(),
     };
     engine.pieces.insert(installed.entry as usize, piece);
@@ -318,6 +322,7 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     let points = emitted.faults.iter().map(|point| FaultPoint {
         at: point.offset,
         site: Site { pc: point.pc, access: point.access, back: Back::Exact },
+        noted: point.noted,
     });
     let Some(faults) = pieces::pack(points) else { return false };
     let count = emitted.slots.len() + 1;
@@ -336,6 +341,7 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
         slots: count as u32,
         head: block.pc,
         faults,
+        owed: emitted.owed.into(),
         points: Box::default(),
     };
     engine.pieces.insert(installed.entry as usize, piece);
@@ -448,7 +454,7 @@ fn fault_points(code: &CompiledCode, sites: &[Site]) -> impl Iterator<Item = Fau
         let range = sources[..after].last().filter(|range| trap.offset < range.end);
         let site = range.and_then(|range| sites.get(range.loc.bits() as usize));
         debug_assert!(site.is_some(), "an access of no guest instruction");
-        Some(FaultPoint { at: trap.offset + CODE_OFFSET as u32, site: *site? })
+        Some(FaultPoint { at: trap.offset + CODE_OFFSET as u32, site: *site?, noted: Noted::default() })
     })
 }
 

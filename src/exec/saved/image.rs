@@ -222,6 +222,11 @@ impl Image {
         self.entries(self.tables.faults, piece.faults_at, piece.faults)
     }
 
+    /// What its accesses owe, packed.
+    pub fn owed(&self, piece: &Piece) -> Option<&'static [u8]> {
+        self.entries(self.tables.owed, piece.owed_at, piece.owed)
+    }
+
     /// Whether all that running the piece needs is there; so many of its slots are counters.
     pub fn has(&self, piece: &Piece, counters: usize) -> bool {
         let slots_end = piece.slots_at as usize + piece.targets as usize + counters;
@@ -230,6 +235,7 @@ impl Image {
                 && self.ways(piece).is_some()
                 && self.code(piece.code_at as usize, piece.code_len as usize).is_some()
                 && self.faults(piece).is_some()
+                && self.owed(piece).is_some()
     }
 
     /// The text of an op that code leaves to the interpreter.

@@ -5,7 +5,7 @@ use super::image::Image;
 use super::{BlockNumber, Saved, hash, identity};
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::jit::template::Emitter;
-use crate::exec::jit::{self, FAULT_SIZE, Made, PieceAt};
+use crate::exec::jit::{self, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
 use crate::host::sys;
@@ -144,6 +144,7 @@ struct Draft {
     regions: Table,
     targets: Table,
     faults: Table,
+    owed: Table,
     points: Table,
     members: Table,
     ops: Table,
@@ -217,6 +218,7 @@ impl Draft {
             regions: table(tables.regions, counts.regions)?,
             targets: table(tables.targets, counts.targets)?,
             faults: table(tables.faults, counts.faults)?,
+            owed: table(tables.owed, counts.owed)?,
             points: table(tables.points, counts.points)?,
             members: table(tables.members, counts.members)?,
             ops: table(tables.ops, counts.ops)?,
@@ -271,7 +273,9 @@ impl Draft {
         target: impl Fn(usize, u64) -> u64,
     ) -> Piece {
         let (targets_at, faults_at) = (self.targets.len() / 8, self.faults.len() / FAULT_SIZE);
+        let owed_at = self.owed.len() / OWED_SIZE;
         self.faults.new.extend_from_slice(&piece.faults);
+        self.owed.new.extend_from_slice(&piece.owed);
         let targets = jit::slot_targets(piece, counters).enumerate().map(|(slot, to)| target(slot, to));
         let count = targets.len();
         format::put64(&mut self.targets.new, targets);
@@ -284,6 +288,8 @@ impl Draft {
             targets: count as u32,
             faults_at: faults_at as u32,
             faults: (piece.faults.len() / FAULT_SIZE) as u32,
+            owed_at: owed_at as u32,
+            owed: (piece.owed.len() / OWED_SIZE) as u32,
         }
     }
 
@@ -349,6 +355,7 @@ impl Draft {
             regions: self.regions.len() / format::REGION_SIZE,
             targets: self.targets.len() / 8,
             faults: self.faults.len() / FAULT_SIZE,
+            owed: self.owed.len() / OWED_SIZE,
             points: self.points.len() / 8,
             members: self.members.len() / 4,
             ops: self.ops.len() / 4,
@@ -365,6 +372,7 @@ impl Draft {
             self.targets,
             whole(links),
             self.faults,
+            self.owed,
             self.points,
             self.members,
             self.ops,

@@ -16,6 +16,7 @@ mod exits;
 mod flags;
 mod float;
 mod int;
+mod late;
 mod memory;
 mod regs;
 mod vector;
@@ -25,11 +26,13 @@ use super::code_memory::SlotReference;
 use super::entry;
 use super::jumps::Stack;
 use super::lower::Counting;
+use super::owed::Noted;
 use super::slow;
 use asm::{Asm, Label, Reg};
 use guest::ir::{Block, Crypto, Effect, FlagKind, NanRule, Op, Terminator, Val, VecLen, Width};
 use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
+use late::Late;
 use regs::{Loc, Registers};
 
 /// An instruction of the host that may fault.
@@ -38,6 +41,7 @@ pub struct FaultPoint {
     pub offset: u32,
     pub pc: GuestAddr,
     pub access: Access,
+    pub noted: Noted,
 }
 
 /// The flag record as it was when the block was made: it is likely to be like that again.
@@ -79,6 +83,8 @@ pub struct Emitted<'a> {
     /// The guest addresses of slots 1 and up; slot 0 is the counter.
     pub slots: &'a [GuestAddr],
     pub faults: &'a [FaultPoint],
+    /// What these owe, packed.
+    pub owed: &'a [u8],
 }
 
 /// Emits blocks, one after the other.
@@ -93,6 +99,7 @@ pub struct Emitter {
     slots: Vec<GuestAddr>,
     references: Vec<SlotReference>,
     faults: Vec<FaultPoint>,
+    late: Late,
     /// The op at hand, and the instruction it is of.
     at: u32,
     op: Op,
@@ -129,6 +136,7 @@ impl Default for Emitter {
             slots: Vec::new(),
             references: Vec::new(),
             faults: Vec::new(),
+            late: Late::default(),
             at: 0,
             op: Op::ClearEx {},
             pc: GuestAddr(0),
@@ -180,6 +188,7 @@ impl Emitter {
             references: &self.references,
             slots: &self.slots,
             faults: &self.faults,
+            owed: &self.late.owed,
         })
     }
 
@@ -214,6 +223,14 @@ impl Emitter {
         {
             regs.last[usize::from(v.0)] = end;
             regs.uses[usize::from(v.0)] = regs.uses[usize::from(v.0)].saturating_add(1);
+        }
+        self.late.look_ahead(block);
+        for (at, op) in block.ops.iter().enumerate() {
+            let Some(until) = self.late.until(at as u32) else { continue };
+            op.for_each_use(|v| {
+                let last = &mut regs.last[usize::from(v.0)];
+                *last = (*last).max(until);
+            });
         }
         for op in &block.ops {
             let Op::Icmp { dst, a, b, cc, w } = *op else { continue };
@@ -255,6 +272,7 @@ impl Emitter {
                 self.regs.release(v);
             }
         }
+        self.end_of_late();
         if let Some((dst, _)) = op.result()
             && self.regs.last(dst) <= at
         {
@@ -281,6 +299,9 @@ impl Emitter {
             self.complete = false;
             return;
         };
+        if op.effect().may_exit() {
+            self.write_pending();
+        }
         let helper = matches!(op, Op::Call { .. } | Op::CallVec { .. });
         self.interpreted += usize::from(matches!(op.effect(), Effect::Pure | Effect::Float) && !helper);
         self.need_context();
@@ -348,6 +369,7 @@ impl Emitter {
 
     /// Notes that the next instruction may fault.
     fn may_fault(&mut self, access: Access) {
-        self.faults.push(FaultPoint { offset: self.asm.here() as u32, pc: self.pc, access });
+        let noted = self.owed_here();
+        self.faults.push(FaultPoint { offset: self.asm.here() as u32, pc: self.pc, access, noted });
     }
 }
