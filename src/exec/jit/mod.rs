@@ -336,7 +336,7 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     };
     let piece = Piece {
         code_len: emitted.code.len() as u32,
-        entry: 0,
+        entry: template::ENTRY as u32,
         first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
         slots: count as u32,
         head: block.pc,
@@ -346,8 +346,9 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     };
     engine.pieces.insert(installed.entry as usize, piece);
     engine.trace("template", installed.entry, emitted.code.len(), block.pc);
-    block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
-    block.entry.store(installed.entry, Ordering::Release);
+    let entry = installed.entry + template::ENTRY as u64;
+    block.set_template(Template { entry, counter: SlotAddr(installed.slots) });
+    block.entry.store(entry, Ordering::Release);
     true
 }
 

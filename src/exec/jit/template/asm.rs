@@ -367,6 +367,12 @@ impl Asm {
         self.imm32(to as i32 - after as i32);
     }
 
+    /// The same where a condition holds, to a place that is near.
+    pub fn jcc_back(&mut self, cc: Cc, to: usize) {
+        let after = self.code.len() + 2;
+        self.code.extend_from_slice(&[0x70 | cc as u8, (to as i32 - after as i32) as u8]);
+    }
+
     pub fn jmp_mem(&mut self, to: Rm) {
         self.ins(op(0xff), Width::W32, Reg(4), to);
     }

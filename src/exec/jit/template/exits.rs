@@ -10,16 +10,24 @@ use guest::GuestAddr;
 use guest::ir::{Block, Hint, Terminator, Val, Width};
 use guest::state::PC;
 
+/// Where a block's code is entered, from its start.
+pub const ENTRY: usize = 16;
+
 impl Emitter {
-    /// The poll, then the counter.
+    /// The poll, then the counter. What leaves the block there stands before its entry, where short jumps lead.
     pub(super) fn prologue(&mut self) {
+        const BREAKPOINTS: [u8; 4] = [0xcc; 4];
+        self.asm.code.extend_from_slice(&BREAKPOINTS);
+        let leave = self.asm.here();
+        self.asm.lea(RAX, Rm::Rip { to: Label::Slot(0, exit::OWN_SLOT), after: 0 });
+        self.ret();
+        debug_assert_eq!(self.asm.here(), ENTRY);
         self.asm.load(Width::W64, RAX, state(entry::POLL_SLOT.0));
         self.asm.alu_ri(Alu::Cmp, Width::W32, Rm::Mem(RAX, 0), 0);
-        let leave = self.stub(Stub::Start);
-        self.asm.jcc(Cc::Ne, leave);
+        self.asm.jcc_back(Cc::Ne, leave);
         self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, 1);
         self.weight_at = self.asm.here() - 1;
-        self.asm.jcc(Cc::S, leave);
+        self.asm.jcc_back(Cc::S, leave);
     }
 
     /// How much a run of the block counts: what the interpreter does in it costs some 20 ns each time, and a region has
@@ -61,7 +69,7 @@ impl Emitter {
     /// Goes on at a constant address, through a slot.
     fn chain(&mut self, target: GuestAddr) {
         if target == self.start {
-            return self.asm.jmp_back(0);
+            return self.asm.jmp_back(ENTRY);
         }
         let slot = self.slot(target);
         self.asm.lea(RDI, Rm::Rip { to: slot, after: 0 });
@@ -194,10 +202,6 @@ impl Emitter {
             places.push(self.asm.here());
             match stub {
                 Stub::Leave { pc, code } => self.leave(pc, code),
-                Stub::Start => {
-                    self.asm.lea(RAX, Rm::Rip { to: Label::Slot(0, exit::OWN_SLOT), after: 0 });
-                    self.ret();
-                }
                 Stub::Failed { pc } => {
                     self.store_pc(RCX, pc);
                     self.ret();

@@ -4,10 +4,10 @@
 //! where nothing in between may leave the block. Where what may leave it is an access, the write is left out here, and the
 //! access notes where the value is ([`Owed`]).
 
+use super::Emitter;
 use super::asm::Reg;
 use super::regs::{Loc, state};
-use super::Emitter;
-use crate::exec::jit::owed::{OWED_SIZE, Noted, Owed, Source};
+use crate::exec::jit::owed::{Noted, OWED_SIZE, Owed, Source};
 use guest::ir::{Block, Op, Val, Width};
 use guest::state::{ARCH_BASE, FLAG_KIND, Slot};
 

@@ -29,6 +29,7 @@ use super::lower::Counting;
 use super::owed::Noted;
 use super::slow;
 use asm::{Asm, Label, Reg};
+pub use exits::ENTRY;
 use guest::ir::{Block, Crypto, Effect, FlagKind, NanRule, Op, Terminator, Val, VecLen, Width};
 use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
@@ -71,8 +72,6 @@ enum Stub {
     Leave { pc: GuestAddr, code: u64 },
     /// Leaves with the exit in rax.
     Failed { pc: GuestAddr },
-    /// Leaves at the block's start, for the reason that its own slot tells.
-    Start,
 }
 
 /// A block's code, ready to be installed.
