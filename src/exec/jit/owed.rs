@@ -2,7 +2,7 @@
 //! not made at once. Where the access in between faults, it is made after the fact, with the host's registers as they are there.
 
 use guest::ir::Val;
-use guest::state::Slot;
+use guest::state::{STATE_SIZE, Slot};
 use smallvec::SmallVec;
 
 /// Where the value of such a write is, when the access faults.
@@ -13,6 +13,8 @@ pub enum Source {
     Cell(Val),
     Constant(i32),
 }
+
+const _: () = assert!(STATE_SIZE <= 8 << SLOT_BITS);
 
 /// A write of 64 bits that is still to be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,8 +42,8 @@ impl Noted {
 /// Bytes of a packed one.
 pub const OWED_SIZE: usize = 4;
 
-/// Bits of the slot's number, of the kind of source, and of what that says.
-const SLOT_BITS: u32 = 8;
+/// Bits of the slot's number, which is for all of the state, of the kind of source, and of what that says.
+const SLOT_BITS: u32 = 9;
 const KIND_BITS: u32 = 2;
 const SAID_BITS: u32 = 32 - SLOT_BITS - KIND_BITS;
 
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_unpacked() {
-        for slot in [Slot(0), Slot(8), Slot(128), Slot(2040)] {
+        for slot in [Slot(0), Slot(8), Slot(128), Slot(4088)] {
             for from in [
                 Source::Register(0),
                 Source::Register(15),
@@ -96,6 +98,6 @@ mod tests {
         }
         let constant = Owed { slot: Slot(8), from: Source::Constant(1 << (SAID_BITS - 1)) };
         assert!(constant.pack().is_none());
-        assert!(Owed { slot: Slot(2048), from: Source::Register(1) }.pack().is_none());
+        assert!(Owed { slot: Slot(4096), from: Source::Register(1) }.pack().is_none());
     }
 }
