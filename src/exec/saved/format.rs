@@ -141,8 +141,13 @@ impl Counts {
         self.tables_at() + self.tables().len
     }
 
-    pub fn file_len(&self) -> usize {
+    /// Where it says what processes have spent on what is not in it, in microseconds; that changes too.
+    pub fn spent_at(&self) -> usize {
         self.runs_at() + 4 * self.blocks
+    }
+
+    pub fn file_len(&self) -> usize {
+        self.spent_at() + 4
     }
 }
 
@@ -403,6 +408,6 @@ mod tests {
             assert_eq!(parse_header(&damaged, &key), None, "byte {at}");
         }
         assert_eq!(counts.sums_at(), PAGE + 8192);
-        assert_eq!(counts.file_len(), counts.runs_at() + 12);
+        assert_eq!(counts.file_len(), counts.runs_at() + 16);
     }
 }

@@ -33,6 +33,8 @@ pub struct Image {
     header: [u8; HEADER],
     /// How often each block had run when the file was opened.
     runs: Box<[u32]>,
+    /// What processes had spent on what is not in it, in microseconds.
+    pub spent: u32,
     tables: Tables,
     /// Code memory, as far as it is the file's.
     code: &'static [u8],
@@ -76,14 +78,15 @@ impl Image {
         let code = jit::adopt(file.raw(), PAGE, counts.code, counts.slots)?;
         let checked = Checked::new(counts.sums());
         let damaged = AtomicBool::new(false);
-        let mut runs = vec![0; 4 * counts.blocks];
-        if file.read_at(counts.runs_at() as u64, &mut runs) != runs.len() {
+        let mut hints = vec![0; counts.file_len() - counts.runs_at()];
+        if file.read_at(counts.runs_at() as u64, &mut hints) != hints.len() {
             return None;
         }
-        let mut reader = Reader(&runs);
+        let mut reader = Reader(&hints);
         let runs = (0..counts.blocks).map_while(|_| reader.u32()).collect();
+        let spent = reader.u32()?;
         let tables = counts.tables();
-        Some(Self { counts, header, tables, code, sums, data, runs, checked, damaged })
+        Some(Self { counts, header, tables, code, sums, data, runs, spent, checked, damaged })
     }
 
     /// Whether a file is this one still.
