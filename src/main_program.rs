@@ -483,6 +483,7 @@ fn run_guest(
     let space_limit = space_limit.unwrap_or_else(SpaceLimit::of_host);
     let mut thread = Thread::new(process, vcpu, actions, space_limit);
     thread.mask = mask;
+    thread.alt_stack = guest::linux::AltStack::default();
     thread.owns_host_thread = true;
     thread.seccomp = seccomp::attach(filters);
     crate::linux::strace::executed(&thread, &target.name, &target.argv);

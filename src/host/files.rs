@@ -4,7 +4,7 @@
 //! would get natively.
 
 use crate::host::sys;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Device and inode of an open file.
@@ -53,6 +53,41 @@ pub fn now() -> u64 {
 /// A descriptor that is closed on drop.
 #[derive(Debug)]
 pub struct OwnedFile(i32);
+
+/// Whether this process may write files of so many bytes (`RLIMIT_FSIZE`): writing more kills it.
+#[must_use]
+pub fn may_grow_to(len: usize) -> bool {
+    let mut limit = [u64::MAX; 2];
+    let args = [0, u64::from(libc::RLIMIT_FSIZE), 0, &raw mut limit as u64, 0, 0];
+    sys::syscall(libc::SYS_prlimit64, args);
+    len as u64 <= limit[0]
+}
+
+/// A descriptor that reads as `content`: a file in memory or, where files may not be so large, a pipe. It is closed by execve.
+pub fn made(name: &CStr, content: &[u8]) -> Result<OwnedFile, i32> {
+    let (file, read) = if may_grow_to(content.len()) {
+        let args = [name.as_ptr() as u64, u64::from(libc::MFD_CLOEXEC), 0, 0, 0, 0];
+        (OwnedFile(sys::check(sys::syscall(libc::SYS_memfd_create, args))? as i32), None)
+    } else {
+        let [read, write] = pipe_of(content.len())?;
+        (write, Some(read))
+    };
+    if !file.write_all(content) {
+        return Err(libc::ENOSPC);
+    }
+    sys::syscall(libc::SYS_lseek, [file.0 as u64, 0, libc::SEEK_SET as u64, 0, 0, 0]);
+    Ok(read.unwrap_or(file))
+}
+
+/// The ends of a pipe with so much room, if that may be; a write that has none fails.
+fn pipe_of(room: usize) -> Result<[OwnedFile; 2], i32> {
+    let mut ends = [0i32; 2];
+    let flags = (libc::O_CLOEXEC | libc::O_NONBLOCK) as u64;
+    sys::check(sys::syscall(libc::SYS_pipe2, [ends.as_mut_ptr() as u64, flags, 0, 0, 0, 0]))?;
+    let args = [ends[1] as u64, libc::F_SETPIPE_SZ as u64, room as u64, 0, 0, 0];
+    sys::syscall(libc::SYS_fcntl, args);
+    Ok(ends.map(OwnedFile))
+}
 
 impl OwnedFile {
     /// Opens for reading.
@@ -118,6 +153,30 @@ impl OwnedFile {
         usize::try_from(sys::syscall(libc::SYS_lseek, args)).unwrap_or(0)
     }
 
+    /// All that is in it; in a pipe that stays.
+    #[must_use]
+    pub fn content(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.size()];
+        let got = self.read_at(0, &mut bytes);
+        bytes.truncate(got);
+        if bytes.is_empty() { self.waiting().unwrap_or_default() } else { bytes }
+    }
+
+    /// What waits in a pipe.
+    fn waiting(&self) -> Option<Vec<u8>> {
+        let mut waiting = 0i32;
+        let args = [self.0 as u64, libc::FIONREAD, &raw mut waiting as u64, 0, 0, 0];
+        sys::check(sys::syscall(libc::SYS_ioctl, args)).ok()?;
+        let mut bytes = vec![0; usize::try_from(waiting).ok()?];
+        let [read, write] = pipe_of(bytes.len()).ok()?;
+        let args = [self.0 as u64, write.0 as u64, bytes.len() as u64, libc::SPLICE_F_NONBLOCK as u64, 0, 0];
+        let copied = sys::check(sys::syscall(libc::SYS_tee, args)).ok()? as usize;
+        bytes.truncate(copied);
+        let args = [read.0 as u64, bytes.as_mut_ptr() as u64, copied as u64, 0, 0, 0];
+        sys::check(sys::syscall(libc::SYS_read, args)).ok()?;
+        Some(bytes)
+    }
+
     /// Reads up to `out.len()` bytes at `offset`; how many there were.
     #[must_use]
     pub fn read_at(&self, offset: u64, out: &mut [u8]) -> usize {
@@ -153,6 +212,9 @@ impl OwnedFile {
 
     /// Writes at `offset`, as much as can be.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) {
+        if !may_grow_to(offset as usize + bytes.len()) {
+            return;
+        }
         let args = [self.0 as u64, bytes.as_ptr() as u64, bytes.len() as u64, offset, 0, 0];
         sys::syscall(libc::SYS_pwrite64, args);
     }

@@ -215,6 +215,22 @@ pub fn raw_fork(flags: u64, pidfd: u64) -> i64 {
     sys::syscall(libc::SYS_clone, [flags, 0, pidfd, 0, 0, 0])
 }
 
+/// What only clone3 gives a child: ids of its choice, a cgroup.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Wishes {
+    /// Where the ids are, and how many.
+    pub set_tid: u64,
+    pub set_tid_size: u64,
+    pub cgroup: u64,
+}
+
+/// A fork with clone3's flags and wishes. Results as [`fork`].
+pub fn fork3(flags: u64, exit_signal: u64, pidfd: u64, wishes: &Wishes) -> i64 {
+    let Wishes { set_tid, set_tid_size, cgroup } = *wishes;
+    let args = [flags, pidfd, 0, 0, exit_signal, 0, 0, 0, set_tid, set_tid_size, cgroup];
+    sys::syscall(libc::SYS_clone3, [args.as_ptr() as u64, size_of_val(&args) as u64, 0, 0, 0, 0])
+}
+
 global_asm!(
     ".pushsection .text.qemu_lua_vfork,\"ax\",@progbits",
     ".globl qemu_lua_vfork",

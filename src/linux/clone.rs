@@ -9,11 +9,16 @@
 //!   a host thread is made for it, gives birth to it, and then only waits, its storage being the child's.
 //! - No `CLONE_VM`: fork, with our locks held around it.
 
+use super::clone_args::{
+    CHILD_CLEARTID, CHILD_SETTID, CLEAR_SIGHAND, OWN_SPACES, PARENT_SETTID, PIDFD, Request, SETTLS, SIGHAND,
+    THREAD, VFORK, VM,
+};
 use super::signal::Actions;
 use super::table::Done;
 use super::thread::Thread;
-use super::{read_guest, seccomp, write_guest};
+use super::{seccomp, write_guest};
 use crate::debug::perf;
+use crate::exec::cache::Cache;
 use crate::exec::vcpu::Vcpu;
 use crate::exec::{Env, offspring};
 use crate::host::{random, signals, spawn, sys};
@@ -23,85 +28,21 @@ use guest::GuestAddr;
 use guest::arch::MAX_INSN_LEN;
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 
-/// What clone and clone3 both come to.
-#[derive(Clone, Copy, Default, Debug)]
-struct Request {
-    flags: u64,
-    exit_signal: u64,
-    /// The child's stack pointer; 0 keeps the parent's.
-    stack: u64,
-    parent_tid: u64,
-    child_tid: u64,
-    tls: u64,
-    pidfd: u64,
-}
-
-const VM: u64 = libc::CLONE_VM as u64;
-const THREAD: u64 = libc::CLONE_THREAD as u64;
-const VFORK: u64 = libc::CLONE_VFORK as u64;
-const SETTLS: u64 = libc::CLONE_SETTLS as u64;
-const PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID as u64;
-const CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
-const CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID as u64;
-const SIGHAND: u64 = libc::CLONE_SIGHAND as u64;
-const PIDFD: u64 = libc::CLONE_PIDFD as u64;
-const CLEAR_SIGHAND: u64 = 0x1_0000_0000;
-const INTO_CGROUP: u64 = 0x2_0000_0000;
 /// What a host thread shares with the others by birth; a guest thread that shall not takes its own copy.
-const UNSHARED_LATER: u64 = libc::CLONE_FS as u64 | libc::CLONE_FILES as u64;
+const UNSHARED_LATER: u64 = (libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SYSVSEM) as u64;
 /// Flags that are carried out here, not by the host kernel.
 const OURS: u64 = SETTLS | PARENT_SETTID | CHILD_SETTID | CHILD_CLEARTID | CLEAR_SIGHAND;
 
 pub fn clone(thread: &mut Thread, args: &[u64; 6]) -> Done {
-    let (tls, child_tid) = thread.vcpu.env.arch.linux().clone_tls_and_child_tid(args);
-    let request = Request {
-        flags: args[0] & !0xff,
-        exit_signal: args[0] & 0xff,
-        stack: args[1],
-        parent_tid: args[2],
-        child_tid,
-        tls,
-        pidfd: args[2],
-    };
+    let request = Request::of_clone(thread.vcpu.env.arch.linux(), args);
     start(thread, &request)
 }
 
 pub fn clone3(thread: &mut Thread, &[addr, size, ..]: &[u64; 6]) -> Done {
-    match read_clone_args(addr, size) {
+    match Request::of_clone3(addr, size) {
         Ok(request) => start(thread, &request),
         Err(errno) => Done::errno(errno),
     }
-}
-
-/// `struct clone_args` (clone(2)).
-fn read_clone_args(addr: u64, size: u64) -> Result<Request, i32> {
-    if size < 64 {
-        return Err(libc::EINVAL);
-    }
-    if size > 4096 {
-        return Err(libc::E2BIG);
-    }
-    let bytes = read_guest::<64>(addr)?;
-    let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|b| bytes[8 * i + b]));
-    for extra in (64..size & !7).step_by(8) {
-        // set_tid and cgroup are for checkpoint tools and container managers.
-        if super::read_word(addr + extra)? != 0 {
-            return Err(libc::EINVAL);
-        }
-    }
-    let (stack, stack_size) = (word(5), word(6));
-    if (stack == 0) != (stack_size == 0) {
-        return Err(libc::EINVAL);
-    }
-    Ok(Request {
-        flags: word(0),
-        pidfd: word(1),
-        child_tid: word(2),
-        parent_tid: word(3),
-        exit_signal: word(4),
-        stack: stack.wrapping_add(stack_size),
-        tls: word(7),
-    })
 }
 
 pub fn fork(thread: &mut Thread, _args: &[u64; 6]) -> Done {
@@ -114,13 +55,8 @@ pub fn vfork(thread: &mut Thread, _args: &[u64; 6]) -> Done {
 
 fn start(thread: &mut Thread, request: &Request) -> Done {
     let flags = request.flags;
-    let all = |bits: u64| flags & bits == bits;
-    if (flags & THREAD != 0 && flags & SIGHAND == 0)
-        || (flags & SIGHAND != 0 && flags & VM == 0)
-        || all(SIGHAND | CLEAR_SIGHAND)
-        || (all(PIDFD | PARENT_SETTID) && request.pidfd == request.parent_tid)
-        || flags & INTO_CGROUP != 0
-    {
+    // Only a child with memory of its own is made by clone3: the others would need it where the host's clone puts theirs.
+    if request.is_contradiction() || (flags & VM != 0 && request.needs_clone3()) {
         return Done::errno(libc::EINVAL);
     }
     match (flags & VM != 0, flags & VFORK != 0) {
@@ -161,8 +97,8 @@ fn child_state(thread: &Thread, request: &Request) -> Box<guest::state::GuestSta
     state
 }
 
-/// Where a new thread tells its id.
-type Birth = Arc<(Mutex<Option<i32>>, Condvar)>;
+/// Where a new thread tells its id, or why it is none.
+type Birth = Arc<(Mutex<Option<i64>>, Condvar)>;
 
 fn new_thread(thread: &mut Thread, request: &Request) -> Done {
     thread.save_fp();
@@ -180,9 +116,11 @@ fn new_thread(thread: &mut Thread, request: &Request) -> Done {
         if request.flags & CHILD_CLEARTID != 0 {
             child.clear_child_tid = request.child_tid;
         }
-        sys::syscall(libc::SYS_unshare, [UNSHARED_LATER & !request.flags, 0, 0, 0, 0, 0]);
-        announce(&child, &request, &theirs);
-        child.run();
+        let born = set_apart(&child, &request);
+        announce(&child, &request, born, &theirs);
+        if born.is_ok() {
+            child.run();
+        }
     });
     if let Err(errno) = started {
         return Done::errno(errno);
@@ -192,18 +130,35 @@ fn new_thread(thread: &mut Thread, request: &Request) -> Done {
     while tid.is_none() {
         tid = told.wait(tid).unwrap_or_else(PoisonError::into_inner);
     }
-    Done::Value(i64::from(tid.unwrap_or(0)))
+    Done::raw(tid.unwrap_or(0))
+}
+
+/// In the new thread: gives it what it does not share, and its pidfd to the one that it comes from.
+fn set_apart(child: &Thread, request: &Request) -> Result<(), i32> {
+    if request.flags & PIDFD != 0 {
+        const PIDFD_THREAD: u64 = libc::O_EXCL as u64;
+        let pidfd = sys::syscall(libc::SYS_pidfd_open, [child.tid() as u64, PIDFD_THREAD, 0, 0, 0, 0]);
+        errno_of(pidfd)?;
+        write_guest(request.pidfd, &(pidfd as i32).to_le_bytes())?;
+    }
+    let apart = UNSHARED_LATER & !request.flags | OWN_SPACES & request.flags;
+    errno_of(sys::syscall(libc::SYS_unshare, [apart, 0, 0, 0, 0, 0]))
+}
+
+fn errno_of(result: i64) -> Result<(), i32> {
+    if result < 0 { Err(-result as i32) } else { Ok(()) }
 }
 
 /// In the new thread, before any guest code: its id goes where it was asked for.
-fn announce(child: &Thread, request: &Request, birth: &Birth) {
+fn announce(child: &Thread, request: &Request, born: Result<(), i32>, birth: &Birth) {
     let tid = child.tid();
-    parent_tid(request, i64::from(tid));
-    if request.flags & CHILD_SETTID != 0 {
+    let result = born.map_or_else(|errno| -i64::from(errno), |()| i64::from(tid));
+    parent_tid(request, result);
+    if born.is_ok() && request.flags & CHILD_SETTID != 0 {
         let _ = write_guest(request.child_tid, &tid.to_le_bytes());
     }
     let (lock, told) = &**birth;
-    *lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(tid);
+    *lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     told.notify_one();
 }
 
@@ -290,9 +245,16 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
     let before = block_all();
     let rules = thread.process.rules.clone();
     let guard = rules.as_ref().map(|rules| rules.before_fork());
-    let simple = request.flags & !(OURS | VFORK) == 0 && request.exit_signal == libc::SIGCHLD as u64;
-    let born =
-        || if simple { spawn::fork() } else { spawn::raw_fork(host_flags(request) & !VFORK, request.pidfd) };
+    // Other threads cannot do without the locks until the child has gone: then the parent does not wait for that.
+    let waits = if Cache::running_threads() > 1 { 0 } else { VFORK };
+    let flags = request.flags & !OURS & (!VFORK | waits);
+    let born = || match flags {
+        0 if request.exit_signal == libc::SIGCHLD as u64 && !request.needs_clone3() => spawn::fork(),
+        _ if request.needs_clone3() => {
+            spawn::fork3(flags, request.exit_signal, request.pidfd, &request.wishes)
+        }
+        _ => spawn::raw_fork(flags | request.exit_signal, request.pidfd),
+    };
     let result = crate::exec::tier::without_background(|| with_all_locks(thread, || cache.with_locked(born)));
     if result == 0 {
         if let Some(guard) = guard {

@@ -4,9 +4,9 @@ use super::path::Paths;
 use super::table::kinds::{Kind, Param};
 use super::table::{self, Done, How};
 use super::thread::Thread;
-use super::{tags, written};
+use super::{process_memory, tags, written};
 use crate::exec::cache::WordMap;
-use crate::host::sys;
+use crate::host::{layout, sys};
 use crate::mem::{Memory, space};
 use guest::GuestAddr;
 use std::sync::OnceLock;
@@ -93,6 +93,7 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
             format!("system call {} ({number}) is not implemented: ENOSYS", entry.name)
         });
     }
+    let args = &without_ours(&entry, args);
     if crate::mem::ignores_top_byte() {
         let taken = thread.vcpu.env.arch.linux().takes_tagged_pointers(&thread.vcpu.state);
         if let Some(call) = tags::untagged(&entry, args, taken) {
@@ -107,12 +108,30 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
     done
 }
 
+/// The arguments with no pointers into the emulator's memory: there is nothing, as far as the guest can tell.
+fn without_ours(entry: &Entry, args: &[u64; 6]) -> [u64; 6] {
+    /// Below the lowest mapping that a guest can have.
+    const NOWHERE: u64 = 0x1000;
+    let mut args = *args;
+    if args.iter().any(|&arg| layout::is_ours(arg)) {
+        for (arg, param) in args.iter_mut().zip(entry.params) {
+            if layout::is_ours(*arg) && (param.kind.is_pointer() || matches!(param.kind, Kind::Place)) {
+                *arg = NOWHERE;
+            }
+        }
+    }
+    args
+}
+
 fn perform_entry(thread: &mut Thread, entry: &Entry, args: &[u64; 6]) -> Done {
     match entry.how {
         How::Translate(handler) | How::Emulate(handler) => handler(thread, args),
         How::Refuse(errno) => Done::errno(errno),
         How::Pass => pass(thread, entry, args, Blocking::No),
-        How::Block => pass(thread, entry, args, Blocking::Yes),
+        How::Block => match process_memory::transfer(entry, args) {
+            Some(done) => done,
+            None => pass(thread, entry, args, Blocking::Yes),
+        },
         How::Alone => {
             thread.stand_alone();
             pass(thread, entry, args, Blocking::No)

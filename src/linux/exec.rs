@@ -394,9 +394,7 @@ impl Handoff {
         let name = crate::host::startup::execfn()?;
         let executable: i32 = name.strip_prefix("/dev/fd/")?.parse().ok()?;
         let handoff = OwnedFile::from_raw(executable + 1);
-        let mut bytes = vec![0; handoff.size()];
-        let got = handoff.read_at(0, &mut bytes);
-        let decoded = Self::decode(&bytes[..got]);
+        let decoded = Self::decode(&handoff.content());
         if decoded.is_none() {
             // Not ours: leave the descriptor alone.
             let _ = handoff.into_raw();
@@ -439,13 +437,7 @@ fn set_cloexec(fd: i32, on: bool) {
 
 /// The emulator's file and the handoff on two adjacent descriptors that survive execve.
 fn place_descriptors(emulator: i32, content: &[u8]) -> Result<(i32, i32), i32> {
-    let memory =
-        sys::check(sys::syscall(libc::SYS_memfd_create, [c"handoff".as_ptr() as u64, 1, 0, 0, 0, 0]))?;
-    let memory = OwnedFile::from_raw(memory as i32);
-    sys::check(sys::syscall(
-        libc::SYS_write,
-        [memory.raw() as u64, content.as_ptr() as u64, content.len() as u64, 0, 0, 0],
-    ))?;
+    let memory = files::made(c"handoff", content)?;
     let duplicate = |fd: i32, least: i32| {
         sys::check(sys::syscall(libc::SYS_fcntl, [fd as u64, libc::F_DUPFD as u64, least as u64, 0, 0, 0]))
     };

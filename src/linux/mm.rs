@@ -1,10 +1,14 @@
 //! Memory calls: the guest's address space is ours to keep in order.
 
-use super::limits;
+use super::limits::{self, Counted};
 use super::table::Done;
 use super::thread::Thread;
 use crate::host::{files, signals, sys};
 use crate::mem::{Backing, MapRequest, Mapping, Prot, space};
+
+const PAGE: u64 = 0x1000;
+/// `TASK_SIZE`
+const MOST_BYTES: u64 = crate::mem::GUEST_TOP;
 
 /// The protection as our tables have it: a guard where this machine has that; what it has not is ignored, or given
 /// to the host to refuse.
@@ -42,7 +46,7 @@ pub fn mmap(thread: &mut Thread, args: &[u64; 6]) -> Done {
     }
     let replaced =
         (flags & libc::MAP_FIXED != 0).then(|| request.addr..request.addr.saturating_add(request.len));
-    if !limits::allows(thread, request.len, replaced) {
+    if !limits::allows(thread, request.len, Counted::of(args[2] as i32, flags), replaced) {
         return Done::errno(libc::ENOMEM);
     }
     space().mmap(&request).into()
@@ -53,6 +57,10 @@ pub fn munmap(_thread: &mut Thread, args: &[u64; 6]) -> Done {
 }
 
 pub fn mprotect(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    let range = args[0]..args[0].saturating_add(args[1]);
+    if args[2] as i32 & libc::PROT_WRITE != 0 && !limits::allows_writing(thread, range) {
+        return Done::errno(libc::ENOMEM);
+    }
     space().mprotect(args[0], args[1], protection(thread, args[2], false)).into()
 }
 
@@ -71,21 +79,47 @@ pub fn pkey_alloc(_thread: &mut Thread, &[flags, rights, ..]: &[u64; 6]) -> Done
 }
 
 pub fn mremap(thread: &mut Thread, args: &[u64; 6]) -> Done {
-    if args[2] > args[1] && !limits::allows(thread, args[2] - args[1], None) {
+    if !remap_is_possible(args) {
+        return Done::errno(libc::EINVAL);
+    }
+    let kind = if space().count(args[0]..args[0] + 1, Mapping::is_data) == 0 {
+        Counted::Space
+    } else {
+        Counted::Data
+    };
+    if args[2] > args[1] && !limits::allows(thread, args[2] - args[1], kind, None) {
         return Done::errno(libc::ENOMEM);
     }
     space().mremap(args[0], args[1], args[2], args[3] as i32, args[4]).into()
 }
 
+/// What the kernel looks at before it looks at mappings (mm/mremap.c, `check_mremap_params`).
+fn remap_is_possible(&[old, old_len, new_len, flags, new, ..]: &[u64; 6]) -> bool {
+    const MOVE: u64 = libc::MREMAP_MAYMOVE as u64;
+    const DONTUNMAP: u64 = libc::MREMAP_DONTUNMAP as u64;
+    const TO_A_PLACE: u64 = libc::MREMAP_FIXED as u64 | DONTUNMAP;
+    let aligned = |len: u64| len.wrapping_add(PAGE - 1) & !(PAGE - 1);
+    let (old_len, new_len) = (aligned(old_len), aligned(new_len));
+    if flags & !(MOVE | TO_A_PLACE) != 0 || !old.is_multiple_of(PAGE) || !(1..=MOST_BYTES).contains(&new_len)
+    {
+        return false;
+    }
+    let overlap = new < old.wrapping_add(old_len) && old < new.saturating_add(new_len);
+    flags & TO_A_PLACE == 0
+        || (new <= MOST_BYTES - new_len
+            && new.is_multiple_of(PAGE)
+            && flags & MOVE != 0
+            && (flags & DONTUNMAP == 0 || old_len == new_len)
+            && !overlap)
+}
+
 pub fn brk(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let now = space().brk_range().end;
-    if args[0] > now && !limits::allows(thread, args[0] - now, None) {
+    if args[0] > now && !limits::allows(thread, args[0] - now, Counted::Data, None) {
         return Done::Value(now as i64);
     }
-    let mut limit = libc::rlimit { rlim_cur: u64::MAX, rlim_max: u64::MAX };
-    let query = [0, u64::from(libc::RLIMIT_DATA), 0, &raw mut limit as u64, 0, 0];
-    sys::syscall(libc::SYS_prlimit64, query);
-    Done::Value(space().brk(args[0], limit.rlim_cur) as i64)
+    let [limit, _] = thread.space_limit.get(Counted::Data);
+    Done::Value(space().brk(args[0], limit) as i64)
 }
 
 pub fn madvise(_thread: &mut Thread, args: &[u64; 6]) -> Done {
@@ -151,7 +185,7 @@ fn attach(thread: &Thread, &[id, addr, flags, ..]: &[u64; 6]) -> Result<u64, i32
         [id, libc::IPC_STAT as u64, description.as_mut_ptr() as u64, 0, 0, 0],
     ))?;
     let size = description[6];
-    if !limits::allows(thread, size, None) {
+    if !limits::allows(thread, size, Counted::Space, None) {
         return Err(libc::ENOMEM);
     }
     let place = if addr == 0 { space().place_for(size).ok_or(libc::ENOMEM)? } else { addr };

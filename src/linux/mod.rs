@@ -5,8 +5,10 @@
 //! stay under the emulator), and the few files in /proc that would show the emulator.
 
 mod aio;
+pub mod alt_stack;
 pub mod announce;
 pub mod clone;
+mod clone_args;
 pub mod dispatch;
 pub mod epoll;
 mod errno;
@@ -19,6 +21,7 @@ pub mod net;
 pub mod path;
 pub mod proc_text;
 pub mod process;
+mod process_memory;
 pub mod procfs;
 pub mod seccomp;
 pub mod signal;

@@ -1,8 +1,9 @@
 //! What this process's files in /proc say: the host's own text, less what is the emulator's.
 
+use super::limits::Counted;
 use super::seccomp;
 use super::thread::Thread;
-use crate::host::{files, spawn};
+use crate::host::{files, layout, spawn};
 use crate::mem::space;
 use std::fmt::Write as _;
 
@@ -54,6 +55,14 @@ fn named(line: &str, start: u64, end: u64, thread: &Thread) -> String {
     format!("{:<73}{name}", line.trim_end())
 }
 
+/// The host's `numa_maps` without our mappings.
+pub fn numa_maps() -> String {
+    let text = std::fs::read_to_string("/proc/self/numa_maps").unwrap_or_default();
+    let start = |line: &str| u64::from_str_radix(line.split(' ').next()?, 16).ok();
+    let is_guests = |line: &&str| start(line).is_some_and(|start| !layout::is_ours(start));
+    text.lines().filter(is_guests).map(|line| format!("{line}\n")).collect()
+}
+
 pub fn parse_range(line: &str) -> Option<(u64, u64)> {
     let (start, end) = line.split_whitespace().next()?.split_once('-')?;
     Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
@@ -84,14 +93,18 @@ fn write_line(out: &mut String, host: &str, start: u64, end: u64, host_start: u6
     );
 }
 
-/// The host's `limits` of a thread, with the guest's limit of the address space.
+/// The host's `limits` of a thread, with the guest's limits of memory.
 pub fn limits(thread: &Thread, directory: &str) -> String {
     let shown = |limit| if limit == u64::MAX { "unlimited".to_owned() } else { format!("{limit}") };
-    let [soft, hard] = thread.space_limit.get().map(shown);
+    let row = |name: &str, kind| {
+        let [soft, hard] = thread.space_limit.get(kind).map(shown);
+        format!("{name:<25} {soft:<20} {hard:<20} {:<10}\n", "bytes")
+    };
     let text = std::fs::read_to_string(format!("{directory}/limits")).unwrap_or_default();
-    let own = |line: &str| match line.starts_with("Max address space ") {
-        true => format!("{:<25} {soft:<20} {hard:<20} {:<10}\n", "Max address space", "bytes"),
-        false => format!("{line}\n"),
+    let own = |line: &str| match line {
+        _ if line.starts_with("Max address space ") => row("Max address space", Counted::Space),
+        _ if line.starts_with("Max data size ") => row("Max data size", Counted::Data),
+        _ => format!("{line}\n"),
     };
     text.lines().map(own).collect()
 }

@@ -2,14 +2,15 @@
 
 use super::table::Done;
 use super::thread::Thread;
-use super::{path, proc_text, read_path, write_guest};
+use super::{path, proc_text, process_memory, read_path, write_guest};
 use crate::host::{files, spawn, sys};
 use crate::mem::space;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 /// Names that may need an answer of ours, as the last part of a path.
-const NAMES: [&str; 8] = ["maps", "smaps", "cmdline", "status", "stat", "limits", "exe", "cpuinfo"];
+const NAMES: [&str; 10] =
+    ["maps", "smaps", "numa_maps", "cmdline", "status", "stat", "limits", "exe", "cpuinfo", "syscall"];
 
 /// A path below a process's directory in /proc.
 struct Place {
@@ -101,6 +102,7 @@ fn program_of(thread: &Thread, directory: &str) -> Option<Vec<u8>> {
 
 /// Opens a file of /proc that we make ourselves; `None` where the path is none.
 pub fn open(thread: &Thread, dir: i32, path: &[u8], flags: u64) -> Option<Result<u64, i32>> {
+    process_memory::opens(path);
     if let Some(program) = program_behind(thread, dir, path) {
         if flags & libc::O_NOFOLLOW as u64 != 0 {
             // The link itself, which only O_PATH opens.
@@ -118,6 +120,9 @@ pub fn open(thread: &Thread, dir: i32, path: &[u8], flags: u64) -> Option<Result
     let content = match place.what.as_str() {
         "maps" => proc_text::maps(thread, false),
         "smaps" => proc_text::maps(thread, true),
+        "numa_maps" => proc_text::numa_maps(),
+        // What the kernel says of a thread that is not in a call; those of the host would be no calls of the guest's.
+        "syscall" => "running\n".to_owned(),
         "cmdline" => return thread.process.cmdline.as_ref().map(|text| made(text, flags)),
         "status" => proc_text::status(thread, &place.directory),
         "stat" => proc_text::stat(thread, &place.directory),
@@ -136,17 +141,10 @@ fn made(content: impl AsRef<[u8]>, flags: u64) -> Result<u64, i32> {
     if flags & libc::O_ACCMODE as u64 != libc::O_RDONLY as u64 {
         return Err(libc::EACCES);
     }
-    let content = content.as_ref();
-    let cloexec = if flags & libc::O_CLOEXEC as u64 != 0 { u64::from(libc::MFD_CLOEXEC) } else { 0 };
-    let fd =
-        sys::check(sys::syscall(libc::SYS_memfd_create, [c"proc".as_ptr() as u64, cloexec, 0, 0, 0, 0]))?;
-    let mut done = 0;
-    while done < content.len() {
-        let rest = &content[done..];
-        let args = [fd, rest.as_ptr() as u64, rest.len() as u64, 0, 0, 0];
-        done += sys::check(sys::syscall(libc::SYS_write, args))? as usize;
+    let fd = files::made(c"proc", content.as_ref())?.into_raw() as u64;
+    if flags & libc::O_CLOEXEC as u64 == 0 {
+        sys::syscall(libc::SYS_fcntl, [fd, libc::F_SETFD as u64, 0, 0, 0, 0]);
     }
-    sys::syscall(libc::SYS_lseek, [fd, 0, libc::SEEK_SET as u64, 0, 0, 0]);
     Ok(fd)
 }
 

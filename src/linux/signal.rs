@@ -2,11 +2,11 @@
 
 use super::table::Done;
 use super::thread::Thread;
-use super::{read_guest, read_word, write_guest};
+use super::{alt_stack, read_guest, read_word, write_guest};
 use crate::host::signals::{self, Arrived, HostAction, OPEN_SIGNALS, bit};
 use crate::host::sys;
 use crate::mem::{Memory, untagged};
-use guest::linux::{AltStack, SignalDelivery};
+use guest::linux::{SignalDelivery, TrapSignal};
 use guest::{Fault, GuestAddr, Trap};
 use std::sync::PoisonError;
 
@@ -77,6 +77,12 @@ pub struct Pending {
 impl From<Arrived> for Pending {
     fn from(arrived: Arrived) -> Self {
         Self { signal: arrived.signal, info: arrived.info }
+    }
+}
+
+impl From<TrapSignal> for Pending {
+    fn from(signal: TrapSignal) -> Self {
+        Self::synchronous(signal.signal as i32, signal.code, signal.addr.raw())
     }
 }
 
@@ -151,17 +157,10 @@ fn enter_handler(
 ) {
     let arch = thread.vcpu.env.arch;
     let sp = arch.stack_pointer(&thread.vcpu.state);
-    let on_alt = is_on(&thread.alt_stack, sp.raw());
-    let wants_alt =
-        action.flags & libc::SA_ONSTACK as u64 != 0 && thread.alt_stack.flags & libc::SS_DISABLE as u32 == 0;
-    let stack_top = match wants_alt && !on_alt {
-        true => GuestAddr(thread.alt_stack.sp.wrapping_add(thread.alt_stack.size)),
-        false => sp,
-    };
-    let mut shown = thread.alt_stack;
-    if on_alt {
-        shown.flags |= libc::SS_ONSTACK as u32;
-    }
+    let alt_stack = thread.alt_stack;
+    let enters =
+        action.flags & libc::SA_ONSTACK as u64 != 0 && alt_stack::is_entered_from(&alt_stack, sp.raw());
+    let stack_top = if enters { GuestAddr(alt_stack.sp.wrapping_add(alt_stack.size)) } else { sp };
     let delivery = SignalDelivery {
         signal: pending.signal as u32,
         info: pending.info,
@@ -170,8 +169,9 @@ fn enter_handler(
         trampoline: thread.process.vdso.sigreturn,
         sa_flags: action.flags,
         mask: thread.mask,
-        alt_stack: shown,
+        alt_stack,
         stack_top,
+        on_alt_stack: enters || alt_stack::in_use(&alt_stack, sp.raw()),
         fault,
         trap,
     };
@@ -185,6 +185,7 @@ fn enter_handler(
         return force(thread, unmapped, None, None);
     }
     thread.state_replaced();
+    alt_stack::entered_handler(&mut thread.alt_stack);
     thread.mask |= action.mask & !UNBLOCKABLE;
     if action.flags & libc::SA_NODEFER as u64 == 0 {
         thread.mask |= bit(pending.signal);
@@ -192,11 +193,6 @@ fn enter_handler(
     if action.flags & libc::SA_RESETHAND as u32 as u64 != 0 {
         set_action(thread, pending.signal, Action::default());
     }
-}
-
-/// Whether `sp` is on the alternate stack.
-fn is_on(stack: &AltStack, sp: u64) -> bool {
-    stack.flags & libc::SS_DISABLE as u32 == 0 && sp > stack.sp && sp - stack.sp <= stack.size
 }
 
 /// What the kernel does by default with a signal that came to us.
@@ -324,11 +320,14 @@ pub fn rt_sigreturn(thread: &mut Thread, _args: &[u64; 6]) -> Done {
     match linux.pop_signal_frame(&mut thread.vcpu.state, &Memory) {
         Ok(frame) => {
             thread.state_replaced();
-            thread.alt_stack =
-                AltStack { flags: frame.alt_stack.flags & !(libc::SS_ONSTACK as u32), ..frame.alt_stack };
+            // One that cannot be stays away without a word.
+            let _ = alt_stack::change(thread, frame.alt_stack, frame.changed_at.raw());
             set_guest_mask(thread, frame.mask);
+            if let Some(signal) = frame.raises {
+                force(thread, signal.into(), None, None);
+            }
         }
-        Err(_) => force(thread, Pending::synchronous(libc::SIGSEGV, libc::SI_KERNEL, 0), None, None),
+        Err(signal) => force(thread, signal.into(), None, None),
     }
     Done::Replaced
 }
@@ -360,44 +359,4 @@ pub fn rt_sigpending(thread: &mut Thread, &[set, size, ..]: &[u64; 6]) -> Done {
     }
     pending |= thread.deferred.iter().map(|p| bit(p.signal)).fold(0, |a, b| a | b);
     write_guest(set, &pending.to_le_bytes()[..size as usize]).map(|()| 0).into()
-}
-
-pub fn sigaltstack(thread: &mut Thread, args: &[u64; 6]) -> Done {
-    change_alt_stack(thread, args).into()
-}
-
-fn change_alt_stack(thread: &mut Thread, &[new, old, ..]: &[u64; 6]) -> Result<u64, i32> {
-    const SS_AUTODISARM: u32 = 1 << 31;
-    let sp = thread.vcpu.env.arch.stack_pointer(&thread.vcpu.state).raw();
-    let now = thread.alt_stack;
-    let active = is_on(&now, sp);
-    let mut shown = now;
-    if active {
-        shown.flags |= libc::SS_ONSTACK as u32;
-    }
-    if new != 0 {
-        let bytes = read_guest::<24>(new)?;
-        let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|b| bytes[i + b]));
-        let (base, flags, size) = (word(0), word(8) as u32, word(16));
-        if active {
-            return Err(libc::EPERM);
-        }
-        let kind = flags & !SS_AUTODISARM;
-        if !matches!(kind as i32, 0 | libc::SS_DISABLE | libc::SS_ONSTACK) {
-            return Err(libc::EINVAL);
-        }
-        thread.alt_stack = match kind as i32 {
-            libc::SS_DISABLE => AltStack { sp: 0, flags, size: 0 },
-            _ if size < thread.vcpu.env.arch.linux().min_signal_stack() => return Err(libc::ENOMEM),
-            _ => AltStack { sp: base, flags: flags & SS_AUTODISARM, size },
-        };
-    }
-    if old != 0 {
-        let mut bytes = [0; 24];
-        bytes[..8].copy_from_slice(&shown.sp.to_le_bytes());
-        bytes[8..12].copy_from_slice(&shown.flags.to_le_bytes());
-        bytes[16..].copy_from_slice(&shown.size.to_le_bytes());
-        write_guest(old, &bytes)?;
-    }
-    Ok(0)
 }

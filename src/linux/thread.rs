@@ -4,7 +4,7 @@ use super::dispatch;
 use super::limits::SpaceLimit;
 use super::signal::{self, Actions, Pending};
 use super::table::Done;
-use super::{Process, seccomp, strace};
+use super::{Process, alt_stack, seccomp, strace};
 use crate::exec::vcpu::{Exit, Vcpu};
 use crate::host::{fp, signals, spawn, startup, sys};
 use crate::mem::Memory;
@@ -65,7 +65,7 @@ impl Thread {
             vcpu,
             actions,
             mask: 0,
-            alt_stack: AltStack { flags: libc::SS_DISABLE as u32, ..AltStack::default() },
+            alt_stack: alt_stack::RESET,
             clear_child_tid: 0,
             deferred: Vec::new(),
             rules,

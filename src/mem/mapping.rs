@@ -61,6 +61,12 @@ pub struct Mapping {
 }
 
 impl Mapping {
+    /// Whether it counts as data: private and writable.
+    #[must_use]
+    pub const fn is_data(&self) -> bool {
+        !self.shared && self.prot.writable()
+    }
+
     /// Whether it is code of a file that the guest cannot change where it is.
     #[must_use]
     pub const fn is_file_code(&self) -> bool {

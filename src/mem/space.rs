@@ -145,11 +145,11 @@ impl Space {
         self.lock().table.iter().map(|(start, m)| (start, *m)).collect()
     }
 
-    /// How many bytes of a range are mapped.
+    /// How many bytes of a range are mapped by such mappings.
     #[must_use]
-    pub fn mapped_in(&self, range: Range<u64>) -> u64 {
+    pub fn count(&self, range: Range<u64>, of: impl Fn(&Mapping) -> bool) -> u64 {
         let inner = self.lock();
-        let parts = inner.table.overlapping(range.clone());
+        let parts = inner.table.overlapping(range.clone()).filter(|(_, mapping)| of(mapping));
         parts.map(|(start, mapping)| mapping.end.min(range.end) - start.max(range.start)).sum()
     }
 
@@ -227,7 +227,8 @@ impl Space {
     }
 
     /// Some files (the rings of io_uring) are mapped nowhere but where the kernel itself puts them: at the top, which may
-    /// be above the guest's part, or on demand in the second GiB.
+    /// be above the guest's part, or on demand in the second GiB. There is no third way: the kernel takes no address for
+    /// them, and does not move them (mremap).
     fn map_where_the_kernel_likes(&self, inner: &Inner, request: &MapRequest, len: u64) -> Result<u64, i32> {
         for part in [0, libc::MAP_32BIT] {
             let place = host_mmap(request, 0, len, part)?;
@@ -340,11 +341,10 @@ impl Space {
                 done => return done,
             }
         }
-        // The kernel looks at the hint although it need not follow it.
-        if flags & libc::MREMAP_DONTUNMAP != 0 && !new.is_multiple_of(PAGE) {
-            return Err(libc::EINVAL);
-        }
-        let place = self.choose(inner, new_len, 0).ok_or(libc::ENOMEM)?;
+        let hinted =
+            flags & libc::MREMAP_DONTUNMAP != 0 && new != 0 && self.hint_is_free(inner, new, new_len);
+        let place = if hinted { Some(new) } else { self.choose(inner, new_len, 0) };
+        let place = place.ok_or(libc::ENOMEM)?;
         call(flags | libc::MREMAP_FIXED, place)
     }
 
@@ -555,10 +555,18 @@ impl Space {
 
 fn host_mmap(request: &MapRequest, addr: u64, len: u64, placement: i32) -> Result<u64, i32> {
     const PLACEMENT: i32 = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE | libc::MAP_32BIT;
-    let flags = (request.flags & !PLACEMENT) | placement;
+    // Flags of a validated mapping are the file's business; a place that must be free is none that a file knows.
+    let unsaid = placement == libc::MAP_FIXED_NOREPLACE
+        && request.flags & (libc::MAP_TYPE | libc::MAP_FIXED_NOREPLACE) == libc::MAP_SHARED_VALIDATE;
+    let flags = (request.flags & !PLACEMENT) | if unsaid { 0 } else { placement };
     let prot = Prot(request.prot & Prot::KNOWN).host() | (request.prot & !Prot::KNOWN);
     let args = [addr, len, prot as u64, flags as u64, request.fd as u64, request.offset];
-    sys::check(sys::syscall(libc::SYS_mmap, args))
+    let place = sys::check(sys::syscall(libc::SYS_mmap, args))?;
+    if unsaid && place != addr {
+        sys::syscall(libc::SYS_munmap, [place, len, 0, 0, 0, 0]);
+        return Err(libc::EEXIST);
+    }
+    Ok(place)
 }
 
 fn backing_of(request: &MapRequest) -> Backing {

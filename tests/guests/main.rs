@@ -148,6 +148,12 @@ on_every_tier! {
     signals_interrupt_and_restart(arch, tier) {
         program_same_as_native(arch, tier, "signals", &[]);
     }
+    alternate_stacks(arch, tier) {
+        program_same_as_native(arch, tier, "altstack", &[]);
+    }
+    frames_that_handlers_change(arch, tier) {
+        program_same_as_native(arch, tier, "frames", &[]);
+    }
     signals_where_a_page_is_waited_for(arch, tier) {
         program_same_as_native(arch, tier, "userfault", &[]);
     }
@@ -171,6 +177,12 @@ on_every_tier! {
     }
     children_share_what_they_are_to_share(arch, tier) {
         program_same_as_native(arch, tier, "clones", &[]);
+    }
+    memory_by_way_of_the_kernel(arch, tier) {
+        program_same_as_native(arch, tier, "peeking", &[]);
+    }
+    births_by_hand(arch, tier) {
+        program_same_as_native(arch, tier, "births", &[]);
     }
     children_in_borrowed_memory_leave_nothing_behind(arch, tier) {
         program_same_as_native(arch, tier, "borrow", &[]);

@@ -47,8 +47,18 @@ pub struct KernelLayout {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct AltStack {
     pub sp: u64,
+    /// As they were given, which is how a frame shows them.
     pub flags: u32,
+    /// 0 where there is none.
     pub size: u64,
+}
+
+impl AltStack {
+    /// Whether a stack pointer lies on it.
+    #[must_use]
+    pub const fn holds(&self, sp: u64) -> bool {
+        sp > self.sp && sp - self.sp <= self.size
+    }
 }
 
 /// A signal about to be delivered to a handler.
@@ -68,6 +78,8 @@ pub struct SignalDelivery {
     pub alt_stack: AltStack,
     /// The frame goes below this address (the top of the alternate stack, or the current sp).
     pub stack_top: GuestAddr,
+    /// The frame belongs on the alternate stack.
+    pub on_alt_stack: bool,
     /// The fault behind a synchronous signal.
     pub fault: Option<Fault>,
     /// The trap behind a synchronous signal.
@@ -79,6 +91,10 @@ pub struct SignalDelivery {
 pub struct RestoredFrame {
     pub mask: u64,
     pub alt_stack: AltStack,
+    /// The stack pointer that says whether the alternate stack is in use, and so not to be changed.
+    pub changed_at: GuestAddr,
+    /// What follows where the rest of the frame is none that a kernel would have written.
+    pub raises: Option<TrapSignal>,
 }
 
 /// A synchronous signal: number, `si_code`, `si_addr`.
@@ -176,7 +192,7 @@ pub trait GuestLinux: Sync {
         &self,
         state: &mut GuestState,
         memory: &dyn GuestMemory,
-    ) -> Result<RestoredFrame, Fault>;
+    ) -> Result<RestoredFrame, TrapSignal>;
     /// Which signal a trap at the state's pc becomes.
     fn trap_signal(&self, trap: Trap, state: &GuestState) -> TrapSignal;
     /// Which signal a fault of the instruction at the state's pc becomes.

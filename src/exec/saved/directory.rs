@@ -101,6 +101,9 @@ impl Directory {
         let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
         let unfinished = format!("{UNFINISHED}{name}-{pid}");
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        if !files::may_grow_to(parts.iter().map(|part| part.len()).sum()) {
+            return false;
+        }
         let Ok(file) = OwnedFile::open_any(self.raw(), &unfinished, flags, 0o600) else { return false };
         let done = parts.iter().all(|part| file.write_all(part)) && self.rename(&unfinished, name);
         if !done {

@@ -2,7 +2,7 @@
 
 use super::kinds::Kind::*;
 use super::{names as n, rows, shapes as s};
-use crate::linux::mm;
+use crate::linux::{mm, process_memory};
 
 rows! { MEMORY:
     /// In our table of mappings; never into the emulator's range.
@@ -49,8 +49,10 @@ rows! { MEMORY:
     pass pkey_free(pkey: Int);
     /// From then on, a signal interrupts an access that waits for its page.
     translate(mm::userfaultfd) userfaultfd(flags: Hex);
-    block process_vm_readv(pid: Int, lvec: OutVec, liovcnt: Size, rvec: Address, riovcnt: Size, flags: Hex);
-    block process_vm_writev(pid: Int, lvec: InVec, liovcnt: Size, rvec: Address, riovcnt: Size, flags: Hex);
+    /// Nothing is read of what is the emulator's.
+    translate(process_memory::process_vm_readv) process_vm_readv(pid: Int, lvec: OutVec, liovcnt: Size, rvec: Address, riovcnt: Size, flags: Hex);
+    /// Nothing is written of what is the emulator's, and code that is written is translated anew.
+    translate(process_memory::process_vm_writev) process_vm_writev(pid: Int, lvec: InVec, liovcnt: Size, rvec: Address, riovcnt: Size, flags: Hex);
     pass membarrier(cmd: OneOf(n::MEMBARRIER), flags: Hex, cpu_id: Int);
     /// No shadow stacks: the emulated CPU does not advertise them.
     refuse(EOPNOTSUPP) map_shadow_stack(addr: Hex, size: Size, flags: Hex);

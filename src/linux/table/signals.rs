@@ -2,7 +2,7 @@
 
 use super::kinds::Kind::*;
 use super::{names as n, rows, shapes as s};
-use crate::linux::signal;
+use crate::linux::{alt_stack, signal};
 
 rows! { SIGNALS:
     /// The action is ours; the host's handler queues for it.
@@ -19,7 +19,7 @@ rows! { SIGNALS:
     pass rt_sigqueueinfo(pid: Int, sig: Signal, uinfo: Takes(s::SIGINFO));
     pass rt_tgsigqueueinfo(tgid: Int, pid: Int, sig: Signal, uinfo: Takes(s::SIGINFO));
     /// The guest's alternate stack is ours to switch to.
-    emulate(signal::sigaltstack) sigaltstack(uss: Takes(s::SIGNAL_STACK), uoss: Gives(s::SIGNAL_STACK));
+    emulate(alt_stack::sigaltstack) sigaltstack(uss: Takes(s::SIGNAL_STACK), uoss: Gives(s::SIGNAL_STACK));
     pass kill(pid: Int, sig: Signal);
     pass tkill(pid: Int, sig: Signal);
     pass tgkill(tgid: Int, pid: Int, sig: Signal);

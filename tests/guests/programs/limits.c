@@ -1,4 +1,5 @@
-// A limit of the address space: what is refused under it, who inherits it, who may raise it.
+// Limits of the address space and of data: what is refused under them, who inherits them, who may raise them. And one of files,
+// which is not the emulator's business.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -39,13 +40,52 @@ static void *thread(void *unused) {
     return unused;
 }
 
+static void *writable(size_t megabytes, int flags) {
+    return mmap(NULL, megabytes * MEGABYTE, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+static void data(const char *own) {
+    struct rlimit limit = {40 * MEGABYTE, 80 * MEGABYTE}, none = {0, 0};
+    setrlimit(RLIMIT_DATA, &limit);
+    char line[128];
+    FILE *shown = fopen("/proc/self/limits", "r");
+    while (fgets(line, sizeof line, shown))
+        if (strstr(line, "data size")) printf("%s", line);
+    fclose(shown);
+    char *area = writable(30, MAP_PRIVATE), *other = map(30);
+    printf("data: %s", said(area == MAP_FAILED));
+    printf(", more: %s", said(writable(30, MAP_PRIVATE) == MAP_FAILED));
+    printf(", shared: %s", said(writable(30, MAP_SHARED) == MAP_FAILED));
+    printf(", not writable: %s", said(other == MAP_FAILED));
+    printf(", then writable: %s", said(mprotect(other, 30 * MEGABYTE, PROT_READ | PROT_WRITE)));
+    printf(", a part: %s", said(mprotect(other, MEGABYTE, PROT_READ | PROT_WRITE)));
+    printf(", again: %s", said(mprotect(area, 30 * MEGABYTE, PROT_READ | PROT_WRITE)));
+    printf(", grown: %s", said(mremap(area, 30 * MEGABYTE, 60 * MEGABYTE, MREMAP_MAYMOVE) == MAP_FAILED));
+    printf(", break: %s", said(sbrk(20 * MEGABYTE) == (void *)-1));
+    printf(", gone: %d", munmap(area, 30 * MEGABYTE));
+    printf(", break: %s\n", said(sbrk(20 * MEGABYTE) == (void *)-1));
+    setrlimit(RLIMIT_FSIZE, &none);
+    fflush(stdout);
+    execl(own, own, "data", NULL);
+}
+
 int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
+    if (argc > 1 && argv[1][0] == 'd') {
+        printf("executed: %s %s", said(writable(20, MAP_PRIVATE) == MAP_FAILED), said(writable(60, MAP_PRIVATE) == MAP_FAILED));
+        show(", with what can be said");
+        return 0;
+    }
     if (argc > 1) {
         show("executed");
         printf("and there: %s %s\n", said(map(20) == MAP_FAILED), said(map(200) == MAP_FAILED));
         return 0;
     }
+    if (fork() == 0) {
+        data(argv[0]);
+        _exit(9);
+    }
+    wait(NULL);
     show("at first");
     struct rlimit limit = {200 * MEGABYTE, 400 * MEGABYTE}, old;
     setrlimit(RLIMIT_AS, &limit);

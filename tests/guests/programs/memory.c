@@ -105,8 +105,32 @@ static void moves(void) {
     errno = 0;
     left = raw_mremap(there, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 1);
     printf("nowhere: %d %s\n", left == MAP_FAILED, strerror(errno));
+    printf("refused:");
+    for (int flags = 0; flags < 16; flags++) {
+        errno = 0;
+        if ((flags & 3) != 3 && flags != 1 && flags != 5 && raw_mremap(there, flags, 4096) == MAP_FAILED) printf(" %d %d", flags, errno);
+    }
+    char *hint = map(NULL, 8 * 4096, PROT_NONE, 0);
+    munmap(hint, 8 * 4096);
+    left = raw_mremap(there, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, (long)(hint + 3 * 4096));
+    printf(", as hinted: %d\n", left == hint + 3 * 4096);
     madvise(there, 2 * 4096, MADV_DONTNEED);
     printf("forgotten: %d %d\n", there[0], there[4096]);
+}
+
+// Flags of such a mapping must be known to the file; the place is not the file's business.
+static void validated(void) {
+    int file = open("/proc/self/exe", O_RDONLY);
+    char *hint = map(NULL, 4096, PROT_NONE, 0);
+    char *there = mmap(hint, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_FIXED, file, 0);
+    char *anywhere = mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE, file, 0);
+    munmap(hint, 4096);
+    char *hinted = mmap(hint, 4096, PROT_READ, MAP_SHARED_VALIDATE, file, 0);
+    printf("validated: %d %d %d", there == hint, anywhere != MAP_FAILED && anywhere[1] == 'E', hinted == hint);
+    errno = 0;
+    hinted = mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, file, 0);
+    printf(", with another flag: %d %s\n", hinted != MAP_FAILED, strerror(errno));
+    close(file);
 }
 
 static void protections(void) {
@@ -197,6 +221,7 @@ int main(void) {
     file_that_ends();
     growing_down();
     moves();
+    validated();
     protections();
     reservations();
     stack_overflow();

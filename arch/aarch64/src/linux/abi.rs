@@ -108,7 +108,7 @@ impl GuestLinux for Linux {
         &self,
         state: &mut GuestState,
         memory: &dyn GuestMemory,
-    ) -> Result<RestoredFrame, Fault> {
+    ) -> Result<RestoredFrame, TrapSignal> {
         signal_frame::pop(state, memory)
     }
 

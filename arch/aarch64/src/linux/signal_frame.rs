@@ -9,9 +9,9 @@ use super::faults;
 use crate::regs::{cpsr, set_cpsr};
 use crate::state::{FAULT_ADDRESS as LAST_ADDRESS, FAULT_SYNDROME, FPCR, SP, x};
 use crate::{fpenv, guarded};
-use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
+use guest::linux::{AltStack, RestoredFrame, SignalDelivery, TrapSignal};
 use guest::state::{GuestState, MONITOR_SIZE, vector_slot};
-use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory, Trap};
+use guest::{Fault, GuestAddr, GuestMemory, Trap};
 
 const SA_SIGINFO: u64 = 4;
 
@@ -38,6 +38,11 @@ const FPSIMD_MAGIC: u32 = 0x4650_8001;
 const FPSIMD_SIZE: usize = 528;
 const ESR_MAGIC: u32 = 0x4553_5201;
 const ESR_SIZE: usize = 16;
+const EXTRA_MAGIC: u32 = 0x4558_5401;
+const EXTRA_SIZE: usize = 32;
+const TERMINATOR_SIZE: usize = 16;
+/// No frame is larger (`SIGFRAME_MAXSZ`).
+const MOST_BYTES: usize = 256 << 10;
 
 const _: () = assert!(FRAME_SIZE == 4688);
 
@@ -142,20 +147,17 @@ fn enter_handler(state: &mut GuestState, delivery: &SignalDelivery, sp: u64, rec
     state.set_u64(MONITOR_SIZE, 0);
 }
 
-pub fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredFrame, Fault> {
+pub fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredFrame, TrapSignal> {
     let sp = GuestAddr(state.u64(SP));
-    if sp.raw() & 15 != 0 {
-        return Err(Fault { addr: sp, access: Access::Read, kind: FaultKind::Misaligned });
-    }
     let mut frame = Frame(vec![0; FRAME_SIZE]);
-    memory.read(sp, &mut frame.0)?;
-    for n in 0..31 {
-        state.set_u64(x(n), frame.u64(REGS + 8 * usize::from(n)));
+    if sp.raw() & 15 != 0 || memory.read(sp, &mut frame.0).is_err() {
+        return Err(bad_frame(state));
     }
-    state.set_u64(SP, frame.u64(REGS_SP));
-    guarded::enter(state, frame.u64(REGS_PC), frame.u64(PSTATE));
-    set_cpsr(state, frame.u64(PSTATE));
-    restore_records(state, &frame);
+    let fits = restore_general(state, &frame);
+    let floats = if fits { find_floats(&mut frame, sp, memory) } else { None };
+    if let Some(at) = floats {
+        restore_floats(state, &frame, at);
+    }
     state.set_u64(MONITOR_SIZE, 0);
     Ok(RestoredFrame {
         mask: frame.u64(UC_SIGMASK),
@@ -164,26 +166,91 @@ pub fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredF
             flags: frame.u32(UC_STACK + 8),
             size: frame.u64(UC_STACK + 16),
         },
+        changed_at: GuestAddr(state.u64(SP)),
+        raises: floats.is_none().then(|| bad_frame(state)),
     })
 }
 
-/// Takes the floating-point record, wherever the guest has left it among the records.
-fn restore_records(state: &mut GuestState, frame: &Frame) {
-    let mut at = RESERVED;
-    while at + 8 <= FRAME_SIZE {
-        let (magic, size) = (frame.u32(at), frame.u32(at + 4) as usize);
-        if size < 8 || size > FRAME_SIZE - at {
-            return;
+/// `arm64_notify_segfault`
+fn bad_frame(state: &mut GuestState) -> TrapSignal {
+    const SIGSEGV: u32 = 11;
+    const SEGV_ACCERR: i32 = 2;
+    state.set_u64(LAST_ADDRESS, 0);
+    state.set_u64(FAULT_SYNDROME, 0);
+    TrapSignal { signal: SIGSEGV, code: SEGV_ACCERR, addr: GuestAddr(state.u64(SP)) }
+}
+
+/// Takes the general registers; whether PSTATE is one of EL0's (`valid_native_regs`).
+fn restore_general(state: &mut GuestState, frame: &Frame) -> bool {
+    /// The mode and the masks of interrupts.
+    const PRIVILEGED: u64 = 0x3df;
+    const CONDITIONS: u64 = 0xf << 28;
+    for n in 0..31 {
+        state.set_u64(x(n), frame.u64(REGS + 8 * usize::from(n)));
+    }
+    state.set_u64(SP, frame.u64(REGS_SP));
+    let pstate = frame.u64(PSTATE);
+    let fits = pstate & PRIVILEGED == 0;
+    let pstate = if fits { pstate } else { pstate & CONDITIONS };
+    guarded::enter(state, frame.u64(REGS_PC), pstate);
+    set_cpsr(state, pstate);
+    fits
+}
+
+/// Where the floating-point record is. The guest may have moved the records, also into more room behind the frame, but they must
+/// be ones that the kernel takes (`parse_user_sigframe`).
+fn find_floats(frame: &mut Frame, sp: GuestAddr, memory: &dyn GuestMemory) -> Option<usize> {
+    const HEAD: usize = 8;
+    let (mut at, mut end, mut found) = (RESERVED, FRAME_SIZE, None);
+    loop {
+        if end - at < HEAD || !at.is_multiple_of(16) {
+            return None;
         }
-        if magic == FPSIMD_MAGIC && size == FPSIMD_SIZE {
-            fpenv::set_fpsr(state, u64::from(frame.u32(at + 8)));
-            fpenv::set_fpcr(state, u64::from(frame.u32(at + 12)));
-            for n in 0..32 {
-                let value: [u8; 16] = frame.array(at + 16 + 16 * usize::from(n));
-                state.set_u128(vector_slot(n), u128::from_le_bytes(value));
+        let (magic, size) = (frame.u32(at), frame.u32(at + 4) as usize);
+        match magic {
+            0 => return found.filter(|_| size == 0),
+            _ if size < HEAD || size > end - at => return None,
+            FPSIMD_MAGIC if found.is_none() && size == FPSIMD_SIZE => found = Some(at),
+            ESR_MAGIC => {}
+            EXTRA_MAGIC if end == FRAME_SIZE => {
+                end += read_extra(frame, at, size, sp, memory)?;
+                at = FRAME_SIZE;
+                continue;
             }
+            _ => return None,
         }
         at += size;
+    }
+}
+
+/// Appends the records behind the frame that the one at `at` speaks of; their size.
+fn read_extra(
+    frame: &mut Frame,
+    at: usize,
+    size: usize,
+    sp: GuestAddr,
+    memory: &dyn GuestMemory,
+) -> Option<usize> {
+    let behind = sp.offset(FRAME_SIZE as i64);
+    let last = at + size;
+    if size < EXTRA_SIZE || FRAME_SIZE - last < TERMINATOR_SIZE || frame.u64(last) != 0 {
+        return None;
+    }
+    let (place, len) = (frame.u64(at + 8), frame.u32(at + 16) as usize);
+    if place != behind.raw() || !len.is_multiple_of(16) || len > MOST_BYTES - FRAME_SIZE {
+        return None;
+    }
+    frame.0.resize(FRAME_SIZE + len, 0);
+    memory.read(behind, &mut frame.0[FRAME_SIZE..]).ok()?;
+    Some(len)
+}
+
+fn restore_floats(state: &mut GuestState, frame: &Frame, at: usize) {
+    fpenv::set_fpsr(state, u64::from(frame.u32(at + 8)));
+    fpenv::set_fpcr(state, u64::from(frame.u32(at + 12)));
+    for n in 0..32 {
+        let value: [u8; 16] = frame.array(at + 16 + 16 * usize::from(n));
+        state.set_u128(vector_slot(n), u128::from_le_bytes(value));
     }
 }
 
@@ -226,6 +293,7 @@ mod tests {
             mask: 0x55,
             alt_stack: AltStack { sp: 1, flags: 2, size: 3 },
             stack_top: GuestAddr(top),
+            on_alt_stack: false,
             fault: Some(Fault { addr: GuestAddr(8), access: Access::Write, kind: FaultKind::Unmapped }),
             trap: None,
         }
@@ -252,7 +320,11 @@ mod tests {
         assert_eq!(memory.read_u64(GuestAddr(sp + 128 + 168 + 8)).unwrap(), 8);
         assert_eq!(memory.read_u64(GuestAddr(sp + RESERVED as u64 + 528 + 8)).unwrap(), 0x9200_0047);
         let restored = pop(&mut state, &memory).unwrap();
-        assert_eq!(restored, RestoredFrame { mask: 0x55, alt_stack: AltStack { sp: 1, flags: 2, size: 3 } });
+        let alt_stack = AltStack { sp: 1, flags: 2, size: 3 };
+        assert_eq!(
+            restored,
+            RestoredFrame { mask: 0x55, alt_stack, changed_at: GuestAddr(top), raises: None }
+        );
         assert_eq!(state.bytes_at(x(0), 256), before.bytes_at(x(0), 256));
         assert_eq!(state.u128(vector_slot(5)), before.u128(vector_slot(5)));
         assert_eq!((state.pc(), cpsr(&state), fpenv::fpsr(&state)), (0x1234, 0x9000_0000, 0x0800_0011));

@@ -80,7 +80,7 @@ pub(super) fn load_sse(state: &mut GuestState, image: &[u8]) {
 }
 
 /// The image's MXCSR.
-pub(super) fn mxcsr_of(image: &[u8]) -> u32 {
+pub(crate) fn mxcsr_of(image: &[u8]) -> u32 {
     u32::from_le_bytes(std::array::from_fn(|i| image[MXCSR_AT + i]))
 }
 

@@ -14,8 +14,8 @@ mod x87_convert;
 mod x87_unit;
 mod xstate;
 
-pub(crate) use fxstate::full_tags;
-pub(crate) use xstate::{AREA_SIZE, Area, HEADER_AT, area_size, how, load_area, save_area};
+pub(crate) use fxstate::{full_tags, mxcsr_of};
+pub(crate) use xstate::{AREA_SIZE, Area, HEADER_AT, area_size, header_is_plain, how, load_area, save_area};
 
 use guest::helper::{HelperContext, HelperDef, HelperFn};
 use guest::{Fault, GuestAddr};

@@ -185,6 +185,20 @@ fn write_components(
     Ok(())
 }
 
+/// Whether the header is one of a standard area, with no other components than these.
+pub(crate) fn header_is_plain(area: &Area, enabled: u64) -> bool {
+    word(area, HEADER_AT) & !enabled == 0 && area[HEADER_AT + 8..HEADER_AT + 24].iter().all(|&byte| byte == 0)
+}
+
+/// The same for a compacted area.
+fn compacted_header_fits(area: &Area, enabled: u64) -> bool {
+    let (present, form) = (word(area, HEADER_AT), word(area, HEADER_AT + 8));
+    let reserved = &area[HEADER_AT + 16..YMM_AT];
+    form & !COMPACTED & !enabled == 0
+        && present & !(enabled & form) == 0
+        && reserved.iter().all(|&byte| byte == 0)
+}
+
 /// `XRSTOR`: gives the MXCSR to set.
 pub(super) fn xrstor(cx: &mut dyn HelperContext, addr: u64, mxcsr: u64, how: u64) -> Outcome {
     let wanted = requested(cx.state());
@@ -192,11 +206,9 @@ pub(super) fn xrstor(cx: &mut dyn HelperContext, addr: u64, mxcsr: u64, how: u64
     let size = if wanted & component::AVX != 0 { AREA_SIZE } else { YMM_AT };
     cx.memory().read(GuestAddr(addr), &mut area[..size])?;
     let (present, form) = (word(&area, HEADER_AT), word(&area, HEADER_AT + 8));
-    let compact = form & COMPACTED != 0;
-    let allowed = cx.state().u64(XCR0) & if compact { form } else { u64::MAX };
-    let reserved = if compact { &area[HEADER_AT + 16..YMM_AT] } else { &area[HEADER_AT + 8..HEADER_AT + 24] };
-    let bad_form = compact && form & !COMPACTED & !cx.state().u64(XCR0) != 0;
-    if bad_form || present & !allowed != 0 || reserved.iter().any(|&byte| byte != 0) {
+    let (compact, enabled) = (form & COMPACTED != 0, cx.state().u64(XCR0));
+    let fits = if compact { compacted_header_fits(&area, enabled) } else { header_is_plain(&area, enabled) };
+    if !fits {
         return Err(Trap::GeneralProtection.into());
     }
     let new_mxcsr = match compact {

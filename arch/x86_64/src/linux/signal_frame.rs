@@ -5,14 +5,17 @@
 //! this layout.
 
 use super::exception::Exception;
-use crate::helpers::{AREA_SIZE, Area, HEADER_AT, area_size, load_area, save_area};
-use crate::state::{
-    DF, EFLAGS_REST, LAST_EXCEPTION, LAST_FAULT, MXCSR, MXCSR_DEFAULT, ORIG_RAX, RAX, RDI, RDX, RSI, RSP,
-    XCR0, component, eflags, gpr, read_eflags, write_eflags,
+
+use crate::helpers::{
+    AREA_SIZE, Area, HEADER_AT, area_size, header_is_plain, load_area, mxcsr_of, save_area,
 };
-use guest::linux::{AltStack, RestoredFrame, SignalDelivery};
+use crate::state::{
+    DF, EFLAGS_REST, LAST_EXCEPTION, LAST_FAULT, MXCSR, MXCSR_DEFAULT, MXCSR_MASK, ORIG_RAX, RAX, RDI, RDX,
+    RSI, RSP, XCR0, component, eflags, gpr, read_eflags, write_eflags,
+};
+use guest::linux::{AltStack, RestoredFrame, SignalDelivery, TrapSignal};
 use guest::state::{GuestState, Slot};
-use guest::{Fault, GuestAddr, GuestMemory};
+use guest::{Access, Fault, FaultKind, GuestAddr, GuestMemory};
 
 /// Bytes below the stack pointer that leaf functions use.
 const RED_ZONE: u64 = 128;
@@ -54,6 +57,11 @@ const ORDER: [u16; 16] = [8, 9, 10, 11, 12, 13, 14, 15, 7, 6, 5, 3, 2, 0, 1, 4];
 /// cs, gs, fs, ss.
 const SELECTORS: [u16; 4] = [0x33, 0, 0, 0x2b];
 
+/// `signal_fault`
+const BAD_FRAME: TrapSignal = TrapSignal { signal: SIGSEGV, code: SI_KERNEL, addr: GuestAddr(0) };
+const SIGSEGV: u32 = 11;
+const SI_KERNEL: i32 = 0x80;
+
 /// A frame being written or read, by offset.
 struct Frame([u8; FRAME_SIZE]);
 
@@ -84,6 +92,9 @@ pub(super) fn push(
     delivery: &SignalDelivery,
 ) -> Result<(), Fault> {
     let (at, fx_at) = place(state, delivery);
+    if delivery.on_alt_stack && !delivery.alt_stack.holds(at) {
+        return Err(Fault { addr: GuestAddr(at), access: Access::Write, kind: FaultKind::Unmapped });
+    }
     let resumes = note_exception(state, memory, delivery);
     memory.write(GuestAddr(fx_at), &float_bytes(state))?;
     memory.write(GuestAddr(at), &compose(state, delivery, fx_at, resumes).0)?;
@@ -141,22 +152,23 @@ fn enter_handler(state: &mut GuestState, delivery: &SignalDelivery, at: u64) {
 }
 
 /// `rt_sigreturn`: the return address has been popped, so the frame lies 8 below the stack pointer.
-pub(super) fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredFrame, Fault> {
+pub(super) fn pop(state: &mut GuestState, memory: &dyn GuestMemory) -> Result<RestoredFrame, TrapSignal> {
     let mut frame = Frame([0; FRAME_SIZE]);
-    memory.read(GuestAddr(state.u64(RSP).wrapping_sub(8)), &mut frame.0)?;
-    let fx_at = frame.get(FPSTATE_AT);
-    let floats = if fx_at == 0 { None } else { Some(read_floats(state, memory, fx_at)?) };
+    let changed_at = GuestAddr(state.u64(RSP));
+    memory.read(changed_at.offset(-8), &mut frame.0).map_err(|_| BAD_FRAME)?;
     restore(state, &frame);
-    match floats {
-        Some((area, components)) => load_area(state, &area, components),
-        None => reset_floats(state),
+    let fx_at = frame.get(FPSTATE_AT);
+    let floats = if fx_at == 0 { Ok(None) } else { read_floats(state, memory, fx_at).map(Some) };
+    match &floats {
+        Ok(Some((area, components))) => load_area(state, area, *components),
+        _ => reset_floats(state),
     }
     let alt_stack = AltStack {
         sp: frame.get(STACK_AT),
         flags: frame.get(STACK_AT + 8) as u32,
         size: frame.get(STACK_AT + 16),
     };
-    Ok(RestoredFrame { mask: frame.get(MASK_AT), alt_stack })
+    Ok(RestoredFrame { mask: frame.get(MASK_AT), alt_stack, changed_at, raises: floats.err() })
 }
 
 fn restore(state: &mut GuestState, frame: &Frame) {
@@ -196,21 +208,30 @@ fn float_bytes(state: &GuestState) -> Vec<u8> {
 }
 
 /// The floating-point state of a frame, and which components of it count: without the kernel's marks there is
-/// only the image.
-fn read_floats(state: &GuestState, memory: &dyn GuestMemory, at: u64) -> Result<(Area, u64), Fault> {
-    let legacy = component::X87 | component::SSE;
+/// only the image. It must be one that XRSTOR or FXRSTOR take.
+fn read_floats(state: &GuestState, memory: &dyn GuestMemory, at: u64) -> Result<(Area, u64), TrapSignal> {
+    let enabled = state.u64(XCR0);
+    let size = if enabled == 0 { FX_SIZE } else { area_size(enabled) };
     let mut area: Area = [0; AREA_SIZE];
-    memory.read(GuestAddr(at), &mut area[..FX_SIZE])?;
-    let word = |area: &Area, at: usize| u64::from_le_bytes(std::array::from_fn(|i| area[at + i]));
-    let size = area_size(state.u64(XCR0));
-    let marked = word(&area, SOFTWARE_AT) as u32 == MAGIC1
-        && word(&area, SOFTWARE_AT + 16) as usize & 0xffff_ffff == size;
-    if state.u64(XCR0) == 0 || !marked || memory.read_u32(GuestAddr(at).offset(size as i64))? != MAGIC2 {
-        return Ok((area, legacy));
+    let read = |area: &mut Area, size| memory.read(GuestAddr(at), &mut area[..size]).map_err(|_| BAD_FRAME);
+    read(&mut area, FX_SIZE)?;
+    let marked = enabled != 0
+        && word(&area, SOFTWARE_AT) as u32 == MAGIC1
+        && word(&area, SOFTWARE_AT + 16) as usize & 0xffff_ffff == size
+        && memory.read_u32(GuestAddr(at).offset(size as i64)).map_err(|_| BAD_FRAME)? == MAGIC2;
+    if marked {
+        read(&mut area, size)?;
     }
-    memory.read(GuestAddr(at), &mut area[..size])?;
-    let components = word(&area, HEADER_AT) & word(&area, SOFTWARE_AT + 8) & state.u64(XCR0);
-    Ok((area, components))
+    let aligned = at.is_multiple_of(if marked { 64 } else { 16 });
+    if !aligned || mxcsr_of(&area) & !MXCSR_MASK != 0 || marked && !header_is_plain(&area, enabled) {
+        return Err(BAD_FRAME);
+    }
+    let wanted = word(&area, SOFTWARE_AT + 8) & enabled;
+    Ok((area, if marked { word(&area, HEADER_AT) & wanted } else { component::X87 | component::SSE }))
+}
+
+fn word(area: &Area, at: usize) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|i| area[at + i]))
 }
 
 #[cfg(test)]
@@ -248,6 +269,7 @@ mod tests {
             mask: 0x55,
             alt_stack: AltStack { sp: 1, flags: 2, size: 3 },
             stack_top: GuestAddr(state.u64(RSP)),
+            on_alt_stack: false,
             fault: None,
             trap: None,
         }
@@ -277,7 +299,11 @@ mod tests {
         state.set_u64(XCR0, component::ALL);
         state.set_u64(RSP, sp + 8);
         let restored = pop(&mut state, &memory).unwrap();
-        assert_eq!(restored, RestoredFrame { mask: 0x55, alt_stack: AltStack { sp: 1, flags: 2, size: 3 } });
+        let alt_stack = AltStack { sp: 1, flags: 2, size: 3 };
+        assert_eq!(
+            restored,
+            RestoredFrame { mask: 0x55, alt_stack, changed_at: GuestAddr(sp + 8), raises: None }
+        );
         assert_eq!((state.pc(), read_eflags(&state)), (before.pc(), read_eflags(&before)));
         for n in 0..16 {
             assert_eq!(state.u64(gpr(n)), before.u64(gpr(n)));
