@@ -44,7 +44,7 @@ impl Lowering<'_, '_> {
         sum.unwrap_or((value, 0))
     }
 
-    fn definition(&self, value: ir::Value) -> Option<InstructionData> {
+    pub(super) fn definition(&self, value: ir::Value) -> Option<InstructionData> {
         let dfg = &self.b.func.dfg;
         match dfg.value_def(dfg.resolve_aliases(value)) {
             ValueDef::Result(inst, 0) => Some(dfg.insts[inst]),
@@ -59,7 +59,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn constant(&self, value: ir::Value) -> Option<i64> {
+    pub(super) fn constant(&self, value: ir::Value) -> Option<i64> {
         match self.definition(value)? {
             InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits()),
             _ => None,

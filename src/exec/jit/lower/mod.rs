@@ -19,6 +19,7 @@ mod float;
 mod floats;
 mod int;
 mod keep;
+mod layout;
 mod media;
 mod memory;
 mod shuffle;
@@ -343,7 +344,9 @@ impl Lowering<'_, '_> {
             }
             self.lower_op(op, block.ops.as_slice());
         }
+        let end = self.b.current_block();
         self.terminator(block, planned);
+        self.arrange_ways(end, planned);
     }
 
     fn begin_insn(&mut self, pc: GuestAddr) {
