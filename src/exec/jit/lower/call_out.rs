@@ -10,12 +10,13 @@ impl Lowering<'_, '_> {
     pub(super) fn slow(&mut self) {
         let op = self.op;
         debug_assert!(op.effect() != Effect::ReadsState, "what reads the state has code");
-        let call = slow::register(op, self.nan_rule, |v| self.vals.kind(v));
+        let call = slow::register(op, self.nan_rule, &self.called, |v| self.vals.kind(v));
         let Some(call) = call else {
             self.out.complete = false;
             self.undefined(op);
             return;
         };
+        self.called.push(call.index);
         let context = self.context();
         for &(v, cell) in &call.operands {
             self.store_operand(v, context, cell);

@@ -113,6 +113,8 @@ pub struct Lowering<'a, 'f> {
     slots_symbol: ir::UserExternalNameRef,
     /// What stands for the host's instructions for steps of ciphers.
     steps: Vec<(Crypto, ir::FuncRef)>,
+    /// The numbers of the ops that are called.
+    called: Vec<u64>,
     blocks: Vec<ir::Block>,
     vars: Vec<Variable>,
     /// How many more passes of edges there may be until one commits.
@@ -241,6 +243,7 @@ pub fn lower(
         pack_aside_signature,
         slots_symbol,
         steps: Vec::new(),
+        called: Vec::new(),
         blocks: Vec::new(),
         vars: Vec::new(),
         rounds,
