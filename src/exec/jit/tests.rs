@@ -2,6 +2,7 @@
 
 mod calls;
 mod floats;
+mod folded;
 mod random;
 mod regions;
 mod templates;

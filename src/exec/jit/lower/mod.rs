@@ -28,6 +28,7 @@ mod values;
 mod vector;
 mod vfloat;
 mod visitor;
+mod zero_test;
 
 use super::cells::CellSet;
 use super::commit;
@@ -131,6 +132,8 @@ pub struct Lowering<'a, 'f> {
     float_cells: CellSet,
     /// Those of them in which only the lowest lane is one.
     lone: CellSet,
+    /// Cells that may hold one at some block's end.
+    may_be_floats: CellSet,
     /// What each block computes with.
     taken: Vec<Taken>,
     known_flags: Option<Record>,
@@ -256,6 +259,7 @@ pub fn lower(
         float_cells: CellSet::default(),
         lone: CellSet::default(),
         taken: region.blocks.iter().map(|b| Taken::of(&b.translation.block, &region.cells)).collect(),
+        may_be_floats: carried::float_cells_of(region),
         known_flags: None,
         likely_flags: None,
         aligned: None,

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use super::float::Arith;
-use super::int::{Binary, int_condition};
+use super::int::Binary;
 use super::values::vector_type;
 use super::vector::Shift;
 use cranelift_codegen::ir::{InstBuilder, types};
@@ -174,8 +174,7 @@ impl OpVisitor for Lowering<'_, '_> {
         self.bit_deposit(dst, lsb, len, a, b);
     }
     fn icmp(&mut self, dst: Val, cc: IntCc, w: Width, a: Val, b: Val) {
-        let (x, y) = (self.narrow(w, a), self.narrow(w, b));
-        let value = self.b.ins().icmp(int_condition(cc), x, y);
+        let value = self.compare(cc, w, a, b);
         self.set_narrow(dst, value);
     }
     fn select(&mut self, dst: Val, c: Val, a: Val, b: Val) {
