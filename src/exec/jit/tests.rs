@@ -1,5 +1,6 @@
 //! Compiled code against the interpreter: random ops on telling operands, and what only compiled code has.
 
+mod alignment;
 mod calls;
 mod floats;
 mod folded;

@@ -35,6 +35,7 @@ use super::commit;
 use super::constants::{self, Constants};
 use super::entry;
 use super::region::{Flags, Region, RegionBlock};
+use super::steps::Step;
 use aligned::Aligned;
 use carried::Taken;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -45,9 +46,10 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use floats::Floats;
-use guest::ir::{Crypto, Effect, FlagKind, Kind, NanRule, Op, Width};
+use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Width};
 use guest::{Access, GuestAddr};
 use keep::Needed;
+use std::ops::Range;
 use values::Values;
 
 /// A place in the code that may fault.
@@ -74,6 +76,8 @@ pub enum Back {
 pub struct Lowered {
     /// By source location.
     pub sites: Vec<Site>,
+    /// The sites of accesses that must fault where they are not aligned, in order.
+    pub aligned: Vec<u32>,
     /// The guest address that each slot leads to.
     pub slots: Vec<GuestAddr>,
     /// The guest address of each commit point.
@@ -112,8 +116,8 @@ pub struct Lowering<'a, 'f> {
     pack_signature: ir::SigRef,
     pack_aside_signature: ir::SigRef,
     slots_symbol: ir::UserExternalNameRef,
-    /// What stands for the host's instructions for steps of ciphers.
-    steps: Vec<(Crypto, ir::FuncRef)>,
+    /// What stands for the host's instructions.
+    steps: Vec<(Step, ir::FuncRef)>,
     /// The numbers of the ops that are called.
     called: Vec<u64>,
     blocks: Vec<ir::Block>,
@@ -124,6 +128,8 @@ pub struct Lowering<'a, 'f> {
     // The block at hand.
     at: usize,
     op: Op,
+    /// The ops of the instruction at hand that come after it.
+    ahead: Range<usize>,
     pc: GuestAddr,
     nan_rule: NanRule,
     vals: Values,
@@ -252,6 +258,7 @@ pub fn lower(
         rounds,
         at: 0,
         op: Op::ClearEx {},
+        ahead: 0..0,
         pc: first.pc,
         nan_rule: first.nan_rule,
         vals: Values::default(),
@@ -349,6 +356,8 @@ impl Lowering<'_, '_> {
                 self.commit(point, CellSet::default());
                 self.begin_insn(self.pc);
             }
+            let end = marks.peek().map_or(block.ops.len(), |(_, next)| next.first_op as usize);
+            self.ahead = at + 1..end;
             self.lower_op(op, block.ops.as_slice());
         }
         let end = self.b.current_block();

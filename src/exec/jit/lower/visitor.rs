@@ -226,6 +226,9 @@ impl OpVisitor for Lowering<'_, '_> {
         self.guest_fence(ord);
     }
     fn trap_if(&mut self, trap: u8, c: Val) {
+        if self.is_left_to_access(trap, c) {
+            return;
+        }
         let condition = self.int(c);
         self.trap_where(condition, Trap::from_number(trap).unwrap_or(Trap::Illegal));
         self.note_aligned(condition);
@@ -308,6 +311,9 @@ impl OpVisitor for Lowering<'_, '_> {
     }
     fn vmull(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, half: Half, a: Val, b: Val) {
         self.each2(dst, n, vector_type(lane), (a, b), |this, x, y| {
+            if let Some(products) = this.even_products(signed, half, x, y) {
+                return products;
+            }
             let (wide_x, wide_y) = (this.widened(signed, half, x), this.widened(signed, half, y));
             this.b.ins().imul(wide_x, wide_y)
         });
