@@ -17,6 +17,7 @@
 //! learns after that comes from a translation that was valid after the flag was cleared, or the flag is
 //! set again.
 
+mod alignment;
 mod cells;
 pub mod code_memory;
 mod commit;
@@ -253,7 +254,8 @@ fn install(code: &CompiledCode, names: &Names, lowered: &Lowered, blocks: &[Arc<
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
     let mut whole = with_prefix(code.code_buffer());
-    let references = resolve(code, names, &mut whole);
+    let aligned = demand_alignment(code, &lowered.aligned, &mut whole);
+    let references = aligned.then(|| resolve(code, names, &mut whole)).flatten();
     let (Some(references), Some(faults)) = (references, pieces::pack(fault_points(code, &lowered.sites)))
     else {
         debug_assert!(false, "the region at {} cannot be installed", blocks[0].pc);
@@ -448,15 +450,29 @@ impl Engine {
 /// Each instruction that accesses guest memory, and which guest instruction it is of. Nothing else may trap so: what is
 /// accessed besides is said to be there.
 fn fault_points(code: &CompiledCode, sites: &[Site]) -> impl Iterator<Item = FaultPoint> {
+    accesses(code).filter_map(|(at, number)| {
+        let site = number.and_then(|number| sites.get(number as usize));
+        debug_assert!(site.is_some(), "an access of no guest instruction");
+        Some(FaultPoint { at, site: *site?, noted: Noted::default() })
+    })
+}
+
+/// Where code accesses guest memory, and the numbers of the sites.
+fn accesses(code: &CompiledCode) -> impl Iterator<Item = (u32, Option<u32>)> {
     let sources = code.buffer.get_srclocs_sorted();
     let accesses = code.buffer.traps().iter().filter(|trap| trap.code == TrapCode::HEAP_OUT_OF_BOUNDS);
-    accesses.filter_map(|trap| {
+    accesses.map(|trap| {
         let after = sources.partition_point(|range| range.start <= trap.offset);
         let range = sources[..after].last().filter(|range| trap.offset < range.end);
-        let site = range.and_then(|range| sites.get(range.loc.bits() as usize));
-        debug_assert!(site.is_some(), "an access of no guest instruction");
-        Some(FaultPoint { at: trap.offset + CODE_OFFSET as u32, site: *site?, noted: Noted::default() })
+        (trap.offset + CODE_OFFSET as u32, range.map(|range| range.loc.bits()))
     })
+}
+
+/// Makes the accesses of these sites fault where they are not aligned. Whether all could be made so.
+fn demand_alignment(code: &CompiledCode, aligned: &[u32], whole: &mut [u8]) -> bool {
+    let demanded =
+        accesses(code).filter(|(_, site)| site.is_some_and(|site| aligned.binary_search(&site).is_ok()));
+    demanded.fold(true, |all, (at, _)| alignment::demand(whole, at as usize) && all)
 }
 
 /// Code that returns the slot it was entered through (rdi): what stands before a region, then `mov rax, rdi; ret`.

@@ -93,6 +93,8 @@ pub struct RegionBlock {
     pub flags: Flags,
     /// Cells that some loop around this block does not write.
     pub invariant: CellSet,
+    /// How many loops it is in.
+    pub loops: usize,
     /// Cells that may hold what Cranelift knows, where the block starts.
     pub constants: Constants,
 }
@@ -265,7 +267,10 @@ impl Region {
         for (_, body) in &loops.natural {
             let unchanged = self.cells.all().without(&loops.written_in(body));
             let inside = self.blocks.iter_mut().zip(body).filter(|(_, inside)| **inside);
-            inside.for_each(|(block, _)| block.invariant.insert_all(&unchanged));
+            inside.for_each(|(block, _)| {
+                block.invariant.insert_all(&unchanged);
+                block.loops += 1;
+            });
         }
     }
 
