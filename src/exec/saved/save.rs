@@ -59,11 +59,10 @@ pub fn save(cache: &Cache, state: &GuestState) {
     }
     let file = jit::made(|made, piece| Draft::of(saved, &translations, &files, piece)?.finish(saved, made));
     let Some(file) = file.flatten() else { return };
-    let size: usize = file.parts().iter().map(|part| part.len()).sum();
     if file.code.len() > MOST_CODE || file.slots > MOST_SLOTS {
         return saved.directory.remove(&saved.name);
     }
-    if file_limit() >= size as u64 && saved.directory.replace(&saved.name, &file.parts()) {
+    if saved.directory.replace(&saved.name, &file.parts()) {
         saved.directory.prune();
     }
 }
@@ -110,7 +109,7 @@ fn save_hints(saved: &Saved, translations: &[Arc<Translation>], spent: u32) {
         }
     }
     let counted = new >= COUNTED;
-    if !counted && spent == image.spent || file_limit() < image.counts.file_len() as u64 {
+    if !counted && spent == image.spent {
         return;
     }
     let Some(file) = saved.directory.write(&saved.name).filter(|file| image.is_file(file)) else { return };
@@ -118,14 +117,6 @@ fn save_hints(saved: &Saved, translations: &[Arc<Translation>], spent: u32) {
         file.write_at(image.counts.runs_at() as u64, &bytes32(&runs));
     }
     file.write_at(image.counts.spent_at() as u64, &spent.to_le_bytes());
-}
-
-/// How large files may become: beyond that there is a signal.
-fn file_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    let args = [0, u64::from(libc::RLIMIT_FSIZE), 0, &raw mut limit as u64, 0, 0];
-    sys::syscall(libc::SYS_prlimit64, args);
-    limit.rlim_cur
 }
 
 /// A table: what was in the file before, and what comes to it.
