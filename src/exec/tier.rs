@@ -292,9 +292,10 @@ fn stopped(context: &mut Context, pc: GuestAddr) -> BlockEnd {
 }
 
 /// A fault of compiled code.
-fn faulted(context: &Context, state: &GuestState) -> BlockEnd {
+fn faulted(context: &Context, state: &mut GuestState) -> BlockEnd {
     match jit::after_fault(context.fault_pc, state.u32(entry::POINT_SLOT)) {
-        Some(AfterFault::Raise { pc, access }) => {
+        Some(AfterFault::Raise { pc, access, owed }) => {
+            context.write_owed(&owed, state);
             BlockEnd::Fault { fault: classify(context.fault, access), pc }
         }
         Some(AfterFault::Replay { from, at }) if context.fault.is_interruption() => {

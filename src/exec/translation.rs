@@ -132,12 +132,18 @@ impl Translation {
         self.runs.load(Ordering::Relaxed).saturating_add(counted).saturating_add(before)
     }
 
+    /// Whether the first slot of its code from templates, behind the counter, is no way out but says where the
+    /// computed jump led last.
+    pub fn notes_target(&self) -> bool {
+        matches!(self.block.terminator, Terminator::Indirect { hint: Hint::None | Hint::Call(_), .. })
+    }
+
     /// Where its computed jump led last, as far as its code from templates has seen.
     pub fn last_target(&self) -> Option<GuestAddr> {
-        let Terminator::Indirect { hint, .. } = self.block.terminator else { return None };
-        let slot = SlotAddr(self.template()?.counter.0 + code_memory::SLOT_BYTES as u64);
+        let template = self.template().filter(|_| self.notes_target())?;
+        let slot = SlotAddr(template.counter.0 + code_memory::SLOT_BYTES as u64);
         let seen = code_memory::slot_target(slot);
-        (seen != 0 && hint != Hint::Resync).then_some(GuestAddr(seen))
+        (seen != 0).then_some(GuestAddr(seen))
     }
 
     /// Its code from templates, which it has no more.

@@ -53,6 +53,7 @@ on_every_tier! {
             printf 'abc' | hexdump -C; true && false || echo or; date -u -d @0 +%F; env -i A=1 busybox env; nproc >/dev/null";
         same_as_native(arch, tier, "/bin/busybox", &["sh", "-c", script], "");
     }
+    returns_in_order_and_out_of_it(arch, tier) { program_same_as_native(arch, tier, "returns", &[]); }
     busybox_sha256_of_a_big_file(arch, tier) {
         let script = "dd if=/dev/zero bs=65536 count=24 2>/dev/null | busybox sha256sum";
         same_as_native(arch, tier, "/bin/busybox", &["sh", "-c", script], "");

@@ -71,6 +71,16 @@ on_both! {
         // dash, ls, tr and sort.
         assert_eq!(scratch.files().len(), 4);
     }
+    what_each_run_does_anew_is_saved_in_the_end(arch) {
+        let scratch = Scratch::new(arch, "anew");
+        let blocks = |script: &str| with(arch, scratch.text(), "/bin/dash", &["-c", script]).1;
+        blocks(":");
+        // A few blocks more than that, again and again: by itself, no run of them is worth the writing.
+        let more = "case x in [a-w]*) ;; x) : $((1 + 2)) ;; esac";
+        let first = blocks(more);
+        let most = (0..60).map(|_| blocks(more)).max().unwrap_or(0);
+        assert!(most > first, "{first} blocks of saved code, and never more");
+    }
     faults_in_saved_code(arch) {
         let scratch = Scratch::new(arch, "fault");
         alike(arch, &scratch, &compiled(arch, "fault"), &[]);

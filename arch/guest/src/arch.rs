@@ -121,6 +121,10 @@ pub trait GuestArch: Sync {
     }
     /// Where the stack pointer is, 64 bits.
     fn stack_slot(&self) -> Slot;
+    /// How far a return moves the stack pointer, in bytes: what its call has put there.
+    fn return_pops(&self) -> u8 {
+        0
+    }
     fn stack_pointer(&self, state: &GuestState) -> GuestAddr {
         GuestAddr(state.u64(self.stack_slot()))
     }

@@ -112,6 +112,10 @@ impl GuestArch for Arch {
         RSP
     }
 
+    fn return_pops(&self) -> u8 {
+        8
+    }
+
     fn fp_environment(&self, state: &GuestState) -> u32 {
         state.u32(MXCSR)
     }

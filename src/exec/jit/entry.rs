@@ -1,8 +1,8 @@
 //! Into compiled code and out of it again.
 //!
-//! Compiled code finds everything through one pinned register, which points to the guest state: words of the state
-//! that no architecture uses hold the addresses of the thread's [`Context`] and poll flag, the last commit point, and
-//! the stack pointer of the way in. Nothing of the host's is written into the code itself.
+//! Compiled code finds everything through one pinned register, which points into the guest state ([`at`]): words of the
+//! state that no architecture uses hold the addresses of the thread's [`Context`] and poll flag, the last commit point,
+//! and the stack pointer of the way in. Nothing of the host's is written into the code itself.
 //!
 //! Code is left for other code for good: a region calls the next one, which starts by putting the stack pointer back
 //! to where the way in had it. Only the trampoline saves registers.
@@ -11,6 +11,8 @@
 //! that restores the stack pointer of the way in and returns, with the host pc left in the context.
 #![allow(unsafe_code)] // runs compiled code; pointers that travel through it
 
+use super::jumps::{FAR_FACTOR, FAR_SHIFT, Far, JUMP_ENTRIES, Jumps, Returns};
+use super::owed::{Owed, Source};
 use super::slow::slow_op_at;
 use super::{code_memory, is_access};
 use crate::exec::Env;
@@ -21,7 +23,7 @@ use crate::host::rounding;
 use crate::host::signals::{self, Port};
 use guest::ir::flags::FlagRecord;
 use guest::ir::{Crypto, MAX_CELLS};
-use guest::state::{GuestState, PC, Slot};
+use guest::state::{GuestState, JUMPED_FROM, PC, Slot};
 use std::arch::global_asm;
 use std::mem::offset_of;
 
@@ -35,39 +37,25 @@ pub const POINT_SLOT: Slot = Slot(96);
 /// The stack pointer that code starts with.
 pub const STACK_SLOT: Slot = Slot(112);
 
-/// What stands before a region: `mov rsp, [r15 + 112]`. So a region may be entered by a call that never returns,
-/// and owes nobody its registers.
-pub const PREFIX: [u8; 4] = [0x49, 0x8b, 0x67, STACK_SLOT.0 as u8];
+/// How far behind the start of the state the pinned register points: so far that most of what code uses is within the
+/// reach of a distance of one byte.
+const AHEAD: i32 = 128;
 
-/// Entries of the jump cache: a power of two.
-pub const JUMP_ENTRIES: usize = 4096;
+/// Where a slot is from there, in bytes.
+pub fn at(slot: Slot) -> i32 {
+    from_pinned(slot.0)
+}
+
+const fn from_pinned(offset: u16) -> i32 {
+    offset as i32 - AHEAD
+}
+
+/// What stands before a region: `mov rsp, [r15 - 16]`. So a region may be entered by a call that never returns,
+/// and owes nobody its registers.
+pub const PREFIX: [u8; 4] = [0x49, 0x8b, 0x67, from_pinned(STACK_SLOT.0) as u8];
 
 /// Places for results that nobody wants: many, because of two stores to one place Cranelift drops the first.
 pub const SCRATCH_ENTRIES: usize = 64;
-
-/// Where an indirect jump to a guest address goes on.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct JumpEntry {
-    pub pc: u64,
-    pub host: u64,
-}
-
-/// A jump cache that knows nothing: each entry holds an address that belongs into another one.
-static NO_JUMPS: [JumpEntry; JUMP_ENTRIES] = {
-    let mut entries = [JumpEntry { pc: 0, host: 0 }; JUMP_ENTRIES];
-    let mut index = 0;
-    while index < JUMP_ENTRIES {
-        entries[index].pc = index as u64 ^ 1;
-        index += 1;
-    }
-    entries
-};
-
-/// Entries of the second jump cache: a power of two.
-const FAR_BITS: u32 = 12;
-/// Spreads guest addresses over it, in other ways than over the first.
-const FAR_FACTOR: u32 = 0x9e37_79b1;
 
 /// What compiled code returns.
 pub mod exit {
@@ -100,10 +88,11 @@ pub struct Context {
     pack_flags_aside: unsafe extern "C" fn(),
     /// What they gave.
     aside_result: u64,
-    /// The address of the second jump cache, 0 while there is none: what was pushed out of the first. The trampoline
-    /// looks there when code comes back for a jump that is not in the first.
+    /// Goes on at the guest address in rdi, for the jump at the one in rsi.
+    find_jump: unsafe extern "C" fn(),
+    /// The address and mask of [`Far`]; 0 while that is empty.
     far_at: u64,
-    unused: [u64; 1],
+    far_mask: u64,
     /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
     pub in_regions: u64,
     pub in_templates: u64,
@@ -111,14 +100,16 @@ pub struct Context {
     zero: [u64; 2],
     /// Results that nobody wants.
     scratch: [[u64; 2]; SCRATCH_ENTRIES],
-    pub jumps: [JumpEntry; JUMP_ENTRIES],
+    pub jumps: Jumps,
+    returns: Returns,
     cells: [u64; MAX_CELLS],
-    /// Guest and host address of each entry.
-    far: Box<[[u64; 2]]>,
+    far: Far,
     env: &'static Env,
     pub stop: Option<Stop>,
     pub fault: HostFault,
     pub fault_pc: usize,
+    /// The general registers there, by the host's numbers.
+    fault_registers: [u64; 16],
     /// The steps of ciphers and hashes, by `Crypto`.
     crypto: [crypto::Step; Crypto::ALL.len()],
     /// Rounding to integral, by `rounding::index`.
@@ -135,6 +126,8 @@ pub const IN_TEMPLATES: i32 = offset_of!(Context, in_templates) as i32;
 pub const ZERO: i32 = offset_of!(Context, zero) as i32;
 pub const SCRATCH: i32 = offset_of!(Context, scratch) as i32;
 pub const JUMPS: i32 = offset_of!(Context, jumps) as i32;
+pub const RETURNS: i32 = offset_of!(Context, returns) as i32;
+pub const FIND_JUMP: i32 = offset_of!(Context, find_jump) as i32;
 pub const CRYPTO: i32 = offset_of!(Context, crypto) as i32;
 pub const ROUNDING: i32 = offset_of!(Context, rounding) as i32;
 pub const CELLS: i32 = offset_of!(Context, cells) as i32;
@@ -149,55 +142,54 @@ impl Context {
             slow_op_aside: qemu_lua_slow_op_aside,
             pack_flags_aside: qemu_lua_pack_flags_aside,
             aside_result: 0,
+            find_jump: qemu_lua_find_jump,
             far_at: 0,
-            unused: [0; 1],
+            far_mask: 0,
             in_regions: 0,
             in_templates: 0,
             zero: [0; 2],
             scratch: [[0; 2]; SCRATCH_ENTRIES],
-            jumps: NO_JUMPS,
+            jumps: Jumps::none(),
+            returns: Returns::none(super::nowhere()),
             cells: [0; MAX_CELLS],
-            far: Box::default(),
+            far: Far::default(),
             env,
             stop: None,
             fault: HostFault::default(),
             fault_pc: 0,
+            fault_registers: [0; 16],
             crypto: *crypto::steps(),
             rounding: rounding::STEPS,
         })
     }
 
-    /// Forgets every indirect jump.
+    /// Makes the writes that code owed where it has faulted.
+    pub fn write_owed(&self, owed: &[Owed], state: &mut GuestState) {
+        for &Owed { slot, from } in owed {
+            let value = match from {
+                Source::Register(number) => self.fault_registers[usize::from(number)],
+                Source::Cell(v) => self.cells[usize::from(v.0)],
+                Source::Constant(value) => i64::from(value) as u64,
+            };
+            state.set_u64(slot, value);
+        }
+    }
+
+    /// Forgets where jumps lead.
     pub fn forget_jumps(&mut self) {
-        self.jumps = NO_JUMPS;
-        self.far = Box::default();
-        self.far_at = 0;
+        self.jumps = Jumps::none();
+        self.returns = Returns::none(super::nowhere());
+        self.far = Far::default();
+        (self.far_at, self.far_mask) = self.far.place();
     }
 
-    /// Makes indirect jumps to `pc` go to `host`.
+    /// Makes computed jumps to `pc` go to `host`.
     pub fn learn_jump(&mut self, pc: u64, host: u64) {
-        let before = std::mem::replace(&mut self.jumps[jump_index(pc)], JumpEntry { pc, host });
-        if before.host == 0 || before.pc == pc {
-            return;
+        if let Some(before) = self.jumps.learn(pc, host) {
+            self.far.add(before);
+            (self.far_at, self.far_mask) = self.far.place();
         }
-        if self.far.is_empty() {
-            self.far = vec![[0; 2]; 1 << FAR_BITS].into_boxed_slice();
-            // Otherwise it would know where address 0 is.
-            self.far[0][0] = 1;
-            self.far_at = self.far.as_ptr() as u64;
-        }
-        self.far[far_index(before.pc)] = [before.pc, before.host];
     }
-}
-
-/// The second jump cache's entry for `pc`; the trampoline computes the same.
-fn far_index(pc: u64) -> usize {
-    ((pc as u32).wrapping_mul(FAR_FACTOR) >> (32 - FAR_BITS)) as usize
-}
-
-/// The jump cache's entry for `pc`; the lowering computes the same.
-fn jump_index(pc: u64) -> usize {
-    (pc ^ pc >> 12) as usize % JUMP_ENTRIES
 }
 
 global_asm!(
@@ -212,7 +204,7 @@ global_asm!(
     "push r14",
     "push r15",
     "sub rsp, 8",
-    "mov r15, rdi",
+    "lea r15, [rdi + {ahead}]",
     "mov [rdx], rsp",
     // As the call leaves it.
     "lea rax, [rsp - 8]",
@@ -220,26 +212,6 @@ global_asm!(
     "xor edi, edi",
     "call rsi",
     "2:",
-    "test rax, rax",
-    "jnz 3f",
-    "mov rcx, [r15 + {poll}]",
-    "cmp dword ptr [rcx], 0",
-    "jne 3f",
-    "mov rcx, [r15 + {context}]",
-    "mov rdx, [rcx + {far}]",
-    "test rdx, rdx",
-    "jz 3f",
-    "mov rsi, [r15 + {pc}]",
-    "imul edi, esi, {factor}",
-    "shr edi, {shift}",
-    "shl edi, 4",
-    "cmp [rdx + rdi], rsi",
-    "jne 3f",
-    "mov rsi, [rdx + rdi + 8]",
-    "xor edi, edi",
-    "call rsi",
-    "jmp 2b",
-    "3:",
     "add rsp, 8",
     "pop r15",
     "pop r14",
@@ -256,6 +228,37 @@ global_asm!(
     "mov eax, {fault}",
     "cld",
     "jmp 2b",
+    // Where computed jumps go on that their own code does not know: rdi is the guest address, rsi the jump's.
+    ".globl qemu_lua_find_jump",
+    "qemu_lua_find_jump:",
+    "mov rcx, [r15 + {context}]",
+    "mov rax, rdi",
+    "shr rax, 12",
+    "xor rax, rdi",
+    "and eax, {jumps_mask}",
+    "shl eax, 4",
+    "lea rdx, [rcx + rax + {jumps}]",
+    "cmp [rdx], rdi",
+    "je 4f",
+    "mov rdx, [rcx + {far}]",
+    "test rdx, rdx",
+    "jz 5f",
+    "mov eax, edi",
+    "imul rax, rax, {factor}",
+    "shr rax, {shift}",
+    "and rax, [rcx + {far_mask}]",
+    "add rdx, rax",
+    "cmp [rdx], rdi",
+    "jne 5f",
+    "4:",
+    "xor edi, edi",
+    "jmp qword ptr [rdx + 8]",
+    "5:",
+    "mov [r15 + {pc}], rdi",
+    "mov [r15 + {from}], rsi",
+    "xor eax, eax",
+    "mov rsp, [r15 + {start}]",
+    "ret",
     // Calls where they are not the usual way, so that the usual one need not keep anything in memory for them:
     // all registers stay as they are (of the vectors 16 bytes, which is what compiled code uses).
     ".macro qemu_lua_aside name, callee",
@@ -286,20 +289,25 @@ global_asm!(
     slow_op = sym slow_op,
     pack_flags = sym pack_flags,
     result = const offset_of!(Context, aside_result),
-    start = const STACK_SLOT.0,
-    context = const CONTEXT_SLOT.0,
+    ahead = const AHEAD,
+    start = const from_pinned(STACK_SLOT.0),
+    context = const from_pinned(CONTEXT_SLOT.0),
     stack = const offset_of!(Context, stack),
     fault = const exit::FAULT,
-    poll = const POLL_SLOT.0,
-    pc = const PC.0,
+    pc = const from_pinned(PC.0),
+    from = const from_pinned(JUMPED_FROM.0),
+    jumps = const JUMPS,
+    jumps_mask = const JUMP_ENTRIES - 1,
     far = const offset_of!(Context, far_at),
+    far_mask = const offset_of!(Context, far_mask),
     factor = const FAR_FACTOR as i32,
-    shift = const 32 - FAR_BITS,
+    shift = const FAR_SHIFT,
 );
 
 unsafe extern "C" {
     fn qemu_lua_enter(state: *mut GuestState, code: u64, stack: *mut u64) -> u64;
     fn qemu_lua_fault_exit();
+    fn qemu_lua_find_jump();
     fn qemu_lua_slow_op_aside();
     fn qemu_lua_pack_flags_aside();
 }
@@ -317,8 +325,9 @@ pub fn run(code: u64, state: &mut GuestState, port: &Port, context: &mut Context
 }
 
 /// Called by compiled code: runs op `index` of the slow-op table on the context's cells. 0, or an exit.
-extern "C" fn slow_op(state: *mut GuestState, index: u64) -> u64 {
-    // SAFETY: compiled code passes its pinned register, the state that `run` was given exclusively.
+extern "C" fn slow_op(pinned: *mut GuestState, index: u64) -> u64 {
+    let state = pinned.wrapping_byte_sub(AHEAD as usize);
+    // SAFETY: compiled code passes its pinned register, which points into the state that `run` was given exclusively.
     let state = unsafe { &mut *state };
     let context = state.u64(CONTEXT_SLOT) as *mut Context;
     // SAFETY: `run` put the address of its exclusive context there.
@@ -342,6 +351,8 @@ extern "C" fn pack_flags(code: u64, a: u64, b: u64, r: u64) -> u64 {
 /// Indices into `mcontext_t.gregs`.
 const REG_R15: usize = 7;
 const REG_RIP: usize = 16;
+/// Those of the general registers, by the host's numbers.
+const GENERAL: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
 
 /// In the signal handler: sends a thread that faulted in compiled code to the exit, and one that was interrupted
 /// at a guest access. (A thread in compiled code holds no lock, so the handler may take them.)
@@ -349,13 +360,15 @@ fn on_code_fault(pc: usize, fault: HostFault, registers: &mut [i64; 23]) -> bool
     if !code_memory::contains(pc) || (fault.is_interruption() && !is_access(pc)) {
         return false;
     }
-    let state = registers[REG_R15] as *const GuestState;
-    // SAFETY: in compiled code r15 is the state that `run` was given.
+    let state = (registers[REG_R15] as *const GuestState).wrapping_byte_sub(AHEAD as usize);
+    // SAFETY: in compiled code r15 points into the state that `run` was given.
     let context = unsafe { (*state).u64(CONTEXT_SLOT) } as *mut Context;
     // SAFETY: `run` put its context there; the thread it belongs to is interrupted right here.
     unsafe { (*context).fault = fault };
     // SAFETY: as above.
     unsafe { (*context).fault_pc = pc };
+    // SAFETY: as above.
+    unsafe { (*context).fault_registers = GENERAL.map(|index| registers[index] as u64) };
     registers[REG_RIP] = qemu_lua_fault_exit as *const () as i64;
     true
 }

@@ -219,6 +219,7 @@ impl Growth<'_> {
                 dirty: CellSet::default(),
                 flags: Flags::Unreached,
                 invariant: CellSet::default(),
+                loops: 0,
                 constants: Constants::default(),
             }
         };

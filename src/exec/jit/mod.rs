@@ -17,6 +17,7 @@
 //! learns after that comes from a translation that was valid after the flag was cleared, or the flag is
 //! set again.
 
+mod alignment;
 mod cells;
 pub mod code_memory;
 mod commit;
@@ -24,8 +25,10 @@ pub mod compile_thread;
 mod constants;
 pub mod entry;
 mod grow;
+mod jumps;
 mod loops;
 mod lower;
+mod owed;
 mod pieces;
 mod pushes;
 mod region;
@@ -41,7 +44,7 @@ use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
 use crate::host::crypto;
-use code_memory::{CodeMemory, SlotAddr, SlotReference, slot_at};
+use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference, slot_at};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
@@ -52,8 +55,11 @@ use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
+use jumps::Stack;
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
+use owed::Noted;
+pub use owed::{OWED_SIZE, Owed, Source};
 use pieces::FaultPoint;
 pub use pieces::{FAULT_SIZE, Piece};
 pub use region::{Follow, Limits};
@@ -85,10 +91,10 @@ impl Compiled {
 }
 
 /// What a fault in compiled code leads to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AfterFault {
-    /// The state is that before the instruction at `pc`, which accessed memory so.
-    Raise { pc: GuestAddr, access: Access },
+    /// The state is that before the instruction at `pc`, which accessed memory so, once `owed` is written.
+    Raise { pc: GuestAddr, access: Access, owed: SmallVec<[Owed; 4]> },
     /// The state is that before the instruction at `from`; the interpreter goes on there. The access was of the
     /// instruction at `at`.
     Replay { from: GuestAddr, at: GuestAddr },
@@ -99,6 +105,8 @@ struct Engine {
     memory: CodeMemory,
     /// Where a slot leads that leads nowhere yet.
     unlinked: u64,
+    /// The slot for guest address 0.
+    nowhere: SlotAddr,
     /// The slots that lead to each entry, by number.
     incoming: WordMap<u64, SmallVec<[u32; 4]>>,
     /// By entry: all code but what was saved.
@@ -246,7 +254,8 @@ fn install(code: &CompiledCode, names: &Names, lowered: &Lowered, blocks: &[Arc<
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
     let mut whole = with_prefix(code.code_buffer());
-    let references = resolve(code, names, &mut whole);
+    let aligned = demand_alignment(code, &lowered.aligned, &mut whole);
+    let references = aligned.then(|| resolve(code, names, &mut whole)).flatten();
     let (Some(references), Some(faults)) = (references, pieces::pack(fault_points(code, &lowered.sites)))
     else {
         debug_assert!(false, "the region at {} cannot be installed", blocks[0].pc);
@@ -266,6 +275,7 @@ fn install(code: &CompiledCode, names: &Names, lowered: &Lowered, blocks: &[Arc<
         slots: lowered.slots.len() as u32,
         head: blocks[0].pc,
         faults,
+        owed: Box::default(),
         points: lowered.points.clone().into_boxed_slice(),
     };
     engine.pieces.insert(installed.entry as usize, piece);
@@ -298,7 +308,8 @@ pub fn compile_block(
     state: &GuestState,
 ) -> bool {
     let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
-    let Some(emitted) = emitter.emit(&block.block, state, counting) else { return false };
+    let stack = Stack::of(cache.env().arch);
+    let Some(emitted) = emitter.emit(&block.block, state, stack, counting) else { return false };
     let install = || install_block(&emitted, block);
     let installed = cache.if_current(std::slice::from_ref(block), install).unwrap_or(false);
     debug::perf::write();
@@ -313,6 +324,7 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     let points = emitted.faults.iter().map(|point| FaultPoint {
         at: point.offset,
         site: Site { pc: point.pc, access: point.access, back: Back::Exact },
+        noted: point.noted,
     });
     let Some(faults) = pieces::pack(points) else { return false };
     let count = emitted.slots.len() + 1;
@@ -326,17 +338,19 @@ fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     };
     let piece = Piece {
         code_len: emitted.code.len() as u32,
-        entry: 0,
+        entry: template::ENTRY as u32,
         first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
         slots: count as u32,
         head: block.pc,
         faults,
+        owed: emitted.owed.into(),
         points: Box::default(),
     };
     engine.pieces.insert(installed.entry as usize, piece);
     engine.trace("template", installed.entry, emitted.code.len(), block.pc);
-    block.set_template(Template { entry: installed.entry, counter: SlotAddr(installed.slots) });
-    block.entry.store(installed.entry, Ordering::Release);
+    let entry = installed.entry + template::ENTRY as u64;
+    block.set_template(Template { entry, counter: SlotAddr(installed.slots) });
+    block.entry.store(entry, Ordering::Release);
     true
 }
 
@@ -371,16 +385,22 @@ fn engine<'a>(guard: &'a mut MutexGuard<'static, Option<Engine>>) -> Option<&'a 
     guard.as_mut().filter(|engine| !engine.full)
 }
 
+/// A slot for guest address 0; `None` where nothing is compiled.
+fn nowhere() -> Option<SlotAddr> {
+    lock().as_ref().map(|engine| engine.nowhere)
+}
+
 impl Engine {
     fn new() -> Option<Self> {
-        let mut memory = CodeMemory::map()?;
-        let unlinked = memory.install(&UNLINKED, &[], std::iter::empty())?.entry;
-        Some(Self::with(memory, unlinked))
+        Self::with(CodeMemory::map()?)
     }
 
-    fn with(memory: CodeMemory, unlinked: u64) -> Self {
+    fn with(mut memory: CodeMemory) -> Option<Self> {
+        let Installed { entry: unlinked, slots } = memory.install(&UNLINKED, &[], std::iter::once((0, 0)))?;
+        let nowhere = SlotAddr(slots);
+        memory.patch(nowhere, unlinked);
         let (incoming, pieces) = (WordMap::default(), BTreeMap::new());
-        Self { memory, unlinked, incoming, pieces, regions: 0, full: false }
+        Some(Self { memory, unlinked, nowhere, incoming, pieces, regions: 0, full: false })
     }
 
     /// The first of these blocks is entered through a region of all of them from now on.
@@ -430,15 +450,29 @@ impl Engine {
 /// Each instruction that accesses guest memory, and which guest instruction it is of. Nothing else may trap so: what is
 /// accessed besides is said to be there.
 fn fault_points(code: &CompiledCode, sites: &[Site]) -> impl Iterator<Item = FaultPoint> {
+    accesses(code).filter_map(|(at, number)| {
+        let site = number.and_then(|number| sites.get(number as usize));
+        debug_assert!(site.is_some(), "an access of no guest instruction");
+        Some(FaultPoint { at, site: *site?, noted: Noted::default() })
+    })
+}
+
+/// Where code accesses guest memory, and the numbers of the sites.
+fn accesses(code: &CompiledCode) -> impl Iterator<Item = (u32, Option<u32>)> {
     let sources = code.buffer.get_srclocs_sorted();
     let accesses = code.buffer.traps().iter().filter(|trap| trap.code == TrapCode::HEAP_OUT_OF_BOUNDS);
-    accesses.filter_map(|trap| {
+    accesses.map(|trap| {
         let after = sources.partition_point(|range| range.start <= trap.offset);
         let range = sources[..after].last().filter(|range| trap.offset < range.end);
-        let site = range.and_then(|range| sites.get(range.loc.bits() as usize));
-        debug_assert!(site.is_some(), "an access of no guest instruction");
-        Some(FaultPoint { at: trap.offset + CODE_OFFSET as u32, site: *site? })
+        (trap.offset + CODE_OFFSET as u32, range.map(|range| range.loc.bits()))
     })
+}
+
+/// Makes the accesses of these sites fault where they are not aligned. Whether all could be made so.
+fn demand_alignment(code: &CompiledCode, aligned: &[u32], whole: &mut [u8]) -> bool {
+    let demanded =
+        accesses(code).filter(|(_, site)| site.is_some_and(|site| aligned.binary_search(&site).is_ok()));
+    demanded.fold(true, |all, (at, _)| alignment::demand(whole, at as usize) && all)
 }
 
 /// Code that returns the slot it was entered through (rdi): what stands before a region, then `mov rax, rdi; ret`.

@@ -2,7 +2,7 @@
 //!
 //! Most of it is about code that may fault, of which there is much, and which hardly ever does: that is packed.
 
-use super::commit::Point;
+use super::owed::Noted;
 use super::{AfterFault, Back, Site};
 use guest::{Access, GuestAddr};
 
@@ -11,6 +11,7 @@ use guest::{Access, GuestAddr};
 pub struct FaultPoint {
     pub at: u32,
     pub site: Site,
+    pub noted: Noted,
 }
 
 /// Bytes of a packed point.
@@ -29,6 +30,8 @@ pub struct Piece {
     pub head: GuestAddr,
     /// What may fault, packed, in order.
     pub faults: Box<[u8]>,
+    /// What these owe, packed.
+    pub owed: Box<[u8]>,
     /// The guest address of each commit point.
     pub points: Box<[GuestAddr]>,
 }
@@ -39,18 +42,22 @@ impl Piece {
         let offset = u32::try_from(offset).ok()?;
         let (points, _) = self.faults.as_chunks::<FAULT_SIZE>();
         let index = points.binary_search_by_key(&offset, |point| unpack(point).at).ok()?;
-        let Site { pc: at, access, back } = unpack(&points[index]).site;
+        let FaultPoint { site: Site { pc: at, access, back }, noted, .. } = unpack(&points[index]);
         let replay = |point: u32| Some(AfterFault::Replay { from: *self.points.get(point as usize)?, at });
         match back {
-            Back::Exact => Some(AfterFault::Raise { pc: at, access }),
+            Back::Exact => Some(AfterFault::Raise { pc: at, access, owed: noted.of(&self.owed) }),
             Back::To(point) => replay(point.into()),
             Back::Stored => replay(stored),
         }
     }
 }
 
-/// Bits of a guest address; in a packed point the commit point stands above them.
+/// Bits of a guest address; in a packed point the commit point, or the number of the first that is owed, stands above them.
 const ADDRESS_BITS: u32 = 48;
+/// Bits of an offset, and of the numbers behind it.
+const OFFSET_BITS: u32 = 32;
+const FIELD_BITS: u32 = 8;
+const FIELD: u64 = (1 << FIELD_BITS) - 1;
 
 /// Packs points; `None` where one is of an address that no code can have.
 pub fn pack(points: impl Iterator<Item = FaultPoint>) -> Option<Box<[u8]>> {
@@ -67,14 +74,15 @@ fn pack_one(point: &FaultPoint) -> Option<[u8; FAULT_SIZE]> {
         Access::Write => 1,
         Access::Fetch => 2,
     };
-    let (back, commit): (u64, Point) = match point.site.back {
-        Back::Exact => (0, 0),
+    let (back, above): (u64, u16) = match point.site.back {
+        Back::Exact => (0, point.noted.first),
         Back::Stored => (1, 0),
         Back::To(commit) => (2, commit),
     };
     let pc = point.site.pc.raw();
-    let place = u64::from(point.at) | access << 48 | back << 56;
-    let [place, site] = [place, pc | u64::from(commit) << ADDRESS_BITS].map(u64::to_le_bytes);
+    let fields = access | back << FIELD_BITS | u64::from(point.noted.count) << (2 * FIELD_BITS);
+    let place = u64::from(point.at) | fields << OFFSET_BITS;
+    let [place, site] = [place, pc | u64::from(above) << ADDRESS_BITS].map(u64::to_le_bytes);
     let mut out = [0; FAULT_SIZE];
     out[..8].copy_from_slice(&place);
     out[8..].copy_from_slice(&site);
@@ -84,29 +92,38 @@ fn pack_one(point: &FaultPoint) -> Option<[u8; FAULT_SIZE]> {
 fn unpack(bytes: &[u8; FAULT_SIZE]) -> FaultPoint {
     let packed = u128::from_le_bytes(*bytes);
     let (place, site) = (packed as u64, (packed >> 64) as u64);
-    let access = match place >> 48 & 0xff {
+    let field = |number: u32| place >> (OFFSET_BITS + number * FIELD_BITS) & FIELD;
+    let above = (site >> ADDRESS_BITS) as u16;
+    let access = match field(0) {
         0 => Access::Read,
         1 => Access::Write,
         _ => Access::Fetch,
     };
-    let back = match place >> 56 {
-        0 => Back::Exact,
-        1 => Back::Stored,
-        _ => Back::To((site >> ADDRESS_BITS) as Point),
+    let (back, first) = match field(1) {
+        0 => (Back::Exact, above),
+        1 => (Back::Stored, 0),
+        _ => (Back::To(above), 0),
     };
+    let noted = Noted { first, count: field(2) as u8 };
     let pc = GuestAddr(site & ((1 << ADDRESS_BITS) - 1));
-    FaultPoint { at: place as u32, site: Site { pc, access, back } }
+    FaultPoint { at: place as u32, site: Site { pc, access, back }, noted }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::jit::commit::Point;
 
     #[test]
     fn faults_are_unpacked_as_they_were_packed() {
         let packed_at = |pc, back, access| {
             let site = Site { pc: GuestAddr(pc), access, back };
-            pack_one(&FaultPoint { at: 1 << 20, site })
+            let noted = match back {
+                Back::Exact => Noted { first: 60_000, count: 40 },
+                _ => Noted::default(),
+            };
+            let point = FaultPoint { at: 1 << 20, site, noted };
+            pack_one(&point).inspect(|packed| assert_eq!(unpack(packed).noted, noted))
         };
         for pc in [0x1000, 0x5555_5555_4000, 0x7fff_f7ff_e123, (1 << ADDRESS_BITS) - 1] {
             for back in [Back::Exact, Back::Stored, Back::To(0), Back::To(Point::MAX)] {

@@ -8,6 +8,7 @@ use super::cells::{CellSet, Cells};
 use super::commit::{self, Plan, Step};
 use super::constants::{self, Constants};
 use super::grow;
+use super::jumps::Stack;
 use super::loops::Loops;
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
@@ -92,6 +93,8 @@ pub struct RegionBlock {
     pub flags: Flags,
     /// Cells that some loop around this block does not write.
     pub invariant: CellSet,
+    /// How many loops it is in.
+    pub loops: usize,
     /// Cells that may hold what Cranelift knows, where the block starts.
     pub constants: Constants,
 }
@@ -104,6 +107,8 @@ pub struct Region {
     pub entry: CellSet,
     /// Where the state in memory is exact.
     pub plan: Plan,
+    /// What its calls and returns do.
+    pub stack: Stack,
 }
 
 /// The guest addresses that a terminator names: taken, other.
@@ -120,12 +125,13 @@ impl Region {
     pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Option<Self> {
         let blocks = grow::grow(cache, head, limits);
         let cells = Cells::of(blocks.iter().map(|b| &*b.translation.block))?;
-        let mut region = Self { cells, blocks, entry: CellSet::default(), plan: Plan::default() };
+        let (entry, plan, stack) = (CellSet::default(), Plan::default(), Stack::of(cache.env().arch));
+        let mut region = Self { cells, blocks, entry, plan, stack };
         mark_back_edges(&mut region.blocks);
         region.find_constants();
         region.find_invariants();
         region.find_flags();
-        region.plan = Plan::of(&region.blocks, &region.cells, cache.env().arch.stack_slot());
+        region.plan = Plan::of(&region.blocks, &region.cells, stack.pointer);
         let steps: Vec<_> = (0..region.blocks.len()).map(|block| region.steps(block)).collect();
         region.find_dirty(&steps);
         region.find_entry(&steps);
@@ -261,7 +267,10 @@ impl Region {
         for (_, body) in &loops.natural {
             let unchanged = self.cells.all().without(&loops.written_in(body));
             let inside = self.blocks.iter_mut().zip(body).filter(|(_, inside)| **inside);
-            inside.for_each(|(block, _)| block.invariant.insert_all(&unchanged));
+            inside.for_each(|(block, _)| {
+                block.invariant.insert_all(&unchanged);
+                block.loops += 1;
+            });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::code_memory::{CodeMemory, slot_at, slot_target};
 use super::pieces::Piece;
-use super::{BUDGET, Engine, UNLINKED, lock};
+use super::{BUDGET, Engine, lock};
 use crate::exec::saved::{self, BlockNumber, BlockRecord, Found};
 use crate::exec::translation::{Template, Translation};
 use guest::GuestAddr;
@@ -20,8 +20,7 @@ pub fn adopt(fd: i32, from: usize, len: usize, slots: usize) -> Option<&'static 
     }
     let mut memory = CodeMemory::map()?;
     let code = memory.adopt(fd, from, len, slots);
-    let unlinked = memory.install(&UNLINKED, &[], std::iter::empty())?.entry;
-    *guard = Some(Engine::with(memory, unlinked));
+    *guard = Some(Engine::with(memory)?);
     code
 }
 

@@ -23,8 +23,8 @@ static INDEX: Mutex<Option<Index>> = Mutex::new(None);
 #[derive(Default)]
 struct Index {
     used: usize,
-    /// Ops of regions by their text.
-    known: HashMap<String, usize>,
+    /// Ops of regions by their text, each as often as one region has it.
+    known: HashMap<String, Vec<usize>>,
 }
 
 /// How one op is called.
@@ -82,8 +82,11 @@ pub fn count() -> usize {
     INDEX.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |index| index.used)
 }
 
-/// Registers `op`; `None` when the table is full. `kind` tells what an operand is.
-pub fn register(op: Op, rule: NanRule, kind: impl Fn(Val) -> Kind) -> Option<SlowCall> {
+/// Registers `op`, as one that is none of those `used`; `None` when the table is full. `kind` tells what an operand is.
+///
+/// Cranelift makes a constant anew where it is needed, but only if it has not been needed in another part of the function:
+/// then it is kept in a register throughout a loop. So no two call-outs of a region have the same number.
+pub fn register(op: Op, rule: NanRule, used: &[u64], kind: impl Fn(Val) -> Kind) -> Option<SlowCall> {
     let mut operands = Vec::new();
     let mut next = 0u16;
     let renumbered = op.with_uses(|v| {
@@ -93,20 +96,21 @@ pub fn register(op: Op, rule: NanRule, kind: impl Fn(Val) -> Kind) -> Option<Slo
         Val(cell)
     });
     let renumbered = renumbered.with_result(Val(next));
-    let index = index_of(renumbered, rule)?;
-    Some(SlowCall { index: index as u64, operands, result: next })
+    let index = index_of(renumbered, rule, used)?;
+    Some(SlowCall { index, operands, result: next })
 }
 
-fn index_of(op: Op, rule: NanRule) -> Option<usize> {
+fn index_of(op: Op, rule: NanRule, used: &[u64]) -> Option<u64> {
     let mut guard = INDEX.lock().unwrap_or_else(PoisonError::into_inner);
     let index = guard.get_or_insert_default();
     let text = format!("{op} {rule:?}");
-    if let Some(&found) = index.known.get(&text) {
-        return Some(found);
+    let known = index.known.get(&text).map_or(&[][..], Vec::as_slice);
+    if let Some(free) = known.iter().map(|&at| at as u64).find(|at| !used.contains(at)) {
+        return Some(free);
     }
     let new = index.take(op, rule)?;
-    index.known.insert(text, new);
-    Some(new)
+    index.known.entry(text).or_default().push(new);
+    Some(new as u64)
 }
 
 /// Adds `op` with its operands in their own cells; `None` when the table is full.

@@ -1,4 +1,4 @@
-//! Steps of ciphers in regions: the host's instructions, in the place of calls.
+//! Steps of ciphers in regions, and products of every other lane: the host's instructions, in the place of calls.
 //!
 //! Cranelift has no operation for such an instruction. So it is told of a call that takes operands in registers, gives
 //! its result in one, and changes no other (what `PreserveAll` means where it is called); in the finished code the call
@@ -7,10 +7,51 @@
 use crate::host::crypto::{Instruction, instruction};
 use cranelift_codegen::ir::{AbiParam, Signature, UserExternalName, types};
 use cranelift_codegen::isa::CallConv;
-use guest::ir::Crypto;
+use guest::ir::{Crypto, Sign};
+use std::arch::is_x86_feature_detected as has;
 
-/// The name space of steps in relocations; their numbers are those of `Crypto`.
+/// The name space of steps in relocations.
 pub const NAMESPACE: u32 = 1;
+
+/// What an instruction of the host does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    Crypto(Crypto),
+    /// The whole products of two vectors' even 32-bit lanes.
+    EvenProducts(Sign),
+}
+
+const UNSIGNED_PRODUCTS: u32 = 1 << 16;
+const SIGNED_PRODUCTS: u32 = UNSIGNED_PRODUCTS + 1;
+
+impl Step {
+    /// The instruction, if the host has it.
+    pub fn instruction(self) -> Option<Instruction> {
+        // SDM vol. 2, `PMULUDQ` and `PMULDQ` of xmm0 and xmm1.
+        let (is_there, bytes): (bool, &[u8]) = match self {
+            Self::Crypto(op) => return instruction(op),
+            Self::EvenProducts(Sign::Unsigned) => (true, &[0x66, 0x0f, 0xf4, 0xc1]),
+            Self::EvenProducts(Sign::Signed) => (has!("sse4.1"), &[0x66, 0x0f, 0x38, 0x28, 0xc1]),
+        };
+        is_there.then_some(Instruction { bytes, operands: &[0, 1], result: 0 })
+    }
+
+    fn number(self) -> u32 {
+        match self {
+            Self::Crypto(op) => op as u32,
+            Self::EvenProducts(Sign::Unsigned) => UNSIGNED_PRODUCTS,
+            Self::EvenProducts(Sign::Signed) => SIGNED_PRODUCTS,
+        }
+    }
+
+    fn numbered(number: u32) -> Option<Self> {
+        match number {
+            UNSIGNED_PRODUCTS => Some(Self::EvenProducts(Sign::Unsigned)),
+            SIGNED_PRODUCTS => Some(Self::EvenProducts(Sign::Signed)),
+            _ => Crypto::ALL.get(number as usize).copied().map(Self::Crypto),
+        }
+    }
+}
 
 const CALL: u8 = 0xe8;
 const CALL_LEN: usize = 5;
@@ -18,8 +59,8 @@ const RETURN: u8 = 0xc3;
 const NOP: u8 = 0x90;
 
 /// What Cranelift knows the step by.
-pub fn name(op: Crypto) -> UserExternalName {
-    UserExternalName { namespace: NAMESPACE, index: op as u32 }
+pub fn name(step: Step) -> UserExternalName {
+    UserExternalName { namespace: NAMESPACE, index: step.number() }
 }
 
 /// The step's signature, still of a convention whose functions may return something to Cranelift's verifier.
@@ -32,9 +73,7 @@ pub fn signature(step: &Instruction) -> Signature {
 
 /// Puts the instruction into the place of the call whose distance is at `at`. Whether there was such a call.
 pub fn put(code: &mut Vec<u8>, at: usize, name: &UserExternalName) -> bool {
-    let Some(step) = Crypto::ALL.get(name.index as usize).and_then(|&op| instruction(op)) else {
-        return false;
-    };
+    let Some(step) = Step::numbered(name.index).and_then(Step::instruction) else { return false };
     let Some(call) = at.checked_sub(1).filter(|&call| code.get(call) == Some(&CALL)) else { return false };
     if step.bytes.len() <= CALL_LEN {
         let place = &mut code[call..call + CALL_LEN];

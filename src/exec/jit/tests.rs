@@ -1,7 +1,9 @@
 //! Compiled code against the interpreter: random ops on telling operands, and what only compiled code has.
 
+mod alignment;
 mod calls;
 mod floats;
+mod folded;
 mod random;
 mod regions;
 mod templates;

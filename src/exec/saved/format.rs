@@ -12,7 +12,7 @@
 //! with its sum before the first use of anything in it.
 
 use super::hash;
-use crate::exec::jit::FAULT_SIZE;
+use crate::exec::jit::{FAULT_SIZE, OWED_SIZE};
 
 pub const PAGE: usize = 4096;
 /// What one sum is of.
@@ -35,6 +35,7 @@ pub struct Counts {
     pub regions: usize,
     pub targets: usize,
     pub faults: usize,
+    pub owed: usize,
     pub points: usize,
     pub members: usize,
     pub ops: usize,
@@ -44,7 +45,7 @@ pub struct Counts {
     pub guest: usize,
 }
 
-const COUNTS: usize = 12;
+const COUNTS: usize = 13;
 
 impl Counts {
     fn words(&self) -> [u64; COUNTS] {
@@ -56,6 +57,7 @@ impl Counts {
             self.regions,
             self.targets,
             self.faults,
+            self.owed,
             self.points,
             self.members,
             self.ops,
@@ -80,6 +82,7 @@ impl Counts {
             regions: next()?,
             targets: next()?,
             faults: next()?,
+            owed: next()?,
             points: next()?,
             members: next()?,
             ops: next()?,
@@ -103,6 +106,7 @@ impl Counts {
             targets: next(self.targets, 8),
             links: next(self.targets, 4),
             faults: next(self.faults, FAULT_SIZE),
+            owed: next(self.owed, OWED_SIZE),
             points: next(self.points, 8),
             members: next(self.members, 4),
             ops: next(self.ops, 4),
@@ -137,8 +141,13 @@ impl Counts {
         self.tables_at() + self.tables().len
     }
 
-    pub fn file_len(&self) -> usize {
+    /// Where it says what processes have spent on what is not in it, in microseconds; that changes too.
+    pub fn spent_at(&self) -> usize {
         self.runs_at() + 4 * self.blocks
+    }
+
+    pub fn file_len(&self) -> usize {
+        self.spent_at() + 4
     }
 }
 
@@ -161,6 +170,7 @@ pub struct Tables {
     /// The saved block at each of them: its number plus 1.
     pub links: Part,
     pub faults: Part,
+    pub owed: Part,
     /// Guest addresses of commit points.
     pub points: Part,
     /// Numbers of the blocks that regions are made of.
@@ -243,9 +253,11 @@ pub struct Piece {
     pub targets: u32,
     pub faults_at: u32,
     pub faults: u32,
+    pub owed_at: u32,
+    pub owed: u32,
 }
 
-const PIECE_WORDS: usize = 8;
+const PIECE_WORDS: usize = 10;
 
 impl Piece {
     fn write(&self, out: &mut Vec<u8>) {
@@ -260,6 +272,8 @@ impl Piece {
                 self.targets,
                 self.faults_at,
                 self.faults,
+                self.owed_at,
+                self.owed,
             ],
         );
     }
@@ -274,6 +288,8 @@ impl Piece {
             targets: reader.u32()?,
             faults_at: reader.u32()?,
             faults: reader.u32()?,
+            owed_at: reader.u32()?,
+            owed: reader.u32()?,
         })
     }
 }
@@ -358,6 +374,8 @@ mod tests {
             targets: 5,
             faults_at: 6,
             faults: 7,
+            owed_at: 15,
+            owed: 16,
         };
         let block = BlockRecord {
             pc: u64::MAX - 1,
@@ -390,6 +408,6 @@ mod tests {
             assert_eq!(parse_header(&damaged, &key), None, "byte {at}");
         }
         assert_eq!(counts.sums_at(), PAGE + 8192);
-        assert_eq!(counts.file_len(), counts.runs_at() + 12);
+        assert_eq!(counts.file_len(), counts.runs_at() + 16);
     }
 }

@@ -33,6 +33,8 @@ pub struct Image {
     header: [u8; HEADER],
     /// How often each block had run when the file was opened.
     runs: Box<[u32]>,
+    /// What processes had spent on what is not in it, in microseconds.
+    pub spent: u32,
     tables: Tables,
     /// Code memory, as far as it is the file's.
     code: &'static [u8],
@@ -76,14 +78,15 @@ impl Image {
         let code = jit::adopt(file.raw(), PAGE, counts.code, counts.slots)?;
         let checked = Checked::new(counts.sums());
         let damaged = AtomicBool::new(false);
-        let mut runs = vec![0; 4 * counts.blocks];
-        if file.read_at(counts.runs_at() as u64, &mut runs) != runs.len() {
+        let mut hints = vec![0; counts.file_len() - counts.runs_at()];
+        if file.read_at(counts.runs_at() as u64, &mut hints) != hints.len() {
             return None;
         }
-        let mut reader = Reader(&runs);
+        let mut reader = Reader(&hints);
         let runs = (0..counts.blocks).map_while(|_| reader.u32()).collect();
+        let spent = reader.u32()?;
         let tables = counts.tables();
-        Some(Self { counts, header, tables, code, sums, data, runs, checked, damaged })
+        Some(Self { counts, header, tables, code, sums, data, runs, spent, checked, damaged })
     }
 
     /// Whether a file is this one still.
@@ -222,6 +225,11 @@ impl Image {
         self.entries(self.tables.faults, piece.faults_at, piece.faults)
     }
 
+    /// What its accesses owe, packed.
+    pub fn owed(&self, piece: &Piece) -> Option<&'static [u8]> {
+        self.entries(self.tables.owed, piece.owed_at, piece.owed)
+    }
+
     /// Whether all that running the piece needs is there; so many of its slots are counters.
     pub fn has(&self, piece: &Piece, counters: usize) -> bool {
         let slots_end = piece.slots_at as usize + piece.targets as usize + counters;
@@ -230,6 +238,7 @@ impl Image {
                 && self.ways(piece).is_some()
                 && self.code(piece.code_at as usize, piece.code_len as usize).is_some()
                 && self.faults(piece).is_some()
+                && self.owed(piece).is_some()
     }
 
     /// The text of an op that code leaves to the interpreter.

@@ -336,6 +336,7 @@ fn live(
         slots: piece.targets + counters,
         head,
         faults: image.faults(piece)?.into(),
+        owed: image.owed(piece)?.into(),
         points: points.into_boxed_slice(),
     })
 }

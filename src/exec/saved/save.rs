@@ -5,7 +5,7 @@ use super::image::Image;
 use super::{BlockNumber, Saved, hash, identity};
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::jit::template::Emitter;
-use crate::exec::jit::{self, FAULT_SIZE, Made, PieceAt};
+use crate::exec::jit::{self, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
 use crate::host::sys;
@@ -17,9 +17,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What making code takes, in microseconds: of a block (with lifting it) and of a region.
-const BLOCK: usize = 2;
+/// What making code takes, in microseconds: of a block (with lifting it) and of a region; and what the decoder takes
+/// that makes its tables when it is used first.
+const BLOCK: usize = 4;
 const REGION: usize = 700;
+const DECODER: usize = 300;
 /// What writing takes: a file, and so many bytes of it in a microsecond.
 const FILE: usize = 100;
 const BYTES: usize = 1000;
@@ -28,8 +30,6 @@ const MOST_COLD: usize = 2048;
 /// Code beyond this is not saved: the file is removed, and the next run starts another one.
 const MOST_CODE: usize = 64 << 20;
 const MOST_SLOTS: usize = 1 << 21;
-/// Fewer new blocks are not worth anything.
-const FEW: usize = 32;
 /// So many runs of blocks from templates are worth being counted.
 const COUNTED: u64 = 1 << 20;
 
@@ -42,28 +42,27 @@ pub fn save(cache: &Cache, state: &GuestState) {
     if saved.image.as_ref().is_some_and(Image::is_damaged) {
         return saved.directory.remove(&saved.name);
     }
-    let (blocks, regions) = jit::count();
-    if cache.count().saturating_sub(super::in_use() as usize) < FEW && regions == 0 && !has_run_long() {
+    let (_, regions) = jit::count();
+    if cache.count() <= super::in_use() as usize && regions == 0 && !has_run_long() {
         return;
     }
     let translations = cache.all();
     let files = file_code();
-    let is_cold = |t: &&Arc<Translation>| t.template().is_none() && is_lasting(t, &files);
-    let cold: Vec<_> = translations.iter().filter(is_cold).take(MOST_COLD).collect();
-    if !is_worth_it(saved, blocks + cold.len(), regions) {
-        return save_runs(saved, &translations);
+    let new: Vec<_> = translations.iter().filter(|t| is_lasting(t, &files)).collect();
+    if let Worth::NotYet { spent } = worth(saved, new.len(), regions) {
+        return save_hints(saved, &translations, spent);
     }
+    let cold = new.into_iter().filter(|t| t.template().is_none()).take(MOST_COLD);
     let mut emitter = Emitter::default();
     for block in cold {
         jit::compile_block(&mut emitter, cache, block, state);
     }
     let file = jit::made(|made, piece| Draft::of(saved, &translations, &files, piece)?.finish(saved, made));
     let Some(file) = file.flatten() else { return };
-    let size: usize = file.parts().iter().map(|part| part.len()).sum();
     if file.code.len() > MOST_CODE || file.slots > MOST_SLOTS {
         return saved.directory.remove(&saved.name);
     }
-    if file_limit() >= size as u64 && saved.directory.replace(&saved.name, &file.parts()) {
+    if saved.directory.replace(&saved.name, &file.parts()) {
         saved.directory.prune();
     }
 }
@@ -77,16 +76,27 @@ fn has_run_long() -> bool {
     time.tv_sec > 0 || time.tv_nsec > LONG
 }
 
-/// Whether the next process saves more by what is new than this one spends on writing it.
-fn is_worth_it(saved: &Saved, blocks: usize, regions: usize) -> bool {
-    const BLOCK_BYTES: usize = 400;
-    let before = saved.image.as_ref().map_or(0, |image| image.counts.file_len());
-    let writing = FILE + (before + blocks * BLOCK_BYTES) / BYTES;
-    blocks * BLOCK + regions * REGION > 2 * writing
+/// Whether a file is worth being written.
+enum Worth {
+    /// It saves more than it costs.
+    It,
+    /// Not yet: what processes have spent on what is not in the file, in microseconds.
+    NotYet { spent: u32 },
 }
 
-/// Notes how often saved blocks have run, in the file as it is.
-fn save_runs(saved: &Saved, translations: &[Arc<Translation>]) {
+/// Whether this process and those before it have spent more on what is not in the file than it takes to write it.
+fn worth(saved: &Saved, blocks: usize, regions: usize) -> Worth {
+    const BLOCK_BYTES: usize = 400;
+    let (size, before) =
+        saved.image.as_ref().map_or((0, 0), |image| (image.counts.file_len(), image.spent as usize));
+    let writing = FILE + (size + blocks * BLOCK_BYTES) / BYTES;
+    let decoder = if blocks > 0 { DECODER } else { 0 };
+    let spent = before + blocks * BLOCK + regions * REGION + decoder;
+    if spent > 2 * writing { Worth::It } else { Worth::NotYet { spent: spent as u32 } }
+}
+
+/// Notes in the file as it is how often saved blocks have run, and what was spent.
+fn save_hints(saved: &Saved, translations: &[Arc<Translation>], spent: u32) {
     let Some(image) = &saved.image else { return };
     let mut runs: Vec<u32> =
         (0..image.counts.blocks as u32).map(|number| image.runs(BlockNumber(number))).collect();
@@ -98,20 +108,15 @@ fn save_runs(saved: &Saved, translations: &[Arc<Translation>]) {
             new += u64::from(now - std::mem::replace(known, now));
         }
     }
-    if new < COUNTED || file_limit() < image.counts.file_len() as u64 {
+    let counted = new >= COUNTED;
+    if !counted && spent == image.spent {
         return;
     }
-    if let Some(file) = saved.directory.write(&saved.name).filter(|file| image.is_file(file)) {
+    let Some(file) = saved.directory.write(&saved.name).filter(|file| image.is_file(file)) else { return };
+    if counted {
         file.write_at(image.counts.runs_at() as u64, &bytes32(&runs));
     }
-}
-
-/// How large files may become: beyond that there is a signal.
-fn file_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    let args = [0, u64::from(libc::RLIMIT_FSIZE), 0, &raw mut limit as u64, 0, 0];
-    sys::syscall(libc::SYS_prlimit64, args);
-    limit.rlim_cur
+    file.write_at(image.counts.spent_at() as u64, &spent.to_le_bytes());
 }
 
 /// A table: what was in the file before, and what comes to it.
@@ -144,6 +149,7 @@ struct Draft {
     regions: Table,
     targets: Table,
     faults: Table,
+    owed: Table,
     points: Table,
     members: Table,
     ops: Table,
@@ -160,14 +166,15 @@ struct File {
     padding: Vec<u8>,
     sums: Vec<u8>,
     tables: Vec<Table>,
-    runs: Vec<u8>,
+    /// How often blocks have run, and what was spent.
+    hints: Vec<u8>,
 }
 
 impl File {
     fn parts(&self) -> Vec<&[u8]> {
         let mut parts = vec![&self.header, self.code, &self.padding, &self.sums];
         parts.extend(table_parts(&self.tables));
-        parts.push(&self.runs);
+        parts.push(&self.hints);
         parts
     }
 }
@@ -217,6 +224,7 @@ impl Draft {
             regions: table(tables.regions, counts.regions)?,
             targets: table(tables.targets, counts.targets)?,
             faults: table(tables.faults, counts.faults)?,
+            owed: table(tables.owed, counts.owed)?,
             points: table(tables.points, counts.points)?,
             members: table(tables.members, counts.members)?,
             ops: table(tables.ops, counts.ops)?,
@@ -255,10 +263,9 @@ impl Draft {
         let runs = &mut self.runs[number as usize];
         *runs = t.runs().max(*runs);
         if let Some((at, piece)) = code {
-            // The slot of a computed jump is no way out: it says where the jump led last.
-            let computed = matches!(t.block.terminator, Terminator::Indirect { .. });
+            let noted = t.notes_target();
             self.blocks[number as usize].piece =
-                self.piece(at, piece, 1, |target| if computed { 0 } else { target });
+                self.piece(at, piece, 1, |slot, target| if noted && slot == 0 { 0 } else { target });
         }
         Some(number)
     }
@@ -269,11 +276,13 @@ impl Draft {
         code_at: u32,
         piece: &jit::Piece,
         counters: u32,
-        target: impl Fn(u64) -> u64,
+        target: impl Fn(usize, u64) -> u64,
     ) -> Piece {
         let (targets_at, faults_at) = (self.targets.len() / 8, self.faults.len() / FAULT_SIZE);
+        let owed_at = self.owed.len() / OWED_SIZE;
         self.faults.new.extend_from_slice(&piece.faults);
-        let targets = jit::slot_targets(piece, counters).map(target);
+        self.owed.new.extend_from_slice(&piece.owed);
+        let targets = jit::slot_targets(piece, counters).enumerate().map(|(slot, to)| target(slot, to));
         let count = targets.len();
         format::put64(&mut self.targets.new, targets);
         Piece {
@@ -285,6 +294,8 @@ impl Draft {
             targets: count as u32,
             faults_at: faults_at as u32,
             faults: (piece.faults.len() / FAULT_SIZE) as u32,
+            owed_at: owed_at as u32,
+            owed: (piece.owed.len() / OWED_SIZE) as u32,
         }
     }
 
@@ -319,7 +330,7 @@ impl Draft {
 
     fn add_region(&mut self, code_at: u32, live: &jit::Piece, members: &[u32]) {
         let head = members[0] as usize;
-        let piece = self.piece(code_at, live, 0, |target| target);
+        let piece = self.piece(code_at, live, 0, |_, target| target);
         let record = RegionRecord {
             piece,
             points_at: (self.points.len() / 8) as u32,
@@ -350,6 +361,7 @@ impl Draft {
             regions: self.regions.len() / format::REGION_SIZE,
             targets: self.targets.len() / 8,
             faults: self.faults.len() / FAULT_SIZE,
+            owed: self.owed.len() / OWED_SIZE,
             points: self.points.len() / 8,
             members: self.members.len() / 4,
             ops: self.ops.len() / 4,
@@ -366,6 +378,7 @@ impl Draft {
             self.targets,
             whole(links),
             self.faults,
+            self.owed,
             self.points,
             self.members,
             self.ops,
@@ -380,8 +393,10 @@ impl Draft {
         format::put64(&mut sums, all);
         let mut header = format::header(&saved.key, &counts, hash::of(&sums));
         header.resize(PAGE, 0);
-        let runs = bytes32(&self.runs);
-        Some(File { header, code: made.code, slots: made.slots, padding, sums, tables, runs })
+        const NOTHING_SPENT: u32 = 0;
+        let mut hints = bytes32(&self.runs);
+        format::put32(&mut hints, &[NOTHING_SPENT]);
+        Some(File { header, code: made.code, slots: made.slots, padding, sums, tables, hints })
     }
 
     /// The saved block at each target, of the newest where there are several: its number plus 1.

@@ -53,11 +53,13 @@ impl Lifter {
     /// `MOVAPS`, `MOVUPS` and their kin, in both directions.
     fn move_vector(&mut self, alignment: Alignment) {
         if !self.is_mem(0) {
-            if alignment == Alignment::Demanded && self.is_mem(1) {
+            let value = if alignment == Alignment::Demanded && self.is_mem(1) {
                 let mem = self.address();
                 self.demand_alignment(mem, 16 * self.n.units());
-            }
-            let value = self.read_vec_unaligned(1);
+                self.ir.vload(self.n, mem.addr, mem.off)
+            } else {
+                self.read_vec_unaligned(1)
+            };
             return self.write_vec(value);
         }
         let mem = self.address();

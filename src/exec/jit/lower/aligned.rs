@@ -1,7 +1,10 @@
 //! What is known of an address because the guest instruction has checked it.
 
 use super::Lowering;
+use crate::exec::jit::commit::Class;
 use cranelift_codegen::ir::{self, InstructionData, Opcode, ValueDef};
+use guest::ir::{Op, Val, VecLen, Width};
+use guest::{Access, Trap};
 
 /// An address that is a multiple of `bytes`.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +13,39 @@ pub struct Aligned {
     bytes: u64,
 }
 
+/// What the host's aligned moves demand.
+const DEMANDED: u64 = 16;
+
 impl Lowering<'_, '_> {
+    /// Whether the check for a trap is that of an access of 16 bytes' alignment which is all that comes of the
+    /// instruction: then it is made by the access (see [`crate::exec::jit::alignment`]).
+    pub(super) fn is_left_to_access(&mut self, trap: u8, c: Val) -> bool {
+        let block = &self.region.blocks[self.at].translation.block;
+        let mut accesses = block.ops[self.ahead.clone()].iter().filter(|&&op| Class::of(op) != Class::Inner);
+        let (addr, off, access) = match (accesses.next(), accesses.next()) {
+            (Some(&Op::Vload { n: VecLen::X1, addr, off, .. }), None) => (addr, off, Access::Read),
+            (Some(&Op::Vstore { n: VecLen::X1, addr, off, .. }), None) => (addr, off, Access::Write),
+            _ => return false,
+        };
+        let known = block.ops[..self.ahead.start].iter();
+        let made = |v| known.clone().find(|op| op.result().is_some_and(|(dst, _)| dst == v));
+        let Some(&Op::And { a: sum, b: mask, .. }) = made(c) else { return false };
+        let is_address = match made(sum) {
+            _ if sum == addr => off == 0,
+            Some(&Op::Add { w: Width::W64, a, b, .. }) => {
+                a == addr && self.vals.konst(b) == Some(i64::from(off) as u64)
+            }
+            _ => false,
+        };
+        let left = is_address
+            && trap == Trap::GeneralProtection as u8
+            && self.vals.konst(mask) == Some(DEMANDED - 1);
+        if left {
+            self.out.aligned.push(self.site + u32::from(access == Access::Write));
+        }
+        left
+    }
+
     /// What holds where `condition` is 0: of an address and the bits below its alignment.
     pub(super) fn note_aligned(&mut self, condition: ir::Value) {
         let known = self.operands_of(Opcode::Band, condition).and_then(|[address, mask]| {
@@ -44,7 +79,7 @@ impl Lowering<'_, '_> {
         sum.unwrap_or((value, 0))
     }
 
-    fn definition(&self, value: ir::Value) -> Option<InstructionData> {
+    pub(super) fn definition(&self, value: ir::Value) -> Option<InstructionData> {
         let dfg = &self.b.func.dfg;
         match dfg.value_def(dfg.resolve_aliases(value)) {
             ValueDef::Result(inst, 0) => Some(dfg.insts[inst]),
@@ -59,7 +94,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn constant(&self, value: ir::Value) -> Option<i64> {
+    pub(super) fn constant(&self, value: ir::Value) -> Option<i64> {
         match self.definition(value)? {
             InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits()),
             _ => None,

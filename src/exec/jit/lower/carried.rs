@@ -6,8 +6,8 @@
 use super::Lowering;
 use super::keep::Needed;
 use crate::exec::jit::cells::{CellSet, Cells, Place, place};
-use crate::exec::jit::region::Edge;
-use guest::ir::{Block, Op, Val, VecLen};
+use crate::exec::jit::region::{Edge, Region};
+use guest::ir::{Block, Effect, Op, Val, VecLen};
 use std::collections::HashMap;
 
 /// Vectors that a block computes with, as they are where it starts.
@@ -58,6 +58,29 @@ impl Taken {
     }
 }
 
+/// Cells in which some block may leave the result of a float operation, or something made of one.
+pub fn float_cells_of(region: &Region) -> CellSet {
+    let mut all = CellSet::default();
+    for block in &region.blocks {
+        all.insert_all(&float_cells(&block.translation.block, &region.cells));
+    }
+    all
+}
+
+fn float_cells(block: &Block, cells: &Cells) -> CellSet {
+    let (mut set, mut made) = (CellSet::default(), vec![false; usize::from(block.cells)]);
+    for &op in &block.ops {
+        let mut of_floats = op.effect() == Effect::Float;
+        op.for_each_use(|v| of_floats |= made[usize::from(v.0)]);
+        match (op.effect(), op.result()) {
+            (Effect::Float | Effect::Pure, Some((dst, _))) => made[usize::from(dst.0)] = of_floats,
+            (Effect::WritesState, _) if of_floats => cells.add_writes(op, &mut set),
+            _ => {}
+        }
+    }
+    set
+}
+
 impl Lowering<'_, '_> {
     /// What must be stored where the edge is passed without a commit point.
     pub(super) fn keep_on_edge(&mut self, edge: Edge) {
@@ -79,7 +102,7 @@ impl Lowering<'_, '_> {
         if !self.region.blocks.iter().any(|b| back_to(b.taken) || back_to(b.other)) {
             return;
         }
-        let dirty = self.region.blocks[block].dirty;
+        let dirty = self.region.blocks[block].dirty.both(&self.may_be_floats);
         for cell in dirty.iter().filter(|&cell| self.region.cells.is_vector(cell)) {
             self.b.use_var(self.vars[cell]);
         }

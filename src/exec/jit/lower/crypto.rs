@@ -1,7 +1,8 @@
 //! Steps of ciphers and hashes: the host's instructions, or calls of portable code with the vectors in registers.
 
 use super::Lowering;
-use crate::exec::jit::{entry, steps};
+use crate::exec::jit::entry;
+use crate::exec::jit::steps::{self, Step};
 use crate::host::crypto;
 use cranelift_codegen::ir::{self, AbiParam, ExtFuncData, ExternalName, InstBuilder, Signature, types};
 use cranelift_codegen::isa::CallConv;
@@ -16,32 +17,40 @@ fn signature() -> Signature {
 
 impl Lowering<'_, '_> {
     pub(super) fn crypto_step(&mut self, dst: Val, n: VecLen, op: Crypto, abc: [Val; 3]) {
-        match crypto::instruction(op) {
-            Some(step) => {
-                let function = self.instruction(op, &step);
-                for unit in 0..n.units() {
-                    let operands: Vec<_> = step.operands.iter().map(|&i| self.unit(abc[i], unit)).collect();
-                    let call = self.b.ins().call(function, &operands);
-                    let value = self.b.inst_results(call)[step.result];
-                    self.set_unit(dst, unit, value);
-                }
-            }
-            None => self.crypto_call(dst, n, op, abc),
+        let step = Step::Crypto(op);
+        let Some(instruction) = step.instruction() else { return self.crypto_call(dst, n, op, abc) };
+        for unit in 0..n.units() {
+            let operands = abc.map(|v| self.unit(v, unit));
+            let value = self.host_step(step, &instruction, &operands);
+            self.set_unit(dst, unit, value);
         }
     }
 
+    /// The host's instruction on these vectors.
+    pub(super) fn host_step(
+        &mut self,
+        step: Step,
+        instruction: &crypto::Instruction,
+        vectors: &[ir::Value],
+    ) -> ir::Value {
+        let function = self.instruction(step, instruction);
+        let operands: Vec<_> = instruction.operands.iter().map(|&i| vectors[i]).collect();
+        let call = self.b.ins().call(function, &operands);
+        self.b.inst_results(call)[instruction.result]
+    }
+
     /// What stands for the host's instruction, the same for all steps of this kind.
-    fn instruction(&mut self, op: Crypto, step: &crypto::Instruction) -> ir::FuncRef {
-        if let Some(&(_, function)) = self.steps.iter().find(|(known, _)| *known == op) {
+    fn instruction(&mut self, step: Step, instruction: &crypto::Instruction) -> ir::FuncRef {
+        if let Some(&(_, function)) = self.steps.iter().find(|(known, _)| *known == step) {
             return function;
         }
-        let signature = self.b.import_signature(steps::signature(step));
+        let signature = self.b.import_signature(steps::signature(instruction));
         self.out.preserving.push(signature);
-        let name = self.b.func.declare_imported_user_function(steps::name(op));
+        let name = self.b.func.declare_imported_user_function(steps::name(step));
         let name = ExternalName::user(name);
         let function =
             self.b.import_function(ExtFuncData { name, signature, colocated: true, patchable: false });
-        self.steps.push((op, function));
+        self.steps.push((step, function));
         function
     }
 

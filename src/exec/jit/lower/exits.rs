@@ -5,18 +5,25 @@ use crate::exec::jit::cells::CellSet;
 use crate::exec::jit::code_memory::SLOT_BYTES;
 use crate::exec::jit::commit::{HowOften, OnEdge, Point, ROUNDS};
 use crate::exec::jit::entry::{self, exit};
+use crate::exec::jit::jumps::{JUMP_ENTRIES, RETURN_MASK, Stack};
 use crate::exec::jit::region::{Edge, RegionBlock};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, InstBuilder, TrapCode, types};
 use guest::ir::{Block, Hint, Terminator};
-use guest::state::{JUMPED_FROM, PC};
+use guest::state::PC;
 use guest::{GuestAddr, Trap};
 
 impl Lowering<'_, '_> {
     pub(super) fn terminator(&mut self, block: &Block, planned: &RegionBlock) {
         let plan = &self.region.plan.blocks[self.at];
         match block.terminator {
-            Terminator::Jump { target, .. } => self.edge(planned.taken, target, plan.on_taken),
+            Terminator::Jump { target, hint } => {
+                if planned.taken == Edge::Outside {
+                    self.flush();
+                    self.note_call(hint);
+                }
+                self.edge(planned.taken, target, plan.on_taken);
+            }
             Terminator::Branch { cond, taken, other } => {
                 let condition = self.int(cond);
                 let (yes, no) = (self.b.create_block(), self.b.create_block());
@@ -37,7 +44,7 @@ impl Lowering<'_, '_> {
                 if hint == Hint::Resync {
                     self.exit_to(target, exit::RESYNC);
                 } else {
-                    self.indirect(target, block.last_pc());
+                    self.indirect(target, hint, block.last_pc());
                 }
             }
             Terminator::Syscall { next } => self.leave_at(next, exit::SYSCALL),
@@ -139,7 +146,7 @@ impl Lowering<'_, '_> {
     }
 
     fn exit_to(&mut self, pc: ir::Value, code: u64) {
-        self.b.ins().store(self.state_flags, pc, self.state, i32::from(PC.0));
+        self.b.ins().store(self.state_flags, pc, self.state, entry::at(PC));
         let code = self.iconst(code);
         self.b.ins().return_(&[code]);
     }
@@ -160,7 +167,7 @@ impl Lowering<'_, '_> {
         self.b.switch_to_block(leave);
         self.flush_aside();
         let pc = self.iconst(self.pc.raw());
-        self.b.ins().store(self.state_flags, pc, self.state, i32::from(PC.0));
+        self.b.ins().store(self.state_flags, pc, self.state, entry::at(PC));
         self.b.ins().return_(&[failed]);
         self.b.switch_to_block(go_on);
     }
@@ -178,6 +185,15 @@ impl Lowering<'_, '_> {
 
     /// Goes on at a constant address outside the region, through a slot of ours.
     fn chain(&mut self, target: GuestAddr) {
+        let slot = self.slot(target);
+        self.b.ins().sequence_point();
+        let flags = self.context_flags.with_alias_region(None);
+        let host = self.b.ins().load(types::I64, flags, slot, 0);
+        self.go_on_at(host, slot);
+    }
+
+    /// The address of the slot that leads to a constant address.
+    fn slot(&mut self, target: GuestAddr) -> ir::Value {
         let known = self.out.slots.iter().position(|&slot| slot == target);
         let index = known.unwrap_or_else(|| {
             self.out.slots.push(target);
@@ -189,11 +205,7 @@ impl Lowering<'_, '_> {
             colocated: true,
             tls: false,
         });
-        let slot = self.b.ins().symbol_value(types::I64, symbol);
-        self.b.ins().sequence_point();
-        let flags = self.context_flags.with_alias_region(None);
-        let host = self.b.ins().load(types::I64, flags, slot, 0);
-        self.go_on_at(host, slot);
+        self.b.ins().symbol_value(types::I64, symbol)
     }
 
     /// Leaves for other code for good (see [`entry`]).
@@ -202,16 +214,27 @@ impl Lowering<'_, '_> {
         self.b.ins().trap(TrapCode::unwrap_user(1));
     }
 
-    /// Goes on at a computed address: through the jump cache where it is known there.
-    fn indirect(&mut self, target: ir::Value, here: GuestAddr) {
-        self.b.ins().sequence_point();
+    /// Notes where a call returns to, for the return. The state in memory is exact.
+    fn note_call(&mut self, hint: Hint) {
+        let Hint::Call(back) = hint else { return };
+        let Stack { pointer, popped } = self.region.stack;
         let context = self.context();
-        let high = self.b.ins().ushr_imm_u(target, 12);
-        let mixed = self.b.ins().bxor(target, high);
-        let mask = self.iconst(entry::JUMP_ENTRIES as u64 - 1);
-        let index = self.b.ins().band(mixed, mask);
-        let offset = self.b.ins().ishl_imm_u(index, 4);
+        let at_call = self.b.ins().load(types::I64, self.state_flags, self.state, entry::at(pointer));
+        let at_return = self.b.ins().iadd_imm_s(at_call, i64::from(popped));
+        let mask = self.iconst(RETURN_MASK);
+        let offset = self.b.ins().band(at_return, mask);
         let at = self.b.ins().iadd(context, offset);
+        let (slot, back) = (self.slot(back), self.iconst(back.raw()));
+        self.b.ins().store(self.context_flags, slot, at, entry::RETURNS + 8);
+        self.b.ins().store(self.context_flags, back, at, entry::RETURNS);
+    }
+
+    /// Goes on at a computed address: through the jump cache where it is known there. So do returns: they run so
+    /// often that they are.
+    fn indirect(&mut self, target: ir::Value, hint: Hint, here: GuestAddr) {
+        self.note_call(hint);
+        self.b.ins().sequence_point();
+        let at = self.jump_entry(target);
         let flags = self.context_flags;
         let pc = self.b.ins().load(types::I64, flags, at, entry::JUMPS);
         let same = self.b.ins().icmp(IntCC::Equal, pc, target);
@@ -224,7 +247,20 @@ impl Lowering<'_, '_> {
         self.go_on_at(host, none);
         self.b.switch_to_block(miss);
         let here = self.iconst(here.raw());
-        self.b.ins().store(self.state_flags, here, self.state, i32::from(JUMPED_FROM.0));
-        self.exit_to(target, exit::NEXT);
+        let context = self.context();
+        let find = self.b.ins().load(types::I64, flags.with_readonly(), context, entry::FIND_JUMP);
+        self.b.ins().call_indirect(self.find_signature, find, &[target, here]);
+        self.b.ins().trap(TrapCode::unwrap_user(1));
+    }
+
+    /// What stands before the entry of the jump cache for `target` by as much as the context does before the first.
+    fn jump_entry(&mut self, target: ir::Value) -> ir::Value {
+        let context = self.context();
+        let high = self.b.ins().ushr_imm_u(target, 12);
+        let mixed = self.b.ins().bxor(target, high);
+        let mask = self.iconst(JUMP_ENTRIES as u64 - 1);
+        let index = self.b.ins().band(mixed, mask);
+        let offset = self.b.ins().ishl_imm_u(index, 4);
+        self.b.ins().iadd(context, offset)
     }
 }

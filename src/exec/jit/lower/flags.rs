@@ -4,7 +4,7 @@ use super::{KnownFlags, Lowering, Record};
 use crate::exec::jit::cells::FLAG_CELLS;
 use crate::exec::jit::entry;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, InstBuilder, types};
+use cranelift_codegen::ir::{self, InstBuilder, InstructionData, Opcode, types};
 use guest::ir::flags::{OPERANDS, encode_kind, needed, ordering};
 use guest::ir::{Cond, FlagKind, Val, Width, flag};
 use guest::state::FLAG_KIND;
@@ -59,11 +59,55 @@ impl Lowering<'_, '_> {
 
     /// A condition as 0 or 1.
     pub(super) fn condition(&mut self, cc: Cond) -> ir::Value {
+        if let Some(Record::Either { condition, set, other }) = self.known_flags
+            && let Some(holds) = self.both_equal(cc, condition, set, other)
+        {
+            return self.widen(holds);
+        }
         let holds = self.of_record(|lowering, known| match lowering.compared(cc, known) {
             Some(holds) => holds,
             None => lowering.composed(cc, known),
         });
         self.widen(holds)
+    }
+
+    /// Two comparisons for equality of which both must hold, as `CCMP` makes them, in one: that all differences are 0.
+    fn both_equal(
+        &mut self,
+        cc: Cond,
+        condition: ir::Value,
+        set: KnownFlags,
+        other: KnownFlags,
+    ) -> Option<ir::Value> {
+        let test = match cc {
+            Cond::Eq => IntCC::Equal,
+            Cond::Ne => IntCC::NotEqual,
+            _ => return None,
+        };
+        let flags = self.constant(other.a).filter(|_| other.kind == FlagKind::Packed)?;
+        let compares = matches!(set.kind, FlagKind::Sub | FlagKind::SubInv) && set.w == Width::W64;
+        if flags as u64 & flag::Z != 0 || !compares {
+            return None;
+        }
+        let first = self.difference_where_equal(condition)?;
+        let second = self.b.ins().bxor(set.a, set.b);
+        let either = self.b.ins().bor(first, second);
+        Some(self.b.ins().icmp_imm_u(test, either, 0))
+    }
+
+    /// What is 0 where a condition holds that is a comparison of two words for equality.
+    fn difference_where_equal(&mut self, condition: ir::Value) -> Option<ir::Value> {
+        let Some(InstructionData::Unary { opcode: Opcode::Uextend, arg }) = self.definition(condition) else {
+            return None;
+        };
+        match self.definition(arg)? {
+            InstructionData::IntCompare { cond: IntCC::Equal, args: [a, b], .. }
+                if self.b.func.dfg.value_type(a) == types::I64 =>
+            {
+                Some(self.b.ins().bxor(a, b))
+            }
+            _ => None,
+        }
     }
 
     /// What `f` makes of the record.

@@ -39,6 +39,18 @@ pub fn int_condition(cc: IntCc) -> IntCC {
 }
 
 impl Lowering<'_, '_> {
+    pub(super) fn compare(&mut self, cc: IntCc, w: Width, a: Val, b: Val) -> ir::Value {
+        let tests_zero = w == Width::W64 && self.vals.konst(b) == Some(0);
+        if tests_zero
+            && matches!(cc, IntCc::Eq | IntCc::Ne)
+            && let Some(set) = self.is_half_set(a)
+        {
+            return if cc == IntCc::Ne { set } else { self.is_zero(set) };
+        }
+        let (x, y) = (self.narrow(w, a), self.narrow(w, b));
+        self.b.ins().icmp(int_condition(cc), x, y)
+    }
+
     pub(super) fn binary(&mut self, op: Binary, dst: Val, w: Width, a: Val, b: Val) {
         let x = self.narrow(w, a);
         let shifts = matches!(op, Binary::Shl | Binary::Shr | Binary::Sar | Binary::Rotl | Binary::Rotr);

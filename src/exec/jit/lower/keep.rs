@@ -151,7 +151,7 @@ impl Lowering<'_, '_> {
     }
 
     /// The value before it was seen as another type.
-    fn uncast(&self, mut v: ir::Value) -> ir::Value {
+    pub(super) fn uncast(&self, mut v: ir::Value) -> ir::Value {
         let dfg = &self.b.func.dfg;
         v = dfg.resolve_aliases(v);
         while let ValueDef::Result(inst, _) = dfg.value_def(v)

@@ -4,11 +4,40 @@
 use super::Lowering;
 use super::values::{int_type, vector_type};
 use super::vector::Shift;
-use cranelift_codegen::ir::{self, InstBuilder, types};
+use crate::exec::jit::steps::Step;
+use cranelift_codegen::ir::{self, InstBuilder, InstructionData, types};
 use guest::ir::{Half, Lane, Sign, Val, VecLen};
 use std::arch::is_x86_feature_detected as has;
 
+/// Where the even 32-bit lanes stand in the lower half.
+const EVEN_WORDS: [u8; 8] = [0, 1, 2, 3, 8, 9, 10, 11];
+
 impl Lowering<'_, '_> {
+    /// Products of lower halves that are the even 32-bit lanes of other vectors: the host has an instruction for those.
+    pub(super) fn even_products(
+        &mut self,
+        signed: Sign,
+        half: Half,
+        x: ir::Value,
+        y: ir::Value,
+    ) -> Option<ir::Value> {
+        let step = Step::EvenProducts(signed);
+        let instruction = step.instruction().filter(|_| half == Half::Low)?;
+        let vectors = [self.even_words_of(x)?, self.even_words_of(y)?];
+        Some(self.host_step(step, &instruction, &vectors))
+    }
+
+    /// The vector whose even 32-bit lanes are in the lower half of this one.
+    fn even_words_of(&self, vector: ir::Value) -> Option<ir::Value> {
+        match self.definition(self.uncast(vector))? {
+            InstructionData::Shuffle { args, imm, .. } => {
+                let picks = self.b.func.dfg.immediates.get(imm)?.as_slice();
+                picks.starts_with(&EVEN_WORDS).then_some(args[0])
+            }
+            _ => None,
+        }
+    }
+
     /// High halves of products: of 16-bit lanes through 32-bit ones.
     pub(super) fn high_products(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, ab: (Val, Val)) {
         if lane != Lane::H {

@@ -10,6 +10,7 @@
 //!   opaque.
 
 mod aligned;
+mod call_out;
 mod carried;
 mod crypto;
 mod exits;
@@ -18,6 +19,7 @@ mod float;
 mod floats;
 mod int;
 mod keep;
+mod layout;
 mod media;
 mod memory;
 mod shuffle;
@@ -26,13 +28,14 @@ mod values;
 mod vector;
 mod vfloat;
 mod visitor;
+mod zero_test;
 
 use super::cells::CellSet;
 use super::commit;
 use super::constants::{self, Constants};
 use super::entry;
 use super::region::{Flags, Region, RegionBlock};
-use super::slow;
+use super::steps::Step;
 use aligned::Aligned;
 use carried::Taken;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -43,9 +46,10 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use floats::Floats;
-use guest::ir::{Crypto, Effect, FlagKind, Kind, NanRule, Op, Val, Width};
+use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Width};
 use guest::{Access, GuestAddr};
 use keep::Needed;
+use std::ops::Range;
 use values::Values;
 
 /// A place in the code that may fault.
@@ -72,6 +76,8 @@ pub enum Back {
 pub struct Lowered {
     /// By source location.
     pub sites: Vec<Site>,
+    /// The sites of accesses that must fault where they are not aligned, in order.
+    pub aligned: Vec<u32>,
     /// The guest address that each slot leads to.
     pub slots: Vec<GuestAddr>,
     /// The guest address of each commit point.
@@ -105,13 +111,17 @@ pub struct Lowering<'a, 'f> {
     state_flags: MemFlagsData,
     context_flags: MemFlagsData,
     signature: ir::SigRef,
+    /// Of what goes on at a computed address that was not found.
+    find_signature: ir::SigRef,
     slow_signature: ir::SigRef,
     aside_signature: ir::SigRef,
     pack_signature: ir::SigRef,
     pack_aside_signature: ir::SigRef,
     slots_symbol: ir::UserExternalNameRef,
-    /// What stands for the host's instructions for steps of ciphers.
-    steps: Vec<(Crypto, ir::FuncRef)>,
+    /// What stands for the host's instructions.
+    steps: Vec<(Step, ir::FuncRef)>,
+    /// The numbers of the ops that are called.
+    called: Vec<u64>,
     blocks: Vec<ir::Block>,
     vars: Vec<Variable>,
     /// How many more passes of edges there may be until one commits.
@@ -120,6 +130,8 @@ pub struct Lowering<'a, 'f> {
     // The block at hand.
     at: usize,
     op: Op,
+    /// The ops of the instruction at hand that come after it.
+    ahead: Range<usize>,
     pc: GuestAddr,
     nan_rule: NanRule,
     vals: Values,
@@ -128,6 +140,8 @@ pub struct Lowering<'a, 'f> {
     float_cells: CellSet,
     /// Those of them in which only the lowest lane is one.
     lone: CellSet,
+    /// Cells that may hold one at some block's end.
+    may_be_floats: CellSet,
     /// What each block computes with.
     taken: Vec<Taken>,
     known_flags: Option<Record>,
@@ -213,6 +227,7 @@ pub fn lower(
     let slots_symbol = function.declare_imported_user_function(SLOTS);
     let mut b = FunctionBuilder::new(function, builder);
     let signature = b.import_signature(region_signature());
+    let find_signature = b.import_signature(call_signature(2));
     let slow_signature = b.import_signature(call_signature(2));
     let aside_signature = b.import_signature(signature_aside(2));
     let pack_signature = b.import_signature(call_signature(4));
@@ -221,7 +236,7 @@ pub fn lower(
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let state = b.ins().get_pinned_reg(types::I64);
-    let poll_flag = b.ins().load(types::I64, state_flags, state, i32::from(entry::POLL_SLOT.0));
+    let poll_flag = b.ins().load(types::I64, state_flags, state, entry::at(entry::POLL_SLOT));
     let first = &region.blocks[0].translation.block;
     let rounds = b.declare_var(types::I64);
     let mut lowering = Lowering {
@@ -234,17 +249,20 @@ pub fn lower(
         state_flags,
         context_flags,
         signature,
+        find_signature,
         slow_signature,
         aside_signature,
         pack_signature,
         pack_aside_signature,
         slots_symbol,
         steps: Vec::new(),
+        called: Vec::new(),
         blocks: Vec::new(),
         vars: Vec::new(),
         rounds,
         at: 0,
         op: Op::ClearEx {},
+        ahead: 0..0,
         pc: first.pc,
         nan_rule: first.nan_rule,
         vals: Values::default(),
@@ -252,6 +270,7 @@ pub fn lower(
         float_cells: CellSet::default(),
         lone: CellSet::default(),
         taken: region.blocks.iter().map(|b| Taken::of(&b.translation.block, &region.cells)).collect(),
+        may_be_floats: carried::float_cells_of(region),
         known_flags: None,
         likely_flags: None,
         aligned: None,
@@ -341,9 +360,13 @@ impl Lowering<'_, '_> {
                 self.commit(point, CellSet::default());
                 self.begin_insn(self.pc);
             }
+            let end = marks.peek().map_or(block.ops.len(), |(_, next)| next.first_op as usize);
+            self.ahead = at + 1..end;
             self.lower_op(op, block.ops.as_slice());
         }
+        let end = self.b.current_block();
         self.terminator(block, planned);
+        self.arrange_ways(end, planned);
     }
 
     fn begin_insn(&mut self, pc: GuestAddr) {
@@ -449,7 +472,7 @@ impl Lowering<'_, '_> {
     /// The thread's context.
     fn context(&mut self) -> ir::Value {
         let flags = self.state_flags.with_readonly();
-        self.b.ins().load(types::I64, flags, self.state, i32::from(entry::CONTEXT_SLOT.0))
+        self.b.ins().load(types::I64, flags, self.state, entry::at(entry::CONTEXT_SLOT))
     }
 
     /// Counts `insns` as run.
@@ -459,126 +482,6 @@ impl Lowering<'_, '_> {
             let before = self.b.ins().load(types::I64, self.context_flags, context, entry::IN_REGIONS);
             let after = self.b.ins().iadd_imm_s(before, insns as i64);
             self.b.ins().store(self.context_flags, after, context, entry::IN_REGIONS);
-        }
-    }
-
-    /// Runs the op at hand in the interpreter's own code.
-    fn slow(&mut self) {
-        let op = self.op;
-        debug_assert!(op.effect() != Effect::ReadsState, "what reads the state has code");
-        let call = slow::register(op, self.nan_rule, |v| self.vals.kind(v));
-        let Some(call) = call else {
-            self.out.complete = false;
-            self.undefined(op);
-            return;
-        };
-        let context = self.context();
-        for &(v, cell) in &call.operands {
-            self.store_operand(v, context, cell);
-        }
-        let failed = self.call_slow_op(context, call.index);
-        self.is_done |= !self.is_aside();
-        if op.effect().may_exit() {
-            self.leave_if(failed);
-        }
-        if let Some((dst, kind)) = op.result() {
-            self.load_result(dst, kind, context, call.result);
-        }
-        if matches!(op, Op::CallState { .. }) {
-            self.b.ins().sequence_point();
-            (0..self.vars.len()).for_each(|cell| self.reload(cell));
-            self.b.ins().sequence_point();
-            self.known_flags = None;
-        }
-    }
-
-    /// Calls the interpreter; where that is not the usual way, so that the usual one does not pay for it.
-    fn call_slow_op(&mut self, context: ir::Value, index: u64) -> ir::Value {
-        let index = self.b.ins().iconst(types::I64, index as i64);
-        let aside = self.is_aside();
-        let (at, signature) = if aside {
-            (entry::SLOW_OP_ASIDE, self.aside_signature)
-        } else {
-            (entry::SLOW_OP, self.slow_signature)
-        };
-        let callee = self.b.ins().load(types::I64, self.context_flags, context, at);
-        let inst = self.b.ins().call_indirect(signature, callee, &[self.state, index]);
-        if aside {
-            self.b.ins().load(types::I64, self.context_flags, context, entry::ASIDE_RESULT)
-        } else {
-            self.b.inst_results(inst)[0]
-        }
-    }
-
-    fn store_operand(&mut self, v: Val, context: ir::Value, cell: u16) {
-        let at = entry::CELLS + 8 * i32::from(cell);
-        match self.vals.kind(v) {
-            Kind::Int => {
-                let value = self.int(v);
-                self.b.ins().store(self.context_flags, value, context, at);
-            }
-            Kind::Vector(n) => {
-                for unit in 0..n.units() {
-                    let value = self.unit(v, unit);
-                    self.b.ins().store(self.context_flags, value, context, at + 16 * unit as i32);
-                }
-            }
-        }
-    }
-
-    fn load_result(&mut self, dst: Val, kind: Kind, context: ir::Value, cell: u16) {
-        let at = entry::CELLS + 8 * i32::from(cell);
-        match kind {
-            Kind::Int => {
-                let value = self.b.ins().load(types::I64, self.context_flags, context, at);
-                self.set(dst, value);
-            }
-            Kind::Vector(n) => {
-                for unit in 0..n.units() {
-                    let offset = at + 16 * unit as i32;
-                    let value = self.b.ins().load(types::I8X16, self.context_flags, context, offset);
-                    self.set_unit(dst, unit, value);
-                }
-            }
-        }
-    }
-
-    /// The op's value where no code can be made for it (the region is thrown away).
-    fn undefined(&mut self, op: Op) {
-        let Some((dst, kind)) = op.result() else { return };
-        let zero = self.b.ins().iconst(types::I64, 0);
-        match kind {
-            Kind::Int => self.set(dst, zero),
-            Kind::Vector(n) => {
-                let unit = self.b.ins().splat(types::I64X2, zero);
-                for u in 0..n.units() {
-                    self.set_unit(dst, u, unit);
-                }
-            }
-        }
-    }
-
-    /// The op's value from `fast` where `usual` is not 0, else from the interpreter's code.
-    fn usually(&mut self, usual: ir::Value, fast: impl FnOnce(&mut Self) -> ir::Value) {
-        let Some((dst, kind)) = self.op.result() else { return };
-        self.prepare_operands();
-        let (hot, cold, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(cold);
-        let ty = if kind == Kind::Int { types::I64 } else { types::I8X16 };
-        let joined = self.b.append_block_param(join, ty);
-        self.b.ins().brif(usual, hot, &[], cold, &[]);
-        self.b.switch_to_block(cold);
-        self.slow();
-        let slow = if kind == Kind::Int { self.int(dst) } else { self.unit(dst, 0) };
-        self.b.ins().jump(join, &[slow.into()]);
-        self.b.switch_to_block(hot);
-        let value = fast(self);
-        self.b.ins().jump(join, &[value.into()]);
-        self.b.switch_to_block(join);
-        self.vals.forget(dst);
-        match kind {
-            Kind::Int => self.set(dst, joined),
-            Kind::Vector(_) => self.set_unit(dst, 0, joined),
         }
     }
 

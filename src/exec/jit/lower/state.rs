@@ -4,7 +4,7 @@ use super::values::{Halves, int_type, vector_of, vector_type};
 use super::{Back, Lowering};
 use crate::exec::jit::cells::{CellSet, Place, place};
 use crate::exec::jit::commit::Point;
-use crate::exec::jit::entry::POINT_SLOT;
+use crate::exec::jit::entry::{self, POINT_SLOT};
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use guest::ir::{Lane, Val, VecLen, Width};
 use guest::state::{ARCH_BASE, Slot};
@@ -12,7 +12,7 @@ use guest::state::{ARCH_BASE, Slot};
 impl Lowering<'_, '_> {
     /// Loads a cell's variable from memory.
     pub(super) fn reload(&mut self, cell: usize) {
-        let offset = i32::from(self.region.cells.offset(cell));
+        let offset = entry::at(Slot(self.region.cells.offset(cell)));
         let vector = self.region.cells.is_vector(cell);
         let (ty, flags) = if vector {
             (types::I8X16, self.state_flags.with_aligned())
@@ -26,7 +26,7 @@ impl Lowering<'_, '_> {
     fn store_cells(&mut self, cells: CellSet) {
         for cell in cells.iter() {
             let value = self.b.use_var(self.vars[cell]);
-            let offset = i32::from(self.region.cells.offset(cell));
+            let offset = entry::at(Slot(self.region.cells.offset(cell)));
             let vector = self.region.cells.is_vector(cell);
             let flags = if vector { self.state_flags.with_aligned() } else { self.state_flags };
             self.b.ins().store(flags, value, self.state, offset);
@@ -47,7 +47,7 @@ impl Lowering<'_, '_> {
     pub(super) fn store_number(&mut self, point: Point) {
         if self.region.plan.stored[usize::from(point)] {
             let number = self.b.ins().iconst(types::I32, i64::from(point));
-            self.b.ins().store(self.state_flags, number, self.state, i32::from(POINT_SLOT.0));
+            self.b.ins().store(self.state_flags, number, self.state, entry::at(POINT_SLOT));
         }
     }
 
@@ -113,7 +113,7 @@ impl Lowering<'_, '_> {
             }
             _ => {
                 self.sync(slot, w.bytes() as u16);
-                let value = self.b.ins().load(int_type(w), self.state_flags, self.state, i32::from(slot.0));
+                let value = self.b.ins().load(int_type(w), self.state_flags, self.state, entry::at(slot));
                 self.set_narrow(dst, value);
             }
         }
@@ -148,7 +148,7 @@ impl Lowering<'_, '_> {
             _ => {
                 self.sync(slot, w.bytes() as u16);
                 let value = self.narrow(w, a);
-                self.b.ins().store(self.state_flags, value, self.state, i32::from(slot.0));
+                self.b.ins().store(self.state_flags, value, self.state, entry::at(slot));
                 self.resync(slot, w.bytes() as u16);
             }
         }
@@ -231,7 +231,7 @@ impl Lowering<'_, '_> {
                 }
                 _ => {
                     self.sync(slot, bytes);
-                    let at = i32::from(slot.0) + 16 * unit as i32;
+                    let at = entry::at(slot) + 16 * unit as i32;
                     self.b.ins().load(types::I8X16, self.state_flags, self.state, at)
                 }
             };
@@ -268,7 +268,7 @@ impl Lowering<'_, '_> {
                     }
                 }
                 _ => {
-                    let at = i32::from(slot.0 + ahead);
+                    let at = entry::at(slot) + i32::from(ahead);
                     self.b.ins().store(self.state_flags, value, self.state, at);
                 }
             }

@@ -146,9 +146,7 @@ impl Lowering<'_, '_> {
             return int;
         }
         let int = if let Some((vector, w, index)) = forms.lane {
-            let lanes = Lane::ALL[w as usize];
-            let typed = self.cast(vector_type(lanes), vector);
-            let lane = self.b.ins().extractlane(typed, index);
+            let lane = self.lane_as_int(vector, w, index);
             self.widen(lane)
         } else if let Some(float) = forms.float {
             let ty = if self.b.func.dfg.value_type(float) == types::F64 { types::I64 } else { types::I32 };
@@ -209,6 +207,17 @@ impl Lowering<'_, '_> {
             self.vals.at(v).float = Some(float);
         }
         float
+    }
+
+    /// The lowest word as a float first: a move, where Cranelift has an extraction else.
+    fn lane_as_int(&mut self, vector: ir::Value, w: Width, index: u8) -> ir::Value {
+        if index == 0 && w.bits() >= 32 {
+            let ty = if w == Width::W64 { types::F64 } else { types::F32 };
+            let float = self.lane_as_float(ty, vector, 0);
+            return self.b.ins().bitcast(int_type(w), MemFlagsData::new(), float);
+        }
+        let typed = self.cast(vector_type(Lane::ALL[w as usize]), vector);
+        self.b.ins().extractlane(typed, index)
     }
 
     fn lane_as_float(&mut self, ty: ir::Type, vector: ir::Value, index: u8) -> ir::Value {

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use super::float::Arith;
-use super::int::{Binary, int_condition};
+use super::int::Binary;
 use super::values::vector_type;
 use super::vector::Shift;
 use cranelift_codegen::ir::{InstBuilder, types};
@@ -174,8 +174,7 @@ impl OpVisitor for Lowering<'_, '_> {
         self.bit_deposit(dst, lsb, len, a, b);
     }
     fn icmp(&mut self, dst: Val, cc: IntCc, w: Width, a: Val, b: Val) {
-        let (x, y) = (self.narrow(w, a), self.narrow(w, b));
-        let value = self.b.ins().icmp(int_condition(cc), x, y);
+        let value = self.compare(cc, w, a, b);
         self.set_narrow(dst, value);
     }
     fn select(&mut self, dst: Val, c: Val, a: Val, b: Val) {
@@ -227,6 +226,9 @@ impl OpVisitor for Lowering<'_, '_> {
         self.guest_fence(ord);
     }
     fn trap_if(&mut self, trap: u8, c: Val) {
+        if self.is_left_to_access(trap, c) {
+            return;
+        }
         let condition = self.int(c);
         self.trap_where(condition, Trap::from_number(trap).unwrap_or(Trap::Illegal));
         self.note_aligned(condition);
@@ -309,6 +311,9 @@ impl OpVisitor for Lowering<'_, '_> {
     }
     fn vmull(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, half: Half, a: Val, b: Val) {
         self.each2(dst, n, vector_type(lane), (a, b), |this, x, y| {
+            if let Some(products) = this.even_products(signed, half, x, y) {
+                return products;
+            }
             let (wide_x, wide_y) = (this.widened(signed, half, x), this.widened(signed, half, y));
             this.b.ins().imul(wide_x, wide_y)
         });

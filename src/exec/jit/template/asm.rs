@@ -13,7 +13,7 @@ pub const RSP: Reg = Reg(4);
 pub const RDI: Reg = Reg(7);
 /// The thread's context, where a block needs it.
 pub const CONTEXT: Reg = Reg(14);
-/// The guest state.
+/// Behind the start of the guest state (see [`super::entry::at`]).
 pub const STATE: Reg = Reg(15);
 
 /// The operand that may be in memory.
@@ -365,6 +365,12 @@ impl Asm {
         self.code.push(0xe9);
         let after = self.code.len() + 4;
         self.imm32(to as i32 - after as i32);
+    }
+
+    /// The same where a condition holds, to a place that is near.
+    pub fn jcc_back(&mut self, cc: Cc, to: usize) {
+        let after = self.code.len() + 2;
+        self.code.extend_from_slice(&[0x70 | cc as u8, (to as i32 - after as i32) as u8]);
     }
 
     pub fn jmp_mem(&mut self, to: Rm) {

@@ -5,20 +5,29 @@ use super::regs::{Loc, state};
 use super::{Emitter, Stub};
 use crate::exec::jit::code_memory::{SLOT_BYTES, SlotReference};
 use crate::exec::jit::entry::{self, exit};
+use crate::exec::jit::jumps::{JUMP_ENTRIES, RETURN_MASK};
 use guest::GuestAddr;
 use guest::ir::{Block, Hint, Terminator, Val, Width};
-use guest::state::{JUMPED_FROM, PC};
+use guest::state::PC;
+
+/// Where a block's code is entered, from its start.
+pub const ENTRY: usize = 16;
 
 impl Emitter {
-    /// The poll, then the counter.
+    /// The poll, then the counter. What leaves the block there stands before its entry, where short jumps lead.
     pub(super) fn prologue(&mut self) {
+        const BREAKPOINTS: [u8; 4] = [0xcc; 4];
+        self.asm.code.extend_from_slice(&BREAKPOINTS);
+        let leave = self.asm.here();
+        self.asm.lea(RAX, Rm::Rip { to: Label::Slot(0, exit::OWN_SLOT), after: 0 });
+        self.ret();
+        debug_assert_eq!(self.asm.here(), ENTRY);
         self.asm.load(Width::W64, RAX, state(entry::POLL_SLOT.0));
         self.asm.alu_ri(Alu::Cmp, Width::W32, Rm::Mem(RAX, 0), 0);
-        let leave = self.stub(Stub::Start);
-        self.asm.jcc(Cc::Ne, leave);
+        self.asm.jcc_back(Cc::Ne, leave);
         self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, 1);
         self.weight_at = self.asm.here() - 1;
-        self.asm.jcc(Cc::S, leave);
+        self.asm.jcc_back(Cc::S, leave);
     }
 
     /// How much a run of the block counts: what the interpreter does in it costs some 20 ns each time, and a region has
@@ -30,10 +39,13 @@ impl Emitter {
 
     pub(super) fn terminator(&mut self, block: &Block) {
         match block.terminator {
-            Terminator::Jump { target, .. } => self.chain(target),
+            Terminator::Jump { target, hint } => {
+                self.note_call(hint);
+                self.chain(target);
+            }
             Terminator::Branch { cond, taken, other } => self.branch(cond, taken, other),
             Terminator::Indirect { target, hint: Hint::Resync } => self.leave_to(target, exit::RESYNC),
-            Terminator::Indirect { target, .. } => self.indirect(target, block.last_pc()),
+            Terminator::Indirect { target, hint } => self.indirect(target, hint, block.last_pc()),
             Terminator::Syscall { next } => self.leave(next, exit::SYSCALL),
             Terminator::Resync { next } => self.leave(next, exit::RESYNC),
             Terminator::Trap { trap, pc } => self.leave(pc, exit::TRAP | trap as u64),
@@ -57,30 +69,79 @@ impl Emitter {
     /// Goes on at a constant address, through a slot.
     fn chain(&mut self, target: GuestAddr) {
         if target == self.start {
-            return self.asm.jmp_back(0);
+            return self.asm.jmp_back(ENTRY);
         }
+        let slot = self.slot(target);
+        self.asm.lea(RDI, Rm::Rip { to: slot, after: 0 });
+        self.asm.jmp_mem(Rm::Mem(RDI, 0));
+    }
+
+    /// The slot that leads to a constant address.
+    fn slot(&mut self, target: GuestAddr) -> Label {
         let known = self.slots.iter().position(|&slot| slot == target);
         let index = known.unwrap_or_else(|| {
             self.slots.push(target);
             self.slots.len() - 1
         });
-        let slot = Label::Slot(index as u32 + 1, 0);
-        self.asm.lea(RDI, Rm::Rip { to: slot, after: 0 });
-        self.asm.jmp_mem(Rm::Mem(RDI, 0));
+        Label::Slot(index as u32 + 1, 0)
     }
 
-    /// Goes on at a computed address: through the jump cache where it is known there.
-    /// Leaves the address in slot 1, for whoever wants to know where the jump leads.
-    fn indirect(&mut self, target: Val, here: GuestAddr) {
+    /// Notes where a call returns to, for the return.
+    fn note_call(&mut self, hint: Hint) {
+        let Hint::Call(back) = hint else { return };
+        let slot = self.slot(back);
+        self.return_entry(self.stack.popped);
+        self.asm.lea(RAX, Rm::Rip { to: slot, after: 0 });
+        self.asm.store(Width::W64, RAX, Rm::Mem(RCX, entry::RETURNS + 8));
+        self.store_word(back.raw(), Rm::Mem(RCX, entry::RETURNS));
+    }
+
+    /// Brings into rcx what stands before the entry for returns by as much as the context does before the first: for a
+    /// return that moves the stack pointer by `popped`.
+    fn return_entry(&mut self, popped: u8) {
+        self.need_context();
+        self.asm.load(Width::W32, RCX, state(self.stack.pointer.0));
+        if popped != 0 {
+            self.asm.alu_ri(Alu::Add, Width::W32, Rm::Reg(RCX), popped.into());
+        }
+        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RCX), RETURN_MASK);
+        self.asm.alu_rr(Alu::Add, Width::W64, RCX, CONTEXT);
+    }
+
+    /// Goes on at a computed address.
+    fn indirect(&mut self, target: Val, hint: Hint, here: GuestAddr) {
         self.need_context();
         let to = self.int(target);
-        debug_assert!(self.slots.is_empty(), "the only way out has the first slot");
+        match hint {
+            Hint::Return => self.try_return(to),
+            _ => self.try_jump(to, hint),
+        }
+        self.asm.mov_rr(RDI, to);
+        self.asm.mov_ri(Reg(6), here.raw());
+        self.asm.jmp_mem(Rm::Mem(CONTEXT, entry::FIND_JUMP));
+    }
+
+    /// Goes on where the call has said, if that is `to`.
+    fn try_return(&mut self, to: Reg) {
+        self.return_entry(0);
+        self.asm.ins(op(0x3b), Width::W64, to, Rm::Mem(RCX, entry::RETURNS));
+        let from = self.jump_ahead(0x70 | Cc::Ne as u8);
+        self.asm.load(Width::W64, RDI, Rm::Mem(RCX, entry::RETURNS + 8));
+        self.asm.jmp_mem(Rm::Mem(RDI, 0));
+        self.land(from);
+    }
+
+    /// Goes on through the jump cache, if `to` is known there.
+    /// Leaves the address in slot 1, for whoever wants to know where the jump leads.
+    fn try_jump(&mut self, to: Reg, hint: Hint) {
+        debug_assert!(self.slots.is_empty(), "the computed way out has the first slot");
         self.slots.push(GuestAddr(0));
+        self.note_call(hint);
         self.asm.store(Width::W64, to, Rm::Rip { to: Label::Slot(1, 8), after: 0 });
         self.asm.mov_rr(RCX, to);
         self.asm.shift_ri(Shift::Shr, Width::W64, RCX, 12);
         self.asm.alu_rr(Alu::Xor, Width::W64, RCX, to);
-        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RCX), entry::JUMP_ENTRIES as u64 - 1);
+        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RCX), JUMP_ENTRIES as u64 - 1);
         self.asm.shift_ri(Shift::Shl, Width::W64, RCX, 4);
         self.asm.alu_rr(Alu::Add, Width::W64, RCX, CONTEXT);
         self.asm.ins(op(0x3b), Width::W64, to, Rm::Mem(RCX, entry::JUMPS));
@@ -88,11 +149,6 @@ impl Emitter {
         self.asm.alu_rr(Alu::Xor, Width::W32, RDI, RDI);
         self.asm.jmp_mem(Rm::Mem(RCX, entry::JUMPS + 8));
         self.land(from);
-        self.asm.store(Width::W64, to, state(PC.0));
-        self.asm.mov_ri(RAX, here.raw());
-        self.asm.store(Width::W64, RAX, state(JUMPED_FROM.0));
-        self.asm.mov_ri(RAX, exit::NEXT);
-        self.ret();
     }
 
     /// Returns with the pc at a computed address.
@@ -146,10 +202,6 @@ impl Emitter {
             places.push(self.asm.here());
             match stub {
                 Stub::Leave { pc, code } => self.leave(pc, code),
-                Stub::Start => {
-                    self.asm.lea(RAX, Rm::Rip { to: Label::Slot(0, exit::OWN_SLOT), after: 0 });
-                    self.ret();
-                }
                 Stub::Failed { pc } => {
                     self.store_pc(RCX, pc);
                     self.ret();

@@ -116,11 +116,12 @@ impl Emitter {
     }
 
     pub(super) fn record_flags(&mut self, kind: FlagKind, w: Width, a: Val, b: Val, r: Val) {
-        self.asm.store_imm(Width::W64, encode_kind(kind, w), state(FLAG_KIND.0));
-        for ((slot, v), needed) in OPERANDS.iter().zip([a, b, r]).zip(needed(kind)) {
-            if needed {
-                self.store_int(Width::W64, v, state(slot.0));
-            }
+        let code = encode_kind(kind, w);
+        let operands = OPERANDS.into_iter().zip([a, b, r]).zip(needed(kind));
+        let operands = operands.filter_map(|(operand, needed)| needed.then_some(operand));
+        if !self.record_late(code, operands.clone()) {
+            self.asm.store_imm(Width::W64, code, state(FLAG_KIND.0));
+            operands.for_each(|(slot, v)| self.store_int(Width::W64, v, state(slot.0)));
         }
         self.flags = Flags::Set { kind, w };
     }

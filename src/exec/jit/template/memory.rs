@@ -17,6 +17,9 @@ impl Emitter {
     }
 
     pub(super) fn write_slot(&mut self, w: Width, slot: Slot, a: Val) {
+        if self.put_late(slot, a) {
+            return;
+        }
         self.store_int(w, a, state(slot.0));
         if slot < ARCH_BASE {
             self.flags = Flags::Unknown;

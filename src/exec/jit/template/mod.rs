@@ -16,6 +16,7 @@ mod exits;
 mod flags;
 mod float;
 mod int;
+mod late;
 mod memory;
 mod regs;
 mod vector;
@@ -23,12 +24,16 @@ mod visitor;
 
 use super::code_memory::SlotReference;
 use super::entry;
+use super::jumps::Stack;
 use super::lower::Counting;
+use super::owed::Noted;
 use super::slow;
 use asm::{Asm, Label, Reg};
+pub use exits::ENTRY;
 use guest::ir::{Block, Crypto, Effect, FlagKind, NanRule, Op, Terminator, Val, VecLen, Width};
-use guest::state::GuestState;
+use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
+use late::Late;
 use regs::{Loc, Registers};
 
 /// An instruction of the host that may fault.
@@ -37,6 +42,7 @@ pub struct FaultPoint {
     pub offset: u32,
     pub pc: GuestAddr,
     pub access: Access,
+    pub noted: Noted,
 }
 
 /// The flag record as it was when the block was made: it is likely to be like that again.
@@ -66,8 +72,6 @@ enum Stub {
     Leave { pc: GuestAddr, code: u64 },
     /// Leaves with the exit in rax.
     Failed { pc: GuestAddr },
-    /// Leaves at the block's start, for the reason that its own slot tells.
-    Start,
 }
 
 /// A block's code, ready to be installed.
@@ -78,6 +82,8 @@ pub struct Emitted<'a> {
     /// The guest addresses of slots 1 and up; slot 0 is the counter.
     pub slots: &'a [GuestAddr],
     pub faults: &'a [FaultPoint],
+    /// What these owe, packed.
+    pub owed: &'a [u8],
 }
 
 /// Emits blocks, one after the other.
@@ -92,6 +98,7 @@ pub struct Emitter {
     slots: Vec<GuestAddr>,
     references: Vec<SlotReference>,
     faults: Vec<FaultPoint>,
+    late: Late,
     /// The op at hand, and the instruction it is of.
     at: u32,
     op: Op,
@@ -103,6 +110,7 @@ pub struct Emitter {
     has_avx: bool,
     flags: Flags,
     predicted: Predicted,
+    stack: Stack,
     complete: bool,
     /// Where the code has what a run takes from the counter.
     weight_at: usize,
@@ -127,6 +135,7 @@ impl Default for Emitter {
             slots: Vec::new(),
             references: Vec::new(),
             faults: Vec::new(),
+            late: Late::default(),
             at: 0,
             op: Op::ClearEx {},
             pc: GuestAddr(0),
@@ -137,6 +146,7 @@ impl Default for Emitter {
             has_avx: std::arch::is_x86_feature_detected!("avx"),
             flags: Flags::Entry,
             predicted: Predicted { kind: FlagKind::Packed, w: Width::W64 },
+            stack: Stack { pointer: Slot(0), popped: 0 },
             complete: true,
             weight_at: 0,
             interpreted: 0,
@@ -146,8 +156,15 @@ impl Default for Emitter {
 
 impl Emitter {
     /// Makes code of `block`; `None` where that cannot be done. `state` is as before the block.
-    pub fn emit(&mut self, block: &Block, state: &GuestState, counting: Counting) -> Option<Emitted<'_>> {
+    pub fn emit(
+        &mut self,
+        block: &Block,
+        state: &GuestState,
+        stack: Stack,
+        counting: Counting,
+    ) -> Option<Emitted<'_>> {
         self.begin(block, state);
+        self.stack = stack;
         self.look_ahead(block);
         self.prologue();
         if counting == Counting::On {
@@ -170,6 +187,7 @@ impl Emitter {
             references: &self.references,
             slots: &self.slots,
             faults: &self.faults,
+            owed: &self.late.owed,
         })
     }
 
@@ -204,6 +222,14 @@ impl Emitter {
         {
             regs.last[usize::from(v.0)] = end;
             regs.uses[usize::from(v.0)] = regs.uses[usize::from(v.0)].saturating_add(1);
+        }
+        self.late.look_ahead(block);
+        for (at, op) in block.ops.iter().enumerate() {
+            let Some(until) = self.late.until(at as u32) else { continue };
+            op.for_each_use(|v| {
+                let last = &mut regs.last[usize::from(v.0)];
+                *last = (*last).max(until);
+            });
         }
         for op in &block.ops {
             let Op::Icmp { dst, a, b, cc, w } = *op else { continue };
@@ -245,6 +271,7 @@ impl Emitter {
                 self.regs.release(v);
             }
         }
+        self.end_of_late();
         if let Some((dst, _)) = op.result()
             && self.regs.last(dst) <= at
         {
@@ -271,6 +298,9 @@ impl Emitter {
             self.complete = false;
             return;
         };
+        if op.effect().may_exit() {
+            self.write_pending();
+        }
         let helper = matches!(op, Op::Call { .. } | Op::CallVec { .. });
         self.interpreted += usize::from(matches!(op.effect(), Effect::Pure | Effect::Float) && !helper);
         self.need_context();
@@ -338,6 +368,7 @@ impl Emitter {
 
     /// Notes that the next instruction may fault.
     fn may_fault(&mut self, access: Access) {
-        self.faults.push(FaultPoint { offset: self.asm.here() as u32, pc: self.pc, access });
+        let noted = self.owed_here();
+        self.faults.push(FaultPoint { offset: self.asm.here() as u32, pc: self.pc, access, noted });
     }
 }

@@ -8,6 +8,7 @@ use super::Emitter;
 use super::asm::{self, CONTEXT, RAX, Reg, Rm, STATE, op, op0f, sse};
 use crate::exec::jit::entry;
 use guest::ir::{IntCc, Val, Width};
+use guest::state::Slot;
 
 /// Where a value is.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -110,7 +111,7 @@ pub fn cell_unit(v: Val, unit: usize) -> Rm {
 }
 
 pub fn state(offset: u16) -> Rm {
-    Rm::Mem(STATE, i32::from(offset))
+    Rm::Mem(STATE, entry::at(Slot(offset)))
 }
 
 impl Emitter {
@@ -331,13 +332,7 @@ impl Emitter {
     pub fn store_operand(&mut self, v: Val) {
         self.need_context();
         match self.regs.loc(v) {
-            Loc::Konst(value) if asm::fits(Width::W64, value) => {
-                self.asm.store_imm(Width::W64, value, cell(v))
-            }
-            Loc::Konst(value) => {
-                self.asm.mov_ri(RAX, value);
-                self.asm.store(Width::W64, RAX, cell(v));
-            }
+            Loc::Konst(value) => self.store_word(value, cell(v)),
             Loc::Int(reg) => self.asm.store(Width::W64, reg, cell(v)),
             Loc::Xmm(reg) => self.store_xmm(reg, cell(v)),
             Loc::Compare(..) => {
@@ -346,6 +341,15 @@ impl Emitter {
             }
             Loc::Cell | Loc::Nowhere => {}
         }
+    }
+
+    /// Stores a constant.
+    pub fn store_word(&mut self, value: u64, to: Rm) {
+        if asm::fits(Width::W64, value) {
+            return self.asm.store_imm(Width::W64, value, to);
+        }
+        self.asm.mov_ri(RAX, value);
+        self.asm.store(Width::W64, RAX, to);
     }
 
     /// Before a call: values in registers that it may change go to their cells.

@@ -4,6 +4,7 @@ use super::super::cells::goes_past_cells;
 use super::super::entry::STACK_SLOT;
 use super::*;
 use crate::host::fp;
+use guest::ir::flags::{FlagRecord, OPERANDS, needed};
 use guest::ir::passes::cells;
 use guest::ir::*;
 use guest::state::{ARCH_BASE, PC, VECTORS};
@@ -354,9 +355,11 @@ fn random_state(rng: &mut Rng) -> GuestState {
 
 pub fn differences(a: &GuestState, b: &GuestState) -> String {
     let mut text = String::new();
-    for offset in
-        (0..4096u16).step_by(8).filter(|&o| o != PC.0 && !(80..104).contains(&o) && o != STACK_SLOT.0)
-    {
+    // What the kind of the flag record does not need means nothing.
+    let needed = OPERANDS.into_iter().zip(needed(FlagRecord::load(a).kind));
+    let unneeded: Vec<u16> = needed.filter(|(_, needed)| !needed).map(|(slot, _)| slot.0).collect();
+    let engines = |o: &u16| *o == PC.0 || (80..104).contains(o) || *o == STACK_SLOT.0;
+    for offset in (0..4096u16).step_by(8).filter(|o| !engines(o) && !unneeded.contains(o)) {
         let (x, y) = (a.u64(Slot(offset)), b.u64(Slot(offset)));
         if x != y {
             let _ = writeln!(text, "  slot {offset}: interpreted {x:#018x}, compiled {y:#018x}");

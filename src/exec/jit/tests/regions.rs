@@ -150,7 +150,7 @@ const STORING: [&dyn Fn(&mut Builder); 3] = [
 ];
 
 /// Goes on in the interpreter where compiled code was sent back; `from` gives the block at an address.
-fn replayed(end: BlockEnd, state: &mut GuestState, from: impl Fn(GuestAddr) -> Block) -> BlockEnd {
+pub fn replayed(end: BlockEnd, state: &mut GuestState, from: impl Fn(GuestAddr) -> Block) -> BlockEnd {
     let BlockEnd::Replay { pc } = end else { return end };
     let mut end = BlockEnd::Next(pc);
     while let BlockEnd::Next(pc) = end {

@@ -1,12 +1,13 @@
 //! What only blocks from templates have: a flag record that is foretold, a counter, a region that takes
 //! their place.
 
+use super::random::differences;
 use super::regions::{X, Y, Z, block, counting_loop, jump, storing_loop};
 use super::*;
 use crate::exec::jit::{BUDGET, code_memory};
 use crate::mem::{CodeInvalidation, Invalidated};
 use guest::ir::flags::FlagRecord;
-use guest::ir::{Cond, FlagKind, Terminator, Width};
+use guest::ir::{Builder, Cond, FlagKind, Order, Terminator, Width};
 use guest::{Access, Fault, FaultKind};
 use std::sync::atomic::Ordering;
 
@@ -107,6 +108,61 @@ fn a_fault_leaves_the_state_of_its_instruction() {
         Fault { addr: GuestAddr(memory.start + 4096), access: Access::Write, kind: FaultKind::Protected };
     assert_eq!(end, BlockEnd::Fault { fault, pc: GuestAddr(0xb_0001) });
     assert_eq!((state.u64(X), state.u64(Z)), (513, memory.start + 4096));
+}
+
+/// Writes X and the flags before each of its accesses and between them, with so many values alive that some are not in
+/// registers; the accesses are to the page at Z and to the next one, and a last write of each stands behind them.
+fn writing_again(pc: u64) -> Block {
+    let sum = |b: &mut Builder| {
+        let (x, y) = (b.read_slot(X), b.read_slot(Y));
+        let sum = b.add(Width::W64, x, y);
+        b.set_flags(FlagKind::Add, Width::W64, x, y, sum);
+        b.write_slot(X, sum);
+    };
+    let store = |b: &mut Builder| {
+        let (sum, z) = (b.read_slot(X), b.read_slot(Z));
+        let values: Vec<_> = (0..12).map(|i| b.add_imm(sum, 3 * i)).collect();
+        b.store(Width::W64, Order::Tso, z, 0, sum);
+        // Used from the last to the first, so that they are all alive before.
+        let all = values.iter().rev().fold(sum, |all, &value| b.xor(Width::W64, all, value));
+        b.set_flags(FlagKind::Logic, Width::W32, all, all, all);
+        b.write_slot(Y, all);
+    };
+    let constant = |b: &mut Builder| {
+        let constant = b.imm(0x77);
+        b.write_slot(X, constant);
+    };
+    let load = |b: &mut Builder| {
+        let (x, y, z) = (b.read_slot(X), b.read_slot(Y), b.read_slot(Z));
+        let loaded = b.load(Width::W64, Order::Tso, z, 4096);
+        b.set_flags(FlagKind::Sub, Width::W64, loaded, x, y);
+        b.write_slot(X, loaded);
+        b.write_slot(Y, x);
+    };
+    block(pc, &[&sum, &store, &constant, &load], |_| jump(pc + 4))
+}
+
+#[test]
+fn what_is_written_late_is_written_where_an_access_faults() {
+    let _alone = alone();
+    for closed in [None, Some(0), Some(1)] {
+        let memory = Memory::new(2);
+        if let Some(page) = closed {
+            memory.protect(page, libc::PROT_NONE);
+        }
+        let mut start = GuestState::default();
+        for (slot, value) in [(X, 5), (Y, 0x1234_5678_9abc), (Z, memory.start)] {
+            start.set_u64(slot, value);
+        }
+        let (mut expected, mut got) = (start.clone(), start);
+        let head = compile_template(writing_again(0xb_1000), &got);
+        let interpreted = run_interpreted(&head.block, &mut expected);
+        let compiled = run_compiled(&head, &mut got, &Port::default(), &mut Compiled::new());
+        assert_eq!((closed, interpreted), (closed, compiled));
+        assert_eq!(matches!(interpreted, BlockEnd::Fault { .. }), closed.is_some());
+        assert_eq!(FlagRecord::load(&got).pack(), FlagRecord::load(&expected).pack(), "{closed:?}");
+        assert_eq!(differences(&expected, &got), "", "{closed:?}");
+    }
 }
 
 /// A block that leads to itself for ever.

@@ -1,0 +1,149 @@
+//! Where computed jumps lead: what a thread knows of it, and compiled code looks up.
+//!
+//! A return of a block from templates looks where the call that belongs to it has noted a slot of its own: in the entry for the stack pointer, which is
+//! then what it was at the call. So a return finds its way whatever else is called from how many places, and what does
+//! not come back in order (coroutines, exceptions) finds another address there and goes on as other computed jumps do.
+//! These look into a table by the target's address, and when it is not there into a second one, of what was
+//! pushed out of the first.
+
+use super::code_memory::SlotAddr;
+use guest::arch::GuestArch;
+use guest::state::Slot;
+
+/// Entries of the jump cache: a power of two.
+pub const JUMP_ENTRIES: usize = 4096;
+/// Entries for returns: a power of two, one for each 16 bytes of stack.
+const RETURN_ENTRIES: usize = 256;
+/// The stack pointer's bits that say where an entry for returns is.
+pub const RETURN_MASK: u64 = (RETURN_ENTRIES as u64 - 1) << 4;
+
+/// Where a computed jump to a guest address goes on.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct JumpEntry {
+    pub pc: u64,
+    pub host: u64,
+}
+
+/// A jump cache that knows nothing: each entry holds an address that belongs into another one.
+static NO_JUMPS: [JumpEntry; JUMP_ENTRIES] = {
+    let mut entries = [JumpEntry { pc: 0, host: 0 }; JUMP_ENTRIES];
+    let mut index = 0;
+    while index < JUMP_ENTRIES {
+        entries[index].pc = index as u64 ^ 1;
+        index += 1;
+    }
+    entries
+};
+
+/// The jump cache's entry for `pc`; compiled code computes the same.
+fn jump_index(pc: u64) -> usize {
+    (pc ^ pc >> 12) as usize % JUMP_ENTRIES
+}
+
+/// Jumps by their targets' addresses.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Jumps(pub [JumpEntry; JUMP_ENTRIES]);
+
+impl Jumps {
+    /// Knows of none.
+    pub fn none() -> Self {
+        Self(NO_JUMPS)
+    }
+
+    /// Makes jumps to `pc` go to `host`. What this pushes out.
+    pub fn learn(&mut self, pc: u64, host: u64) -> Option<JumpEntry> {
+        let before = std::mem::replace(&mut self.0[jump_index(pc)], JumpEntry { pc, host });
+        (before.host != 0 && before.pc != pc).then_some(before)
+    }
+}
+
+/// What calls and returns do to the stack pointer.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack {
+    pub pointer: Slot,
+    /// How far a return moves it, in bytes.
+    pub popped: u8,
+}
+
+impl Stack {
+    pub fn of(arch: &dyn GuestArch) -> Self {
+        Self { pointer: arch.stack_slot(), popped: arch.return_pops() }
+    }
+}
+
+/// Calls, by the stack pointer: where they return to, and the slot that leads there.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Returns([JumpEntry; RETURN_ENTRIES]);
+
+impl Returns {
+    /// Knows of no call. `nowhere` is a slot for guest address 0, because a return may well lead there.
+    pub fn none(nowhere: Option<SlotAddr>) -> Self {
+        Self([JumpEntry { pc: 0, host: nowhere.map_or(0, |slot| slot.0) }; RETURN_ENTRIES])
+    }
+}
+
+/// Spreads guest addresses over the second table, in other ways than over the first.
+pub const FAR_FACTOR: u32 = 0x9e37_79b1;
+/// How far a product with it is shifted, so that the mask's bits are of its upper half.
+pub const FAR_SHIFT: u32 = 12;
+const FIRST_FAR: usize = 1 << 10;
+const MOST_FAR: usize = 1 << 16;
+const FAR_GROWTH: usize = 4;
+
+/// What was pushed out of the first table. It grows when it pushes things out itself.
+#[derive(Default, Debug)]
+pub struct Far {
+    /// Guest and host address of each.
+    entries: Box<[[u64; 2]]>,
+    lost: usize,
+}
+
+impl Far {
+    /// Where it is, and the mask of the distance of an entry from there, in bytes.
+    pub fn place(&self) -> (u64, u64) {
+        match self.entries.len() {
+            0 => (0, 0),
+            count => (self.entries.as_ptr() as u64, mask(count)),
+        }
+    }
+
+    pub fn add(&mut self, JumpEntry { pc, host }: JumpEntry) {
+        if self.entries.is_empty() {
+            self.entries = Self::with(FIRST_FAR);
+        }
+        if self.lost >= self.entries.len() && self.entries.len() < MOST_FAR {
+            let more = Self::with(self.entries.len() * FAR_GROWTH);
+            let before = std::mem::replace(&mut self.entries, more);
+            before.iter().filter(|[_, host]| *host != 0).for_each(|&entry| self.put(entry));
+            self.lost = 0;
+        }
+        self.put([pc, host]);
+    }
+
+    fn with(count: usize) -> Box<[[u64; 2]]> {
+        let mut entries = vec![[0; 2]; count].into_boxed_slice();
+        // Otherwise it would know where address 0 is.
+        entries[0][0] = 1;
+        entries
+    }
+
+    fn put(&mut self, entry: [u64; 2]) {
+        let place = &mut self.entries[far_offset(entry[0], mask(self.entries.len())) / FAR_BYTES];
+        self.lost += usize::from(place[1] != 0 && place[0] != entry[0]);
+        *place = entry;
+    }
+}
+
+const FAR_BYTES: usize = size_of::<[u64; 2]>();
+
+const fn mask(count: usize) -> u64 {
+    ((count - 1) * FAR_BYTES) as u64
+}
+
+/// The distance of the entry for `pc`; [`super::entry`]'s code computes the same.
+fn far_offset(pc: u64, mask: u64) -> usize {
+    ((u64::from(pc as u32) * u64::from(FAR_FACTOR)) >> FAR_SHIFT & mask) as usize
+}

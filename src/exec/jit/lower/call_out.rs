@@ -1,0 +1,129 @@
+//! Ops that are left to the interpreter: calls of its code, usual and not.
+
+use super::Lowering;
+use crate::exec::jit::{entry, slow};
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use guest::ir::{Effect, Kind, Op, Val};
+
+impl Lowering<'_, '_> {
+    /// Runs the op at hand in the interpreter's own code.
+    pub(super) fn slow(&mut self) {
+        let op = self.op;
+        debug_assert!(op.effect() != Effect::ReadsState, "what reads the state has code");
+        let call = slow::register(op, self.nan_rule, &self.called, |v| self.vals.kind(v));
+        let Some(call) = call else {
+            self.out.complete = false;
+            self.undefined(op);
+            return;
+        };
+        self.called.push(call.index);
+        let context = self.context();
+        for &(v, cell) in &call.operands {
+            self.store_operand(v, context, cell);
+        }
+        let failed = self.call_slow_op(context, call.index);
+        self.is_done |= !self.is_aside();
+        if op.effect().may_exit() {
+            self.leave_if(failed);
+        }
+        if let Some((dst, kind)) = op.result() {
+            self.load_result(dst, kind, context, call.result);
+        }
+        if matches!(op, Op::CallState { .. }) {
+            self.b.ins().sequence_point();
+            (0..self.vars.len()).for_each(|cell| self.reload(cell));
+            self.b.ins().sequence_point();
+            self.known_flags = None;
+        }
+    }
+
+    /// Calls the interpreter; where that is not the usual way, so that the usual one does not pay for it.
+    fn call_slow_op(&mut self, context: ir::Value, index: u64) -> ir::Value {
+        let index = self.b.ins().iconst(types::I64, index as i64);
+        let aside = self.is_aside();
+        let (at, signature) = if aside {
+            (entry::SLOW_OP_ASIDE, self.aside_signature)
+        } else {
+            (entry::SLOW_OP, self.slow_signature)
+        };
+        let callee = self.b.ins().load(types::I64, self.context_flags, context, at);
+        let inst = self.b.ins().call_indirect(signature, callee, &[self.state, index]);
+        if aside {
+            self.b.ins().load(types::I64, self.context_flags, context, entry::ASIDE_RESULT)
+        } else {
+            self.b.inst_results(inst)[0]
+        }
+    }
+
+    fn store_operand(&mut self, v: Val, context: ir::Value, cell: u16) {
+        let at = entry::CELLS + 8 * i32::from(cell);
+        match self.vals.kind(v) {
+            Kind::Int => {
+                let value = self.int(v);
+                self.b.ins().store(self.context_flags, value, context, at);
+            }
+            Kind::Vector(n) => {
+                for unit in 0..n.units() {
+                    let value = self.unit(v, unit);
+                    self.b.ins().store(self.context_flags, value, context, at + 16 * unit as i32);
+                }
+            }
+        }
+    }
+
+    fn load_result(&mut self, dst: Val, kind: Kind, context: ir::Value, cell: u16) {
+        let at = entry::CELLS + 8 * i32::from(cell);
+        match kind {
+            Kind::Int => {
+                let value = self.b.ins().load(types::I64, self.context_flags, context, at);
+                self.set(dst, value);
+            }
+            Kind::Vector(n) => {
+                for unit in 0..n.units() {
+                    let offset = at + 16 * unit as i32;
+                    let value = self.b.ins().load(types::I8X16, self.context_flags, context, offset);
+                    self.set_unit(dst, unit, value);
+                }
+            }
+        }
+    }
+
+    /// The op's value where no code can be made for it (the region is thrown away).
+    fn undefined(&mut self, op: Op) {
+        let Some((dst, kind)) = op.result() else { return };
+        let zero = self.b.ins().iconst(types::I64, 0);
+        match kind {
+            Kind::Int => self.set(dst, zero),
+            Kind::Vector(n) => {
+                let unit = self.b.ins().splat(types::I64X2, zero);
+                for u in 0..n.units() {
+                    self.set_unit(dst, u, unit);
+                }
+            }
+        }
+    }
+
+    /// The op's value from `fast` where `usual` is not 0, else from the interpreter's code.
+    pub(super) fn usually(&mut self, usual: ir::Value, fast: impl FnOnce(&mut Self) -> ir::Value) {
+        let Some((dst, kind)) = self.op.result() else { return };
+        self.prepare_operands();
+        let (hot, cold, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let ty = if kind == Kind::Int { types::I64 } else { types::I8X16 };
+        let joined = self.b.append_block_param(join, ty);
+        self.b.ins().brif(usual, hot, &[], cold, &[]);
+        self.b.switch_to_block(cold);
+        self.slow();
+        let slow = if kind == Kind::Int { self.int(dst) } else { self.unit(dst, 0) };
+        self.b.ins().jump(join, &[slow.into()]);
+        self.b.switch_to_block(hot);
+        let value = fast(self);
+        self.b.ins().jump(join, &[value.into()]);
+        self.b.switch_to_block(join);
+        self.vals.forget(dst);
+        match kind {
+            Kind::Int => self.set(dst, joined),
+            Kind::Vector(_) => self.set_unit(dst, 0, joined),
+        }
+    }
+}

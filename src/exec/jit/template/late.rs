@@ -1,0 +1,201 @@
+//! Writes of state that are made late: not at all, unless an access in between faults.
+//!
+//! Much of what instructions write is written again soon, by the same block: flags most of all. The passes drop such writes only
+//! where nothing in between may leave the block. Where what may leave it is an access, the write is left out here, and the
+//! access notes where the value is ([`Owed`]).
+
+use super::Emitter;
+use super::asm::Reg;
+use super::regs::{Loc, state};
+use crate::exec::jit::owed::{Noted, OWED_SIZE, Owed, Source};
+use guest::ir::{Block, Op, Val, Width};
+use guest::state::{ARCH_BASE, FLAG_KIND, Slot};
+
+/// A write that has not been made.
+#[derive(Clone, Copy, Debug)]
+struct Write {
+    slot: Slot,
+    what: What,
+    /// The last access that needs it, if it faults.
+    until: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum What {
+    Value(Val),
+    Constant(i32),
+}
+
+/// What is written again further on; found backwards.
+#[derive(Clone, Copy, Debug)]
+struct Again {
+    slot: Slot,
+    /// The last access before that.
+    access: Option<u32>,
+}
+
+#[derive(Default, Debug)]
+pub struct Late {
+    /// By op: the last access before what it writes is written again; 0 where it is not, or where no access is between.
+    until: Vec<u32>,
+    pending: Vec<Write>,
+    again: Vec<Again>,
+    /// Packed, for all accesses so far.
+    pub owed: Vec<u8>,
+}
+
+/// The most writes that may be pending at an access, and the most that a block's accesses may note.
+const MOST_PENDING: usize = 40;
+const MOST_OWED: usize = 60_000;
+
+impl Late {
+    /// Looks a block through.
+    pub fn look_ahead(&mut self, block: &Block) {
+        self.pending.clear();
+        self.again.clear();
+        self.owed.clear();
+        self.until.clear();
+        self.until.resize(block.ops.len(), 0);
+        for (at, &op) in block.ops.iter().enumerate().rev() {
+            match op {
+                Op::Put { w: Width::W64, slot, .. } if slot >= ARCH_BASE => self.until[at] = self.write(slot),
+                Op::SetFlags { .. } => self.until[at] = self.write(FLAG_KIND),
+                Op::Load { .. } | Op::Store { .. } | Op::Vload { .. } | Op::Vstore { .. } => {
+                    let open = self.again.iter_mut().filter(|again| again.access.is_none());
+                    open.for_each(|again| again.access = Some(at as u32));
+                }
+                Op::Get { slot, w, .. } => self.touch(slot, w.bytes() as u16),
+                Op::Put { slot, w, .. } => self.touch(slot, w.bytes() as u16),
+                Op::Vget { slot, n, .. } => self.touch(slot, 16 * n.units() as u16),
+                Op::Vput { slot, n, .. } => self.touch(slot, 16 * n.units() as u16),
+                Op::SetFlagsIf { .. } | Op::CondOp { .. } | Op::GetFlags { .. } => self.touch(FLAG_KIND, 8),
+                other if other.effect().may_exit() => self.again.clear(),
+                _ => {}
+            }
+        }
+    }
+
+    /// All of the slot is written: the access that the write before is for.
+    fn write(&mut self, slot: Slot) -> u32 {
+        match self.again.iter_mut().find(|again| again.slot == slot) {
+            Some(again) => std::mem::take(&mut again.access).unwrap_or(0),
+            None => {
+                self.touch(slot, 8);
+                self.again.push(Again { slot, access: None });
+                0
+            }
+        }
+    }
+
+    /// These bytes of the state are read, or written in part; the flag record goes by the name of its first word.
+    fn touch(&mut self, slot: Slot, bytes: u16) {
+        let is_record = slot < ARCH_BASE;
+        self.again.retain(|again| match again.slot < ARCH_BASE {
+            true => !is_record,
+            false => again.slot.0 + 8 <= slot.0 || slot.0 + bytes <= again.slot.0,
+        });
+    }
+
+    /// The last access that the op at `at` writes for, if that is all.
+    pub fn until(&self, at: u32) -> Option<u32> {
+        Some(self.until[at as usize]).filter(|&until| until != 0)
+    }
+}
+
+impl Emitter {
+    /// Leaves the write of a word to the accesses up to the one that needs it last. Whether it does.
+    pub(super) fn put_late(&mut self, slot: Slot, a: Val) -> bool {
+        let Some(until) = self.late.until(self.at).filter(|_| self.has_room(1)) else { return false };
+        let Some(what) = self.known(a) else { return false };
+        self.late.pending.push(Write { slot, what, until });
+        true
+    }
+
+    /// The same for a flag record.
+    pub(super) fn record_late(&mut self, kind: u64, operands: impl Iterator<Item = (Slot, Val)>) -> bool {
+        let Some(until) = self.late.until(self.at).filter(|_| self.has_room(4)) else { return false };
+        let Ok(kind) = i32::try_from(kind) else { return false };
+        let before = self.late.pending.len();
+        self.late.pending.push(Write { slot: FLAG_KIND, what: What::Constant(kind), until });
+        for (slot, v) in operands {
+            let Some(what) = self.known(v) else {
+                self.late.pending.truncate(before);
+                return false;
+            };
+            self.late.pending.push(Write { slot, what, until });
+        }
+        true
+    }
+
+    fn has_room(&self, more: usize) -> bool {
+        self.late.pending.len() + more <= MOST_PENDING && self.late.owed.len() / OWED_SIZE <= MOST_OWED
+    }
+
+    /// A value as accesses can note it.
+    fn known(&self, v: Val) -> Option<What> {
+        match self.regs.loc(v) {
+            Loc::Konst(value) => {
+                let value = i32::try_from(value as i64).ok()?;
+                let fits = Owed { slot: Slot(0), from: Source::Constant(value) }.pack().is_some();
+                fits.then_some(What::Constant(value))
+            }
+            Loc::Int(_) | Loc::Cell => Some(What::Value(v)),
+            _ => None,
+        }
+    }
+
+    /// What the next access notes.
+    pub(super) fn owed_here(&mut self) -> Noted {
+        let start = self.late.owed.len();
+        for write in &self.late.pending {
+            let from = match write.what {
+                What::Constant(value) => Source::Constant(value),
+                What::Value(v) => match self.regs.loc(v) {
+                    Loc::Int(Reg(number)) => Source::Register(number),
+                    _ => Source::Cell(v),
+                },
+            };
+            let packed = Owed { slot: write.slot, from }.pack();
+            debug_assert!(packed.is_some(), "{write:?} can be noted");
+            self.complete &= packed.is_some();
+            self.late.owed.extend_from_slice(&packed.unwrap_or_default());
+        }
+        // Often it is what the access before has noted.
+        let size = self.late.owed.len() - start;
+        let before = start.saturating_sub(size);
+        let same = size <= start && self.late.owed[before..start] == self.late.owed[start..];
+        if same {
+            self.late.owed.truncate(start);
+        }
+        let first = if same { before } else { start };
+        Noted { first: (first / OWED_SIZE) as u16, count: (size / OWED_SIZE) as u8 }
+    }
+
+    /// Makes all writes that are pending: what follows leaves the block in other ways.
+    pub(super) fn write_pending(&mut self) {
+        for Write { slot, what, .. } in std::mem::take(&mut self.late.pending) {
+            match what {
+                What::Constant(value) => self.store_word(value as i64 as u64, state(slot.0)),
+                What::Value(v) => self.store_int(Width::W64, v, state(slot.0)),
+            }
+        }
+    }
+
+    /// Forgets the writes that no access after the op at hand needs.
+    pub(super) fn end_of_late(&mut self) {
+        let at = self.at;
+        let mut index = 0;
+        while let Some(&Write { what, until, .. }) = self.late.pending.get(index) {
+            if until > at {
+                index += 1;
+                continue;
+            }
+            self.late.pending.swap_remove(index);
+            if let What::Value(v) = what
+                && self.regs.last(v) <= at
+            {
+                self.regs.release(v);
+            }
+        }
+    }
+}
