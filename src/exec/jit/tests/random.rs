@@ -4,9 +4,10 @@ use super::super::cells::goes_past_cells;
 use super::super::entry::STACK_SLOT;
 use super::*;
 use crate::host::fp;
+use guest::ir::flags::{OPERANDS, needed};
 use guest::ir::passes::cells;
 use guest::ir::*;
-use guest::state::{ARCH_BASE, PC, VECTORS};
+use guest::state::{ARCH_BASE, FLAG_KIND, PC, VECTORS};
 use std::fmt::Write as _;
 
 struct Rng(u64);
@@ -352,7 +353,20 @@ fn random_state(rng: &mut Rng) -> GuestState {
     state
 }
 
+/// The state without operands that the flag record's kind has none of: whatever an older record left there.
+fn without_old_operands(state: &GuestState) -> GuestState {
+    let mut state = state.clone();
+    let kind = FlagKind::ALL.get((state.u64(FLAG_KIND) & 0xff) as usize).copied().unwrap_or(FlagKind::Packed);
+    for (&slot, needed) in OPERANDS.iter().zip(needed(kind)) {
+        if !needed {
+            state.set_u64(slot, 0);
+        }
+    }
+    state
+}
+
 pub fn differences(a: &GuestState, b: &GuestState) -> String {
+    let (a, b) = (without_old_operands(a), without_old_operands(b));
     let mut text = String::new();
     for offset in
         (0..4096u16).step_by(8).filter(|&o| o != PC.0 && !(80..104).contains(&o) && o != STACK_SLOT.0)
