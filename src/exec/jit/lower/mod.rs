@@ -22,6 +22,7 @@ mod keep;
 mod layout;
 mod media;
 mod memory;
+mod reduce;
 mod shuffle;
 mod state;
 mod values;

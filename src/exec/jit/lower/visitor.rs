@@ -408,11 +408,13 @@ impl OpVisitor for Lowering<'_, '_> {
         vhadd(VecLen, Lane, Sign, Val, Val);
         vhsub(VecLen, Lane, Sign, Val, Val);
         vclz(VecLen, Lane, Val);
-        vreduce(VecLen, Lane, Reduce, Val);
         vestimate(VecLen, Estimate, Val);
         vtohalf(VecLen, Round, Val);
     }
 
+    fn vreduce(&mut self, dst: Val, n: VecLen, lane: Lane, op: Reduce, a: Val) {
+        self.reduce(dst, n, lane, op, a);
+    }
     float_arith! {
         fadd vfadd = Add;
         fsub vfsub = Sub;
