@@ -148,6 +148,8 @@ pub struct Lowering<'a, 'f> {
     likely_flags: Option<(FlagKind, Width)>,
     /// An address that the instruction at hand has checked.
     aligned: Option<Aligned>,
+    /// Addresses that the block has checked.
+    checked: Vec<Aligned>,
     site: u32,
     back: Back,
     unwanted: usize,
@@ -271,6 +273,7 @@ pub fn lower(
         known_flags: None,
         likely_flags: None,
         aligned: None,
+        checked: Vec::new(),
         site: 0,
         back: Back::Stored,
         unwanted: 0,
@@ -330,6 +333,7 @@ impl Lowering<'_, '_> {
         self.dirty = planned.dirty;
         self.float_cells = CellSet::default();
         self.known_flags = None;
+        self.checked.clear();
         let reads_flags = block.ops.iter().any(|op| matches!(op, Op::CondOp { .. } | Op::GetFlags { .. }));
         self.likely_flags = None;
         match planned.flags {

@@ -230,6 +230,9 @@ impl OpVisitor for Lowering<'_, '_> {
             return;
         }
         let condition = self.int(c);
+        if self.is_checked(condition) {
+            return;
+        }
         self.trap_where(condition, Trap::from_number(trap).unwrap_or(Trap::Illegal));
         self.note_aligned(condition);
     }
