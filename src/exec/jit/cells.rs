@@ -215,6 +215,18 @@ impl Cells {
         offsets_of(op, |offset, writes| f(self.index(offset), writes && replaces(op)));
     }
 
+    /// Operands of the flag record that `op` replaces by one with fewer: they do not matter any more.
+    pub fn forgotten(&self, op: Op) -> CellSet {
+        let mut set = CellSet::default();
+        if let Op::SetFlags { kind, .. } = op {
+            let operands = OPERANDS.iter().zip(needed(kind)).filter(|(_, needed)| !needed);
+            operands
+                .filter_map(|(slot, _)| self.offsets.binary_search(&slot.0).ok())
+                .for_each(|cell| set.insert(cell));
+        }
+        set
+    }
+
     /// What these steps do to the dirty cells: those they leave dirty of what was dirty before, and what is written.
     pub fn dirt(&self, steps: &[Step]) -> (CellSet, CellSet) {
         let (mut kept, mut set) = (self.all(), CellSet::default());
@@ -222,7 +234,11 @@ impl Cells {
             match step {
                 Step::Commit(commit) => (kept, set) = (kept.both(&commit.dead), set.both(&commit.dead)),
                 Step::Flush => (kept, set) = (CellSet::default(), CellSet::default()),
-                Step::Op(op, _) if op.effect() == Effect::WritesState => self.add_writes(*op, &mut set),
+                Step::Op(op, _) if op.effect() == Effect::WritesState => {
+                    self.add_writes(*op, &mut set);
+                    let forgotten = self.forgotten(*op);
+                    (kept, set) = (kept.without(&forgotten), set.without(&forgotten));
+                }
                 Step::Op(..) => {}
             }
         }
@@ -253,6 +269,7 @@ impl Cells {
                         replaced = self.all();
                     }
                     self.add_beyond(op, &replaced, &mut needed);
+                    dirty = dirty.without(&self.forgotten(op));
                     offsets_of(op, |offset, writes| {
                         let cell = self.index(offset);
                         let reads = !writes || !replaces(op);

@@ -48,11 +48,29 @@ impl Lowering<'_, '_> {
 
     /// What holds where `condition` is 0: of an address and the bits below its alignment.
     pub(super) fn note_aligned(&mut self, condition: ir::Value) {
-        let known = self.operands_of(Opcode::Band, condition).and_then(|[address, mask]| {
-            let bytes = (self.constant(mask)? as u64).checked_add(1)?;
-            bytes.is_power_of_two().then_some(Aligned { address, bytes })
-        });
-        self.aligned = known.or(self.aligned);
+        let Some(known) = self.demanded(condition) else { return };
+        self.aligned = Some(known);
+        self.checked.push(known);
+    }
+
+    /// Whether the block has made sure already that such a condition is 0.
+    pub(super) fn is_checked(&mut self, condition: ir::Value) -> bool {
+        let Some(wanted) = self.demanded(condition) else { return false };
+        let is_checked = self
+            .checked
+            .iter()
+            .any(|known| known.bytes >= wanted.bytes && self.is_same_sum(known.address, wanted.address));
+        if is_checked {
+            self.aligned = Some(wanted);
+        }
+        is_checked
+    }
+
+    /// What the address is where the condition, some of its lowest bits, is 0.
+    fn demanded(&self, condition: ir::Value) -> Option<Aligned> {
+        let [address, mask] = self.operands_of(Opcode::Band, condition)?;
+        let bytes = (self.constant(mask)? as u64).checked_add(1)?;
+        bytes.is_power_of_two().then_some(Aligned { address, bytes })
     }
 
     /// Whether the instruction has made sure that the address is a multiple of `bytes`.

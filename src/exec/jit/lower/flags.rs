@@ -20,6 +20,9 @@ impl Lowering<'_, '_> {
                 self.write_cell(slot.0, value, float);
             }
         }
+        let forgotten = self.region.cells.forgotten(self.op);
+        self.dirty = self.dirty.without(&forgotten);
+        self.float_cells = self.float_cells.without(&forgotten);
         self.known_flags = Some(Record::One(KnownFlags { kind, w, a, b, r }));
     }
 

@@ -302,13 +302,12 @@ impl Lowering<'_, '_> {
         let Some(ty) = float_type(fs) else { return self.slow() };
         let (x, y) = (self.float(ty, a), self.float(ty, b));
         self.signal_nans(nans, x, y);
-        let less = self.b.ins().fcmp(FloatCC::LessThan, x, y);
-        let equal = self.b.ins().fcmp(FloatCC::Equal, x, y);
-        let unordered = self.b.ins().fcmp(FloatCC::Unordered, x, y);
-        let [zero, one, two, three] = [0, 1, 2, 3].map(|code| self.iconst(code));
-        let value = self.b.ins().select(less, one, two);
-        let value = self.b.ins().select(equal, zero, value);
-        let value = self.b.ins().select(unordered, three, value);
+        // Each is one condition of the host's: 1 for less, 2 for greater, 3 for unordered.
+        let conditions = [FloatCC::UnorderedOrLessThan, FloatCC::UnorderedOrGreaterThan];
+        let [below, above] = conditions.map(|cc| self.b.ins().fcmp(cc, x, y));
+        let [below, above] = [below, above].map(|holds| self.widen(holds));
+        let above = self.b.ins().ishl_imm_u(above, 1);
+        let value = self.b.ins().bor(below, above);
         self.set(dst, value);
     }
 

@@ -22,6 +22,7 @@ mod keep;
 mod layout;
 mod media;
 mod memory;
+mod reduce;
 mod shuffle;
 mod state;
 mod values;
@@ -149,6 +150,8 @@ pub struct Lowering<'a, 'f> {
     likely_flags: Option<(FlagKind, Width)>,
     /// An address that the instruction at hand has checked.
     aligned: Option<Aligned>,
+    /// Addresses that the block has checked.
+    checked: Vec<Aligned>,
     site: u32,
     back: Back,
     unwanted: usize,
@@ -274,6 +277,7 @@ pub fn lower(
         known_flags: None,
         likely_flags: None,
         aligned: None,
+        checked: Vec::new(),
         site: 0,
         back: Back::Stored,
         unwanted: 0,
@@ -333,6 +337,7 @@ impl Lowering<'_, '_> {
         self.dirty = planned.dirty;
         self.float_cells = CellSet::default();
         self.known_flags = None;
+        self.checked.clear();
         let reads_flags = block.ops.iter().any(|op| matches!(op, Op::CondOp { .. } | Op::GetFlags { .. }));
         self.likely_flags = None;
         match planned.flags {

@@ -22,6 +22,15 @@ impl Lowering<'_, '_> {
 
     fn constant_shuffle(&mut self, x: ir::Value, y: ir::Value, indices: u128) -> ir::Value {
         let bytes = indices.to_le_bytes();
+        if bytes.iter().any(|&i| i >= 32)
+            && let Some(source) = the_only_source(&bytes, x, y)
+            && has!("ssse3")
+        {
+            // An index with its top bit set gives 0.
+            let picks = bytes.map(|i| if i < 32 { i & 15 } else { 0x80 });
+            let picks = self.vector_constant(u128::from_le_bytes(picks));
+            return self.b.ins().x86_pshufb(source, picks);
+        }
         let picks: Vec<u8> = bytes.iter().map(|&i| if i < 32 { i } else { 0 }).collect();
         let picks = self.b.func.dfg.immediates.push(picks.into());
         let shuffled = self.b.ins().shuffle(x, y, picks);
@@ -53,4 +62,13 @@ impl Lowering<'_, '_> {
         debug_assert_eq!(self.b.func.dfg.value_type(second), types::I8X16);
         self.b.ins().bor(first, second)
     }
+}
+
+/// The vector that all bytes come from which are not 0.
+fn the_only_source(indices: &[u8; 16], x: ir::Value, y: ir::Value) -> Option<ir::Value> {
+    let within = |first: u8| indices.iter().all(|&i| i >= 32 || (first..first + 16).contains(&i));
+    if x == y || within(0) {
+        return Some(x);
+    }
+    within(16).then_some(y)
 }

@@ -230,6 +230,9 @@ impl OpVisitor for Lowering<'_, '_> {
             return;
         }
         let condition = self.int(c);
+        if self.is_checked(condition) {
+            return;
+        }
         self.trap_where(condition, Trap::from_number(trap).unwrap_or(Trap::Illegal));
         self.note_aligned(condition);
     }
@@ -408,11 +411,13 @@ impl OpVisitor for Lowering<'_, '_> {
         vhadd(VecLen, Lane, Sign, Val, Val);
         vhsub(VecLen, Lane, Sign, Val, Val);
         vclz(VecLen, Lane, Val);
-        vreduce(VecLen, Lane, Reduce, Val);
         vestimate(VecLen, Estimate, Val);
         vtohalf(VecLen, Round, Val);
     }
 
+    fn vreduce(&mut self, dst: Val, n: VecLen, lane: Lane, op: Reduce, a: Val) {
+        self.reduce(dst, n, lane, op, a);
+    }
     float_arith! {
         fadd vfadd = Add;
         fsub vfsub = Sub;

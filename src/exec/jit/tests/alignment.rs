@@ -98,3 +98,30 @@ fn an_access_that_need_not_be_aligned_is_not() {
         assert_eq!(run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new()), expected);
     }
 }
+
+#[test]
+fn a_check_that_was_made_says_nothing_of_other_addresses_and_more_bits() {
+    let _alone = alone();
+    let check = |b: &mut Builder, base: Slot, mask: u64| {
+        let base = b.read_slot(base);
+        let (at, mask) = (b.add_imm(base, OFFSET.into()), b.imm(mask));
+        let rest = b.and(Width::W64, at, mask);
+        b.trap_when(Trap::GeneralProtection, rest);
+    };
+    let checks: [&dyn Fn(&mut Builder); 4] =
+        [&|b| check(b, Z, 31), &|b| check(b, Z, 31), &|b| check(b, Y, 31), &|b| check(b, Z, 63)];
+    let checking = block(PC, &checks, |_| Terminator::Resync { next: GuestAddr(PC + 0x800) });
+    let head = compile(vec![checking]);
+    let trap = |insn| BlockEnd::Trap { trap: Trap::GeneralProtection, pc: GuestAddr(PC + insn) };
+    for (z, y, expected) in [
+        (32, 32, BlockEnd::Resync(GuestAddr(PC + 0x800))),
+        (33, 32, trap(0)),
+        (32, 48, trap(2)),
+        (64, 32, trap(3)),
+    ] {
+        let mut state = GuestState::default();
+        state.set_u64(Z, z);
+        state.set_u64(Y, y);
+        assert_eq!(run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new()), expected);
+    }
+}
