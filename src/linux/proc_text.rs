@@ -55,12 +55,22 @@ fn named(line: &str, start: u64, end: u64, thread: &Thread) -> String {
     format!("{:<73}{name}", line.trim_end())
 }
 
-/// The host's `numa_maps` without our mappings.
-pub fn numa_maps() -> String {
-    let text = std::fs::read_to_string("/proc/self/numa_maps").unwrap_or_default();
-    let start = |line: &str| u64::from_str_radix(line.split(' ').next()?, 16).ok();
-    let is_guests = |line: &&str| start(line).is_some_and(|start| !layout::is_ours(start));
-    text.lines().filter(is_guests).map(|line| format!("{line}\n")).collect()
+/// What the file of that name in a process's directory says of its mappings (`maps`, `smaps`, `numa_maps`), without the
+/// emulator's and what the host's kernel has mapped for it. `None` where it cannot be read.
+pub fn mappings_in(directory: &str, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("{directory}/{name}")).ok()?;
+    let start = |line: &str| u64::from_str_radix(line.split(['-', ' ']).next()?, 16).ok();
+    let is_kernels = |line: &str| {
+        ["[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]"].iter().any(|name| line.ends_with(name))
+    };
+    let mut shown = false;
+    let is_guests = |line: &&str| {
+        if let Some(start) = start(line) {
+            shown = !layout::is_ours(start) && !is_kernels(line);
+        }
+        shown
+    };
+    Some(text.lines().filter(is_guests).map(|line| format!("{line}\n")).collect())
 }
 
 pub fn parse_range(line: &str) -> Option<(u64, u64)> {

@@ -81,9 +81,13 @@ fn program_behind(thread: &Thread, dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     if place.own {
         return Some(thread.process.exe.clone().into_bytes());
     }
-    let emulator = std::fs::read_link(format!("{}/exe", place.directory)).ok()?;
-    let is_emulator = emulator.file_name()?.as_bytes().starts_with(b"qemu-lua-");
-    is_emulator.then(|| program_of(thread, &place.directory)).flatten()
+    if is_emulated(&place.directory) { program_of(thread, &place.directory) } else { None }
+}
+
+/// Whether it is an emulator that runs in a process.
+fn is_emulated(directory: &str) -> bool {
+    let emulator = std::fs::read_link(format!("{directory}/exe")).unwrap_or_default();
+    emulator.file_name().is_some_and(|name| name.as_bytes().starts_with(b"qemu-lua-"))
 }
 
 /// The program that an emulator runs in another process: the file that is mapped where its code starts.
@@ -116,11 +120,17 @@ pub fn open(thread: &Thread, dir: i32, path: &[u8], flags: u64) -> Option<Result
     if full_path(dir, path)? == "/proc/cpuinfo" {
         return Some(made(cpuinfo(thread), flags));
     }
-    let place = place(dir, path).filter(|place| place.own)?;
+    let place = place(dir, path)?;
+    if !place.own {
+        let shows =
+            matches!(place.what.as_str(), "maps" | "smaps" | "numa_maps") && is_emulated(&place.directory);
+        let content = if shows { proc_text::mappings_in(&place.directory, &place.what) } else { None };
+        return content.map(|content| made(content, flags));
+    }
     let content = match place.what.as_str() {
         "maps" => proc_text::maps(thread, false),
         "smaps" => proc_text::maps(thread, true),
-        "numa_maps" => proc_text::numa_maps(),
+        "numa_maps" => proc_text::mappings_in(&place.directory, "numa_maps").unwrap_or_default(),
         // What the kernel says of a thread that is not in a call; those of the host would be no calls of the guest's.
         "syscall" => "running\n".to_owned(),
         "cmdline" => return thread.process.cmdline.as_ref().map(|text| made(text, flags)),

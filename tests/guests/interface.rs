@@ -98,6 +98,11 @@ on_both! {
     }
     messages_semaphores_and_shared_memory(arch) { program_same_as_native(arch, "auto", "ipc", &[]); }
     sockets_and_what_goes_through_them(arch) { program_same_as_native(arch, "auto", "sockets", &[]); }
+    mappings_of_other_processes(arch) {
+        let script = "sleep 9 & for file in maps smaps numa_maps; do grep -c qemu /proc/$!/$file; done; \
+            grep -c stack /proc/$!/maps; kill $!";
+        same_as_native(arch, "auto", "/bin/busybox", &["sh", "-c", script], "");
+    }
     programs_without_a_path(arch) { program_same_as_native(arch, "auto", "execute", &[]); }
     children_of_vfork_execute_either_architecture_in_another_root(arch) {
         let root = emptied(&format!("crossroot-{arch:?}"));
