@@ -64,7 +64,7 @@ pub struct Site {
 /// Where a fault goes back to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Back {
-    /// Nowhere: the state in memory is that before the instruction.
+    /// Nowhere: the state in memory is that before the instruction, once what the access owes is written.
     Exact,
     /// To this commit point.
     To(commit::Point),

@@ -1,7 +1,8 @@
 //! State slots and guest memory.
 //!
-//! A guest access is one host instruction, noted as one that may fault. At a fault the state in memory is
-//! that of the instruction's start, because the IR writes state only after the instruction's last access.
+//! A guest access is one host instruction, noted as one that may fault. At a fault the state in memory, with the writes
+//! that are noted there ([`super::late`]), is that of the instruction's start, because the IR writes state only after the
+//! instruction's last access.
 
 use super::asm::{RAX, RCX, Reg, Rm, op, op0f};
 use super::regs::{Loc, X0, cell, cell_unit, state};

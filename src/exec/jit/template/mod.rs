@@ -3,7 +3,9 @@
 //! Most code runs some dozens of times: too often for the interpreter, too seldom to be worth Cranelift's
 //! time. Here a block becomes host code in about the time that ten runs in the interpreter take. It behaves
 //! as the interpreter does: the state in memory is written where the IR writes it, so it is exact wherever
-//! the block can be left, and what has no piece of its own calls the interpreter's method.
+//! the block can be left - but at accesses, for what the block writes again ([`late`]): what is still to be written there
+//! is noted with the access, and the state is exact once that is done. What has no piece of its own calls the
+//! interpreter's method.
 //!
 //! Such code keeps to the conventions of regions (pinned state, slots, jump cache, poll flag, see
 //! [`super::entry`] and [`super::code_memory`]), so both kinds lead to each other freely. At its start
