@@ -256,6 +256,8 @@ pub fn is_ours(fd: i32) -> bool {
 }
 
 const MAX_OURS: usize = 32;
+/// How far our descriptors lie from each other at most, while the limit of their number stays.
+pub const SPREAD: u32 = 2 * MAX_OURS as u32;
 static OURS: [AtomicI32; MAX_OURS] = [const { AtomicI32::new(-1) }; MAX_OURS];
 
 /// Where our descriptors start to be looked for: near the top of what the limit allows.
@@ -264,7 +266,7 @@ pub fn high_base() -> i32 {
     let args = [0, u64::from(libc::RLIMIT_NOFILE), 0, &raw mut limit as u64, 0, 0];
     sys::syscall(libc::SYS_prlimit64, args);
     let top = limit.rlim_cur.min(1 << 20) as i32;
-    (top - 2 * MAX_OURS as i32).max(3)
+    (top - SPREAD as i32).max(3)
 }
 
 /// Moves a descriptor up, close-on-exec. Where there is no room it stays.

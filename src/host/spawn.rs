@@ -3,7 +3,7 @@
 
 use crate::host::sys;
 use std::arch::global_asm;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -72,8 +72,13 @@ pub fn hidden_threads() -> usize {
     HIDDEN.iter().filter(|slot| slot.load(Ordering::Relaxed) != 0).count()
 }
 
+/// What threads of ours are called, for those who look from other processes.
+pub const NAME: &CStr = c"qemu-lua";
+
 /// Runs `f` as a thread of ours; it is given the thread's id.
 fn hidden(f: impl FnOnce(i32)) {
+    let name = [libc::PR_SET_NAME as u64, NAME.as_ptr() as u64, 0, 0, 0, 0];
+    super::sys::syscall(libc::SYS_prctl, name);
     let tid = super::sys::syscall(libc::SYS_gettid, [0; 6]) as i32;
     let claim =
         |slot: &&AtomicI32| slot.compare_exchange(0, tid, Ordering::Relaxed, Ordering::Relaxed).is_ok();

@@ -21,11 +21,15 @@ use crate::debug::perf;
 use crate::exec::cache::Cache;
 use crate::exec::vcpu::Vcpu;
 use crate::exec::{Env, offspring};
-use crate::host::{random, signals, spawn, sys};
+use crate::host::hidden_fd::HiddenFd;
+use crate::host::{files, random, signals, spawn, sys};
 use crate::log;
 use crate::mem::space;
 use guest::GuestAddr;
 use guest::arch::MAX_INSN_LEN;
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 
 /// What a host thread shares with the others by birth; a guest thread that shall not takes its own copy.
@@ -245,9 +249,16 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
     let before = block_all();
     let rules = thread.process.rules.clone();
     let guard = rules.as_ref().map(|rules| rules.before_fork());
-    // Other threads cannot do without the locks until the child has gone: then the parent does not wait for that.
-    let waits = if Cache::running_threads() > 1 { 0 } else { VFORK };
-    let flags = request.flags & !OURS & (!VFORK | waits);
+    // Other threads cannot do without the locks until the child has gone: then the kernel does not wait for that.
+    let by_kernel = Cache::running_threads() == 1;
+    let departure = match Departure::of_child(request, by_kernel) {
+        Ok(departure) => departure,
+        Err(errno) => {
+            restore_mask(before);
+            return Done::errno(errno);
+        }
+    };
+    let flags = request.flags & !OURS & if by_kernel { u64::MAX } else { !VFORK };
     let born = || match flags {
         0 if request.exit_signal == libc::SIGCHLD as u64 && !request.needs_clone3() => spawn::fork(),
         _ if request.needs_clone3() => {
@@ -261,15 +272,62 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
             guard.child();
         }
         become_child(thread, request);
+        if let Some(departure) = departure {
+            departure.kept_by_child();
+        }
         restore_mask(before);
         thread.sync_mask();
         // A value, so that a rule that made the call goes on in the child too.
         return Done::Value(0);
     }
     drop(guard);
-    restore_mask(before);
     parent_tid(request, result);
+    if let Some(departure) = departure {
+        departure.wait();
+    }
+    restore_mask(before);
     Done::Value(result)
+}
+
+/// How a parent with other threads waits until a child has executed something or ended (`CLONE_VFORK`): a pipe that only
+/// the child has open then.
+struct Departure([HiddenFd; 2]);
+
+/// The end of the pipe that a process's parent waits at, or -1.
+static AWAITED: AtomicI32 = AtomicI32::new(-1);
+
+impl Departure {
+    /// For a child that is waited for, but not by the kernel. With one table of descriptors for both there is no end that
+    /// only the child has: then nobody waits.
+    fn of_child(request: &Request, by_kernel: bool) -> Result<Option<Self>, i32> {
+        let waits = request.flags & (VFORK | libc::CLONE_FILES as u64) == VFORK;
+        if by_kernel || !waits {
+            return Ok(None);
+        }
+        let ends = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(Errno::raw_os_error)?;
+        Ok(Some(Self([ends.0, ends.1].map(HiddenFd::hide))))
+    }
+
+    fn kept_by_child(self) {
+        let [_, kept] = self.0;
+        AWAITED.store(kept.into_raw(), Ordering::Relaxed);
+    }
+
+    /// A child's child is not waited for.
+    fn forget() {
+        let kept = AWAITED.swap(-1, Ordering::Relaxed);
+        if kept >= 0 {
+            files::release(kept);
+            drop(files::OwnedFile::from_raw(kept));
+        }
+    }
+
+    fn wait(self) {
+        let [read, kept] = self.0;
+        drop(kept);
+        let mut none = [0; 1];
+        while rustix::io::read(&read, &mut none) == Err(Errno::INTR) {}
+    }
 }
 
 /// Makes what a decoder makes when it is used first: a process that runs saved code has not used it, and each of its
@@ -303,6 +361,7 @@ fn become_child(thread: &mut Thread, request: &Request) {
     thread.deferred.clear();
     thread.vcpu.cache().forget_other_threads(&thread.vcpu.port);
     thread.owns_host_thread = true;
+    Departure::forget();
     spawn::forget_threads();
     offspring::born();
     seccomp::forked(&thread.seccomp);

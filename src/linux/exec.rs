@@ -203,6 +203,9 @@ fn execute(thread: &mut Thread, program: &Named, argv: u64, envp: u64) -> Done {
     if program.path.is_empty() && program.dir == libc::AT_FDCWD {
         return Done::errno(libc::ENOENT);
     }
+    if super::procfs::hides(program.dir, &program.path) {
+        return Done::errno(libc::ENOENT);
+    }
     let process = thread.process;
     let arch = thread.vcpu.env.arch;
     let sysroot = process.options.sysroot.as_deref();

@@ -8,7 +8,7 @@
 use super::table::kinds::{Kind, Param};
 use super::thread::Thread;
 use crate::host::sys;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 
 /// The host path for an absolute guest path.
@@ -68,18 +68,21 @@ impl Paths {
     }
 }
 
-/// Points the arguments that are paths at their sysroot counterparts. The strings must outlive the call.
+/// Points the arguments that are paths at their sysroot counterparts, and those that name what is the emulator's at
+/// nothing. The strings must outlive the call.
 pub fn redirect(thread: &Thread, paths: Paths, args: &mut [u64; 6]) -> Vec<CString> {
+    /// What is never there, in the same file system.
+    const NOTHING: &CStr = c"/proc/self/fd/none";
     let mut kept = Vec::new();
-    let Some(sysroot) = thread.process.options.sysroot.as_deref() else { return kept };
-    for (index, arg) in args.iter_mut().enumerate() {
-        if paths.0 >> index & 1 == 0 || *arg == 0 {
-            continue;
-        }
-        if let Ok(path) = super::read_path(*arg)
-            && let Some(host) = resolve(Some(sysroot), &path)
-        {
-            *arg = host.as_ptr() as u64;
+    let sysroot = thread.process.options.sysroot.as_deref();
+    for index in (0..args.len()).filter(|index| paths.0 >> index & 1 != 0) {
+        let Ok(path) = super::read_path(args[index]) else { continue };
+        // A path's directory, where a call has one, is the argument before it.
+        let dir = if index == 0 { libc::AT_FDCWD } else { args[index - 1] as i32 };
+        if super::procfs::hides(dir, &path) {
+            args[index] = NOTHING.as_ptr() as u64;
+        } else if let Some(host) = resolve(sysroot, &path) {
+            args[index] = host.as_ptr() as u64;
             kept.push(host);
         }
     }

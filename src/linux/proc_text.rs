@@ -1,9 +1,10 @@
-//! What this process's files in /proc say: the host's own text, less what is the emulator's.
+//! What processes' files in /proc say: the host's own text, less what is the emulator's.
 
 use super::limits::Counted;
-use super::seccomp;
+use super::procfs::is_emulated;
 use super::thread::Thread;
-use crate::host::{files, layout, spawn};
+use super::{proc_hidden, seccomp};
+use crate::host::{layout, spawn};
 use crate::mem::space;
 use std::fmt::Write as _;
 
@@ -124,24 +125,45 @@ pub fn status(thread: &Thread, directory: &str) -> String {
     let (caught, ignored) = caught_and_ignored(thread);
     let mine = is_of(thread, directory);
     let (mode, filters) = seccomp::shown(thread, number_of(thread, directory));
+    status_with(directory, |key, value| match key {
+        "SigCgt" => Some(format!("{caught:016x}")),
+        "SigIgn" => Some(format!("{ignored:016x}")),
+        "SigBlk" if mine => Some(format!("{:016x}", thread.mask)),
+        "Threads" => Some((value.parse().unwrap_or(1) - spawn::hidden_threads()).to_string()),
+        "Seccomp" => Some(mode.to_string()),
+        "Seccomp_filters" => Some(filters.to_string()),
+        "FDSize" => Some(descriptor_table_size("/proc/self", true).to_string()),
+        _ => None,
+    })
+}
+
+/// The host's `status` with the values that `other` has for its keys and values.
+fn status_with(directory: &str, other: impl Fn(&str, &str) -> Option<String>) -> String {
     let text = std::fs::read_to_string(format!("{directory}/status")).unwrap_or_default();
-    let mut out = String::with_capacity(text.len());
-    for line in text.lines() {
+    let line = |line: &str| {
         let (key, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = match key {
-            "SigCgt" => format!("{caught:016x}"),
-            "SigIgn" => format!("{ignored:016x}"),
-            "SigBlk" if mine => format!("{:016x}", thread.mask),
-            "Threads" => (value.trim().parse().unwrap_or(1) - spawn::hidden_threads()).to_string(),
-            "Seccomp" => mode.to_string(),
-            "Seccomp_filters" => filters.to_string(),
-            "FDSize" => descriptor_table_size().to_string(),
-            _ => value.trim_start_matches('\t').to_owned(),
-        };
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{key}:\t{value}");
+        let value = value.trim_start_matches('\t');
+        format!("{key}:\t{}\n", other(key, value).unwrap_or_else(|| value.to_owned()))
+    };
+    text.lines().map(line).collect()
+}
+
+/// A file in the directory of another process without what the emulator adds. `None` where the host's own is right.
+pub fn of_another(directory: &str, name: &str) -> Option<String> {
+    if !matches!(name, "maps" | "smaps" | "numa_maps" | "status" | "stat") || !is_emulated(directory) {
+        return None;
     }
-    out
+    let hidden = || proc_hidden::count_in(directory, "task");
+    let threads = |value: &str| (value.parse().unwrap_or(1) - hidden()).max(1).to_string();
+    match name {
+        "status" => Some(status_with(directory, |key, value| match key {
+            "Threads" => Some(threads(value)),
+            "FDSize" => Some(descriptor_table_size(directory, false).to_string()),
+            _ => None,
+        })),
+        "stat" => stat_with(directory, |number, value| (number == THREADS).then(|| threads(value))),
+        mappings => mappings_in(directory, mappings),
+    }
 }
 
 /// Whether a directory of /proc is the calling thread's.
@@ -157,35 +179,53 @@ fn number_of(thread: &Thread, directory: &str) -> i32 {
     }
 }
 
-/// The size of the descriptor table that the guest's own descriptors would have (64, then powers of two from 256).
-fn descriptor_table_size() -> u64 {
-    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    match numbers.filter(|&fd| !files::is_ours(fd)).max().unwrap_or(0) {
+/// The size of the descriptor table that the guest's own descriptors would have (64, then powers of two from 256), in the
+/// process with that directory.
+fn descriptor_table_size(directory: &str, own: bool) -> u64 {
+    let is_ours = proc_hidden::names_in(directory, own, "fd");
+    let names = std::fs::read_dir(format!("{directory}/fd")).into_iter().flatten().flatten();
+    let numbers = names.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let ours = is_ours.as_ref().is_some_and(|is_ours| is_ours(&name));
+        name.parse().ok().filter(|_| !ours)
+    });
+    match numbers.max().unwrap_or(0) {
         0..64 => 64,
-        highest => (highest as u64 + 1).next_power_of_two().max(256),
+        highest => (highest + 1_u64).next_power_of_two().max(256),
     }
 }
 
+/// The number of threads, among the fields of `stat` (proc(5)).
+const THREADS: usize = 20;
+
 /// The host's `stat` of a thread (a directory of /proc) with the guest's signal masks and threads.
 pub fn stat(thread: &Thread, directory: &str) -> String {
-    const THREADS: usize = 20;
     const BLOCKED: usize = 32;
     const IGNORED: usize = 33;
     const CAUGHT: usize = 34;
-    let text = std::fs::read_to_string(format!("{directory}/stat")).unwrap_or_default();
+    /// Of signals the kernel shows the first 31 here.
+    const SHOWN: u64 = 0x7fff_ffff;
     let (caught, ignored) = caught_and_ignored(thread);
-    // The name, field 2, may contain anything.
-    let Some((head, tail)) = text.trim_end().rsplit_once(") ") else { return text };
-    let fields = tail.split(' ').zip(3..).map(|(value, number)| match number {
-        THREADS => (value.parse().unwrap_or(1) - spawn::hidden_threads()).to_string(),
-        // In these the kernel shows the first 31 signals.
-        BLOCKED if is_of(thread, directory) => (thread.mask & 0x7fff_ffff).to_string(),
-        IGNORED => (ignored & 0x7fff_ffff).to_string(),
-        CAUGHT => (caught & 0x7fff_ffff).to_string(),
-        _ => value.to_owned(),
+    let mine = is_of(thread, directory);
+    let text = stat_with(directory, |number, value| match number {
+        THREADS => Some((value.parse().unwrap_or(1) - spawn::hidden_threads()).to_string()),
+        BLOCKED if mine => Some((thread.mask & SHOWN).to_string()),
+        IGNORED => Some((ignored & SHOWN).to_string()),
+        CAUGHT => Some((caught & SHOWN).to_string()),
+        _ => None,
     });
-    format!("{head}) {}\n", fields.collect::<Vec<_>>().join(" "))
+    text.unwrap_or_default()
+}
+
+/// The host's `stat` with the values that `other` has for the numbers and values of its fields. `None` where it cannot be
+/// read.
+fn stat_with(directory: &str, other: impl Fn(usize, &str) -> Option<String>) -> Option<String> {
+    let text = std::fs::read_to_string(format!("{directory}/stat")).ok()?;
+    // The name, field 2, may contain anything.
+    let (head, tail) = text.trim_end().rsplit_once(") ")?;
+    let fields = tail.split(' ').zip(3..);
+    let fields = fields.map(|(value, number)| other(number, value).unwrap_or_else(|| value.to_owned()));
+    Some(format!("{head}) {}\n", fields.collect::<Vec<_>>().join(" ")))
 }
 
 fn caught_and_ignored(thread: &Thread) -> (u64, u64) {

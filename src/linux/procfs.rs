@@ -1,9 +1,10 @@
 //! The files in /proc that would show the emulator instead of the guest.
 
+use super::proc_hidden::IsOurs;
 use super::table::Done;
 use super::thread::Thread;
-use super::{path, proc_text, process_memory, read_path, write_guest};
-use crate::host::{files, spawn, sys};
+use super::{path, proc_hidden, proc_text, process_memory, read_path, write_guest};
+use crate::host::{files, sys};
 use crate::mem::space;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -28,13 +29,7 @@ fn place(dir: i32, path: &[u8]) -> Option<Place> {
     let full = full_path(dir, path)?;
     let rest = full.strip_prefix("/proc/")?;
     let (who, what) = rest.split_once('/')?;
-    let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
-    let number: Option<i64> = who.parse().ok();
-    let sibling = || number.is_some() && std::path::Path::new(&format!("/proc/self/task/{who}")).exists();
-    let own = who == "self" || who == "thread-self" || number == Some(pid) || sibling();
-    if !own && number.is_none() {
-        return None;
-    }
+    let own = owner(who)?;
     let mut place = Place { own, directory: format!("/proc/{who}"), what: what.to_owned() };
     if let Some((task, what)) = what.strip_prefix("task/").and_then(|rest| rest.split_once('/')) {
         place.directory = format!("/proc/{who}/task/{task}");
@@ -53,7 +48,7 @@ fn full_path(dir: i32, path: &[u8]) -> Option<String> {
         String::new()
     } else {
         let last = text.rsplit('/').next()?;
-        if !NAMES.contains(&last) {
+        if !NAMES.contains(&last) && !text.split('/').any(is_range_or_number) {
             return None;
         }
         let link =
@@ -66,6 +61,34 @@ fn full_path(dir: i32, path: &[u8]) -> Option<String> {
     };
     let parts = base.split('/').chain(text.split('/')).filter(|part| !part.is_empty() && *part != ".");
     Some(parts.fold(String::new(), |full, part| full + "/" + part))
+}
+
+/// Whether it is a name that descriptors, threads or mapped files have.
+fn is_range_or_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+/// Whether a path names what a listing would not have: a descriptor, thread or mapped file of the emulator's.
+#[must_use]
+pub fn hides(dir: i32, path: &[u8]) -> bool {
+    if path.starts_with(b"/") && !path.starts_with(b"/proc/") {
+        return false;
+    }
+    let Some(full) = full_path(dir, path) else { return false };
+    let Some((who, below)) = full.strip_prefix("/proc/").and_then(|rest| rest.split_once('/')) else {
+        return false;
+    };
+    let numbered = below.split('/').any(is_range_or_number);
+    numbered && owner(who).is_some_and(|own| proc_hidden::names(&format!("/proc/{who}"), own, below))
+}
+
+/// Whether the link of a process's directory in /proc is this process's own one; `None` where it is no process's.
+fn owner(who: &str) -> Option<bool> {
+    let number: Option<i64> = who.parse().ok();
+    let sibling = || number.is_some() && std::path::Path::new(&format!("/proc/self/task/{who}")).exists();
+    let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
+    let own = who == "self" || who == "thread-self" || number == Some(pid) || sibling();
+    (own || number.is_some()).then_some(own)
 }
 
 /// Whether the path is the link to this process's own program.
@@ -85,7 +108,8 @@ fn program_behind(thread: &Thread, dir: i32, path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Whether it is an emulator that runs in a process.
-fn is_emulated(directory: &str) -> bool {
+#[must_use]
+pub fn is_emulated(directory: &str) -> bool {
     let emulator = std::fs::read_link(format!("{directory}/exe")).unwrap_or_default();
     emulator.file_name().is_some_and(|name| name.as_bytes().starts_with(b"qemu-lua-"))
 }
@@ -117,15 +141,15 @@ pub fn open(thread: &Thread, dir: i32, path: &[u8], flags: u64) -> Option<Result
         let args = [libc::AT_FDCWD as u64, target.as_ptr() as u64, flags, 0, 0, 0];
         return Some(sys::check(sys::syscall(libc::SYS_openat, args)));
     }
+    if hides(dir, path) {
+        return Some(Err(libc::ENOENT));
+    }
     if full_path(dir, path)? == "/proc/cpuinfo" {
         return Some(made(cpuinfo(thread), flags));
     }
     let place = place(dir, path)?;
     if !place.own {
-        let shows =
-            matches!(place.what.as_str(), "maps" | "smaps" | "numa_maps") && is_emulated(&place.directory);
-        let content = if shows { proc_text::mappings_in(&place.directory, &place.what) } else { None };
-        return content.map(|content| made(content, flags));
+        return proc_text::of_another(&place.directory, &place.what).map(|content| made(content, flags));
     }
     let content = match place.what.as_str() {
         "maps" => proc_text::maps(thread, false),
@@ -137,11 +161,7 @@ pub fn open(thread: &Thread, dir: i32, path: &[u8], flags: u64) -> Option<Result
         "status" => proc_text::status(thread, &place.directory),
         "stat" => proc_text::stat(thread, &place.directory),
         "limits" => proc_text::limits(thread, &place.directory),
-        other => {
-            let number = other.rsplit('/').next().and_then(|n| n.parse().ok());
-            let hidden = other.contains("fd") && number.is_some_and(files::is_ours);
-            return hidden.then_some(Err(libc::ENOENT));
-        }
+        _ => return None,
     };
     Some(made(content.as_bytes(), flags))
 }
@@ -164,17 +184,28 @@ fn cpuinfo(thread: &Thread) -> String {
     (0..count).map(|processor| linux.cpuinfo(thread.vcpu.env.features, processor)).collect()
 }
 
-/// Directory entries; in a list of this process's descriptors ours are left out.
+/// Directory entries; in a list of a process's descriptors, threads or mapped files the emulator's are left out.
 pub fn getdents64(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    entries(thread, libc::SYS_getdents64, args)
+}
+
+/// The same with `struct linux_dirent`.
+pub fn getdents(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    entries(thread, libc::SYS_getdents, args)
+}
+
+fn entries(thread: &Thread, number: i64, args: &[u64; 6]) -> Done {
     let fd = args[0] as i32;
     if files::is_ours(fd) {
         return Done::errno(libc::EBADF);
     }
     space().before_kernel_write(args[1], args[2]);
+    // A type stands before the name in the newer structure, behind it in the older.
+    let name_at = if number == libc::SYS_getdents64 { 19 } else { 18 };
     loop {
-        let result = sys::interruptible(libc::SYS_getdents64, *args, &thread.vcpu.port.poll);
+        let result = sys::interruptible(number, *args, &thread.vcpu.port.poll);
         let Some(is_ours) = (if result > 0 { listed(fd) } else { None }) else { return Done::raw(result) };
-        match without_ours(args[1], result as usize, is_ours) {
+        match without_ours(args[1], result as usize, name_at, &is_ours) {
             Ok(0) => {}
             Ok(left) => return Done::Value(left as i64),
             Err(errno) => return Done::errno(errno),
@@ -182,35 +213,30 @@ pub fn getdents64(thread: &mut Thread, args: &[u64; 6]) -> Done {
     }
 }
 
-/// Which numbers are ours in a list of this process's descriptors or threads; `None` for other directories.
-fn listed(fd: i32) -> Option<fn(i32) -> bool> {
+/// Which names are the emulator's in an open directory; `None` where none can be.
+fn listed(fd: i32) -> Option<IsOurs> {
     let target = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
     let path = target.as_os_str().as_bytes();
     if !path.starts_with(b"/proc/") {
         return None;
     }
-    let place = place(libc::AT_FDCWD, path).filter(|place| place.own)?;
-    match place.what.as_str() {
-        "fd" | "fdinfo" => Some(files::is_ours),
-        "task" => Some(spawn::is_hidden),
-        _ => None,
-    }
+    let place = place(libc::AT_FDCWD, path)?;
+    proc_hidden::names_in(&place.directory, place.own, &place.what)
 }
 
-/// Takes what is ours out of `len` bytes of `struct linux_dirent64` at `addr`; how many bytes are left.
-fn without_ours(addr: u64, len: usize, is_ours: fn(i32) -> bool) -> Result<usize, i32> {
+/// Takes what is ours out of `len` bytes of directory entries at `addr`; how many bytes are left.
+fn without_ours(addr: u64, len: usize, name_at: usize, is_ours: &IsOurs) -> Result<usize, i32> {
     let mut bytes = vec![0; len];
     if crate::mem::Memory.read_prefix(guest::GuestAddr(addr), &mut bytes) != len {
         return Err(libc::EFAULT);
     }
     let mut kept = Vec::with_capacity(len);
     let mut rest = bytes.as_slice();
-    while rest.len() > 19 {
-        let size = usize::from(u16::from_le_bytes([rest[16], rest[17]])).clamp(20, rest.len());
+    while rest.len() > name_at {
+        let size = usize::from(u16::from_le_bytes([rest[16], rest[17]])).clamp(name_at + 1, rest.len());
         let (entry, after) = rest.split_at(size);
-        let name = entry[19..].split(|&b| b == 0).next().unwrap_or_default();
-        let number = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
-        if !number.is_some_and(is_ours) {
+        let name = entry[name_at..].split(|&b| b == 0).next().unwrap_or_default();
+        if !std::str::from_utf8(name).is_ok_and(is_ours) {
             kept.extend(entry);
         }
         rest = after;

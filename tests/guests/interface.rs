@@ -58,6 +58,25 @@ const THREADS: &str = "import os\nsum(i*i for i in range(10**6))\n\
     print(len(os.listdir('/proc/self/task')), [l for l in open('/proc/self/status') if l.startswith(('Threads', 'FDSize'))],\n\
     open('/proc/self/stat').read().rsplit(') ', 1)[1].split()[17])";
 
+/// Looks at a process that it has started, and at itself: at what listings have, and at what they have not.
+const OTHERS: &str = "import os, resource, subprocess
+child = subprocess.Popen(['/bin/busybox', 'sh', '-c', 'echo; read x'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline()
+limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+for d in f'/proc/{child.pid}', '/proc/self', '/proc/self/task/' + str(os.getpid()):
+    print(d.count('/'), *[sorted(os.listdir(f'{d}/{kind}'), key=int)[:5] for kind in ('fd', 'fdinfo')])
+    here = os.open(d, os.O_PATH)
+    for kind in 'fd', 'fdinfo':
+        names = [f'{kind}/{n}' for n in range(limit - 64, limit)]
+        print([n for n in names if os.path.lexists(f'{d}/{n}')], [n for n in names if os.access(n, os.F_OK, dir_fd=here)])
+    if 'task' in d: continue
+    print(len(os.listdir(d + '/task')), [l for l in open(d + '/status') if l.startswith('Threads')])
+    print(open(d + '/stat').read().rsplit(') ', 1)[1].split()[17])
+    files = [os.readlink(f'{d}/map_files/{m}') for m in os.listdir(d + '/map_files')]
+    print(len(files) > 1, [f for f in files if 'qemu' in f])
+    print([m for m in ('7e8000010000-7e800026d000', '7e800026d000-7e80009a9000') if os.path.lexists(f'{d}/map_files/{m}')])
+child.communicate(b'')";
+
 on_both! {
     others_see_the_guests_name_and_arguments(arch) {
         if !kernel_takes_arguments() {
@@ -102,6 +121,9 @@ on_both! {
         let script = "sleep 9 & for file in maps smaps numa_maps; do grep -c qemu /proc/$!/$file; done; \
             grep -c stack /proc/$!/maps; kill $!";
         same_as_native(arch, "auto", "/bin/busybox", &["sh", "-c", script], "");
+    }
+    what_is_the_emulators_in_other_processes(arch) {
+        same_as_native(arch, "auto", "/usr/bin/python3", &["-c", OTHERS], "");
     }
     programs_without_a_path(arch) { program_same_as_native(arch, "auto", "execute", &[]); }
     children_of_vfork_execute_either_architecture_in_another_root(arch) {

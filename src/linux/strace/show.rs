@@ -58,8 +58,9 @@ impl Call<'_> {
             Kind::OneOf(table) => one_of(table, value),
             Kind::Choice(values, flags) => choice(values, flags, value),
             Kind::Str | Kind::Path => string(value),
-            Kind::Hex | Kind::Address | Kind::Place | Kind::Verbatim => number(value),
+            Kind::Hex | Kind::Verbatim => number(value),
             _ if value == 0 => "NULL".to_owned(),
+            Kind::Address | Kind::Place => number(value),
             _ if failed && kind.is_result() => number(value),
             // No child has ended.
             Kind::Gives(Shape::Status) if self.result == Some(0) => number(value),

@@ -101,9 +101,10 @@ rows! { FILES:
     pass utimes(filename: Path, utimes: Takes(s::TWO_TIMEVALS));
     pass futimesat(dfd: DirFd, filename: Path, utimes: Takes(s::TWO_TIMEVALS));
     pass utimensat(dfd: DirFd, filename: Path, utimes: Takes(s::TWO_TIMESPECS), flags: Bits(n::AT));
-    /// The emulator's own descriptors and threads are left out of /proc.
+    /// The emulator's own descriptors, threads and mapped files are left out of /proc.
     translate(procfs::getdents64) getdents64(fd: Fd, dirent: Out, count: Size);
-    pass getdents(fd: Fd, dirent: Out, count: Size);
+    /// As getdents64.
+    translate(procfs::getdents) getdents(fd: Fd, dirent: Out, count: Size);
     block sendfile(out_fd: ChangedFd, in_fd: Fd, offset: Both(s::LONG), count: Size);
     block splice(fd_in: Fd, off_in: Both(s::LONG), fd_out: ChangedFd, off_out: Both(s::LONG), len: Size, flags: Bits(n::SPLICE));
     block tee(fdin: Fd, fdout: Fd, len: Size, flags: Bits(n::SPLICE));

@@ -2,8 +2,10 @@
 // that waits for a child with memory of its own.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -102,6 +104,43 @@ static void waits(void) {
     printf("status %x\n", status);
 }
 
+static volatile int over;
+
+static void *another(void *unused) {
+    while (!over)
+        usleep(1000);
+    return unused;
+}
+
+// As `waits`, with another thread that goes on; until the child executes something; and with a child of its own that lives on.
+static void wait_beside_a_thread(char *own) {
+    pthread_t beside;
+    pthread_create(&beside, NULL, another, NULL);
+    waits();
+    volatile int *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int life[2], status;
+    if (pipe2(life, O_CLOEXEC)) _exit(1);
+    struct clone_args args = given(CLONE_VFORK, SIGCHLD);
+    pid_t pid = syscall(SYS_clone3, &args, sizeof args);
+    if (pid == 0) {
+        if (fork() == 0) {
+            char byte;
+            close(life[1]);
+            _exit(read(life[0], &byte, 1) != 0);
+        }
+        usleep(50000);
+        *word = 6;
+        execl(own, own, "executed", NULL);
+        _exit(1);
+    }
+    printf("before its execve: %d\n", *word);
+    waitpid(pid, &status, 0);
+    printf("status %x\n", status);
+    close(life[0]), close(life[1]);
+    over = 1;
+    pthread_join(beside, NULL);
+}
+
 static int shared[2];
 
 // What runs in a thread without libc's data may only make calls.
@@ -139,11 +178,13 @@ static void threads(void) {
     printf("pidfd nowhere: %d\n", clone(name_itself, stack + (1 << 16), A_THREAD | CLONE_PIDFD, NULL, (int *)8));
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) return 4;
     setvbuf(stdout, NULL, _IONBF, 0);
     refusals();
     own_id();
     waits();
+    wait_beside_a_thread(argv[0]);
     threads();
     return 0;
 }
