@@ -1,12 +1,11 @@
 //! The command line: qemu-user's options, and ours.
 //!
-//! qemu accepts long options with one dash and everything after the program belongs to the guest, which
-//! clap alone cannot express. So arguments are first normalised from the option table (two dashes for
-//! all, a value joined by `=`), then parsed by clap, which is built from the same table.
+//! qemu accepts long options with one dash or two, values as the next argument or joined by `=`, and everything behind the
+//! program belongs to the guest: a grammar of one page, read by the table of options. (No general parser knows it, and
+//! making one ready takes a tenth of the time that a small program needs to start.)
 
 pub mod options;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
 use options::{OPTIONS, OptionRow, Support, Takes};
 use std::ffi::CString;
 
@@ -48,6 +47,8 @@ pub enum UsageError {
     Unknown(String),
     #[error("option {0} needs a value (-h lists what)")]
     MissingValue(String),
+    #[error("option {0} takes no value (-h lists them)")]
+    NoValue(String),
     #[error("option -{0} is not supported yet")]
     NotYet(&'static str),
     #[error("environment variable {0} asks for option -{1}, which is not supported yet")]
@@ -66,38 +67,43 @@ pub struct CommandLine {
     pub guest: Vec<CString>,
 }
 
-/// Splits arguments (without argv[0]) at the program and parses what is before it.
+/// Splits arguments (without argv[0]) at the program and parses what is before it: of several that change one thing, the
+/// last counts, and all count more than the environment.
 pub fn parse(
     args: &[CString],
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<CommandLine, UsageError> {
-    let (normalised, rest) = normalise(args)?;
     let mut settings = from_environment(environment)?;
-    let matches = command()
-        .try_get_matches_from(&normalised)
-        .map_err(|error| UsageError::Invalid(error.to_string()))?;
-    for (_, row, value) in in_order(&matches) {
-        add(&mut settings, row, value)?;
+    let mut rest = args;
+    while let Some((first, after)) = rest.split_first() {
+        let text = first.to_string_lossy();
+        if text == "--" {
+            rest = after;
+            break;
+        }
+        if !text.starts_with('-') || text.len() < 2 {
+            break;
+        }
+        let (name, joined) = match text.split_once('=') {
+            Some((name, value)) if options::find(name).is_some() => (name, Some(value.to_owned())),
+            _ => (&*text, None),
+        };
+        let row = options::find(name).ok_or_else(|| UsageError::Unknown(text.clone().into_owned()))?;
+        rest = after;
+        let value = match (row.takes, joined) {
+            (Takes::Nothing, None) => String::new(),
+            (Takes::Nothing, Some(_)) => return Err(UsageError::NoValue(name.to_owned())),
+            (Takes::Value(_), Some(value)) => value,
+            (Takes::Value(_), None) => {
+                let (value, after) =
+                    rest.split_first().ok_or_else(|| UsageError::MissingValue(name.to_owned()))?;
+                rest = after;
+                value.to_string_lossy().into_owned()
+            }
+        };
+        add(&mut settings, row, &value)?;
     }
     Ok(CommandLine { settings, guest: rest.to_vec() })
-}
-
-/// The options of the command line as they stood there: of several that change one thing, the last counts.
-fn in_order(matches: &ArgMatches) -> Vec<(usize, &'static OptionRow, &str)> {
-    let mut found = Vec::new();
-    for row in OPTIONS {
-        let places = matches.indices_of(row.name).into_iter().flatten();
-        match row.takes {
-            Takes::Nothing if matches.get_count(row.name) == 0 => {}
-            Takes::Nothing => found.extend(places.map(|place| (place, row, ""))),
-            Takes::Value(_) => {
-                let values = matches.get_many::<String>(row.name).into_iter().flatten();
-                found.extend(places.zip(values).map(|(place, value)| (place, row, value.as_str())));
-            }
-        }
-    }
-    found.sort_by_key(|(place, ..)| *place);
-    found
 }
 
 fn add(settings: &mut Settings, row: &'static OptionRow, value: &str) -> Result<(), UsageError> {
@@ -125,49 +131,6 @@ fn from_environment(environment: impl Fn(&str) -> Option<String>) -> Result<Sett
         }
     }
     Ok(settings)
-}
-
-/// Our options as `--name` or `--name=value`, and what follows them.
-fn normalise(args: &[CString]) -> Result<(Vec<String>, &[CString]), UsageError> {
-    let mut out = vec!["qemu-lua".to_owned()];
-    let mut rest = args;
-    while let Some((first, after)) = rest.split_first() {
-        let text = first.to_string_lossy();
-        if text == "--" {
-            return Ok((out, after));
-        }
-        if !text.starts_with('-') || text.len() < 2 {
-            break;
-        }
-        let (name, joined) = match text.split_once('=') {
-            Some((name, value)) if options::find(name).is_some() => (name.to_owned(), Some(value.to_owned())),
-            _ => (text.clone().into_owned(), None),
-        };
-        let row = options::find(&name).ok_or_else(|| UsageError::Unknown(text.clone().into_owned()))?;
-        rest = after;
-        match (row.takes, joined) {
-            (Takes::Nothing, _) => out.push(format!("--{}", row.name)),
-            (Takes::Value(_), Some(value)) => out.push(format!("--{}={value}", row.name)),
-            (Takes::Value(_), None) => {
-                let (value, after) = rest.split_first().ok_or(UsageError::MissingValue(name))?;
-                out.push(format!("--{}={}", row.name, value.to_string_lossy()));
-                rest = after;
-            }
-        }
-    }
-    Ok((out, rest))
-}
-
-/// The clap command, from the option table.
-fn command() -> Command {
-    let base = Command::new("qemu-lua").disable_help_flag(true).disable_version_flag(true);
-    OPTIONS.iter().fold(base, |command, row| {
-        let arg = Arg::new(row.name).long(row.name);
-        command.arg(match row.takes {
-            Takes::Nothing => arg.action(ArgAction::Count),
-            Takes::Value(name) => arg.action(ArgAction::Append).value_name(name).require_equals(true),
-        })
-    })
 }
 
 /// A size such as `8M`, `0x800000` or `8388608`.
@@ -225,6 +188,7 @@ mod tests {
     fn errors_name_the_option() {
         assert_eq!(parsed("-frob prog").unwrap_err(), UsageError::Unknown("-frob".to_owned()));
         assert_eq!(parsed("-L").unwrap_err(), UsageError::MissingValue("-L".to_owned()));
+        assert_eq!(parsed("-strace=1 prog").unwrap_err(), UsageError::NoValue("-strace".to_owned()));
         assert_eq!(parsed("-g 1234 prog").unwrap_err(), UsageError::NotYet("g"));
         let gdb = |name: &str| (name == "QEMU_GDB").then(|| "1234".to_owned());
         assert_eq!(parse(&words("prog"), gdb).unwrap_err(), UsageError::NotYetVariable("QEMU_GDB", "g"));

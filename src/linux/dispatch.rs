@@ -5,7 +5,6 @@ use super::table::kinds::{Kind, Param};
 use super::table::{self, Done, How};
 use super::thread::Thread;
 use super::{process_memory, tags, written};
-use crate::exec::cache::WordMap;
 use crate::host::{layout, sys};
 use crate::mem::{Memory, space};
 use guest::GuestAddr;
@@ -26,46 +25,44 @@ pub struct Entry {
     known: bool,
 }
 
-/// The guest's system calls by number.
+/// The guest's system calls by number. An entry is made when its call is made first: a process makes few of them.
 pub struct Dispatch {
-    entries: Vec<Option<Entry>>,
+    names: &'static [(u32, &'static str)],
+    entries: Vec<OnceLock<Option<Entry>>>,
 }
 
 static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
-static HOST_NUMBERS: OnceLock<WordMap<&'static str, i64>> = OnceLock::new();
 
 /// The host's number of a call.
-#[must_use]
-pub fn host_number(name: &str) -> Option<i64> {
-    let numbers = HOST_NUMBERS.get_or_init(|| {
-        crate::guests::host_syscalls().iter().map(|&(number, name)| (name, i64::from(number))).collect()
-    });
-    numbers.get(name).copied()
+fn host_number(name: &str) -> Option<i64> {
+    let found = crate::guests::host_syscalls().iter().find(|(_, known)| *known == name);
+    found.map(|&(number, _)| i64::from(number))
+}
+
+impl Entry {
+    /// What a number means among `names`.
+    fn of(number: usize, names: &[(u32, &'static str)]) -> Option<Self> {
+        let &(_, name) = names.iter().find(|&&(known, _)| known as usize == number)?;
+        let row = table::all().find(|row| row.name == name);
+        let params = row.map_or(&[] as &[Param], |r| r.params);
+        Some(Self {
+            name,
+            how: row.map_or(How::Refuse(libc::ENOSYS), |r| r.how),
+            params,
+            paths: Paths::of(params),
+            writes: params.iter().any(|p| p.kind.is_written() || matches!(p.kind, Kind::Out | Kind::OutVec)),
+            host: host_number(name),
+            known: row.is_some(),
+        })
+    }
 }
 
 impl Dispatch {
-    /// Builds the table for a guest whose numbers are `names`.
+    /// For a guest whose numbers are `names`.
     #[must_use]
-    pub fn new(names: &[(u32, &'static str)]) -> Self {
-        let rows: WordMap<_, _> = table::all().map(|row| (row.name, row)).collect();
+    pub fn new(names: &'static [(u32, &'static str)]) -> Self {
         let size = names.iter().map(|&(number, _)| number as usize + 1).max().unwrap_or(0);
-        let mut entries = vec![None; size];
-        for &(number, name) in names {
-            let row = rows.get(name);
-            let params = row.map_or(&[] as &[Param], |r| r.params);
-            entries[number as usize] = Some(Entry {
-                name,
-                how: row.map_or(How::Refuse(libc::ENOSYS), |r| r.how),
-                params,
-                paths: Paths::of(params),
-                writes: params
-                    .iter()
-                    .any(|p| p.kind.is_written() || matches!(p.kind, Kind::Out | Kind::OutVec)),
-                host: host_number(name),
-                known: row.is_some(),
-            });
-        }
-        Self { entries }
+        Self { names, entries: std::iter::repeat_with(OnceLock::new).take(size).collect() }
     }
 
     /// The table of the running guest.
@@ -76,7 +73,8 @@ impl Dispatch {
     /// The entry of a number. Numbers are 64-bit: those with bit 30 (x32) are not masked into a name.
     #[must_use]
     pub fn entry(&self, number: u64) -> Option<&Entry> {
-        self.entries.get(usize::try_from(number).ok()?)?.as_ref()
+        let number = usize::try_from(number).ok()?;
+        self.entries.get(number)?.get_or_init(|| Entry::of(number, self.names)).as_ref()
     }
 }
 
