@@ -18,7 +18,8 @@ fn check(name: &str, options: &[&str], expected: &str) {
 
 #[test]
 fn memory_copy_and_set_do_what_the_c_library_does() {
-    check("memory", &[], "same\nfault, set up to the border: 1\n");
+    let expected = "same\nfault, set up to the border: 1\nmended 2 times: 1\nmended 2 times: 1\n";
+    check("memory", &[], expected);
 }
 
 const POINTERS: &str =

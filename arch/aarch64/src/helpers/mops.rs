@@ -3,6 +3,9 @@
 //! Of the two conventions that the manual leaves to the implementation this is option B, which PSTATE.C
 //! shows: the address registers move with the work and the size register counts what is left. Whatever
 //! stops a piece, a fault or a signal, the registers say how to go on.
+//!
+//! How much is done by which of the three instructions is the implementation's choice as well. Here the prologue does
+//! all, unless something stops it: most copies are of a few bytes, and one call for three instructions is what they cost.
 
 use crate::state::x;
 use guest::GuestAddr;
@@ -14,6 +17,8 @@ use guest::ir::flags::FlagRecord;
 const PIECE: u64 = 4096;
 /// Pieces before signals are looked at again.
 const PIECES: u64 = 256;
+/// Most copies and fills fit in so many bytes.
+const SMALL: usize = 64;
 
 /// Sizes that are larger count as this (`MaxBlockSizeCopiedBytes` in the manual's prologues).
 const MAX_COPY: u64 = 0x007f_ffff_ffff_ffff;
@@ -39,19 +44,33 @@ const fn untagged(address: u64) -> GuestAddr {
     GuestAddr(((address << 8) as i64 >> 8) as u64)
 }
 
-/// `SETP`: says the option and bounds the size.
-pub fn set_prologue(cx: &mut dyn HelperContext, packed: u64, _: u64, _: u64) -> Result<u64, HelperExit> {
+/// `SETP`: says the option, bounds the size, and sets what can be set; gives how much is left.
+pub fn set_prologue(cx: &mut dyn HelperContext, packed: u64, value: u64, _: u64) -> Result<u64, HelperExit> {
     let (regs, state) = (Registers::of(packed), cx.state());
     let size = state.u64(x(regs.n)).min(MAX_FORWARD);
     state.set_u64(x(regs.n), size);
     FlagRecord::packed(flag::C).store(state);
-    Ok(0)
+    // A fault is the main instruction's to report.
+    Ok(set_main(cx, packed, value, 0).unwrap_or_else(|_| cx.state().u64(x(regs.n))))
 }
 
 /// `SETM`, `SETE`: what is left.
 pub fn set_main(cx: &mut dyn HelperContext, packed: u64, value: u64, _: u64) -> Result<u64, HelperExit> {
     let regs = Registers::of(packed);
-    let bytes = [value as u8; PIECE as usize];
+    match cx.state().u64(x(regs.n)) {
+        0 => Ok(0),
+        left if left <= SMALL as u64 => set_with::<SMALL>(cx, regs, value as u8),
+        _ => set_with::<{ PIECE as usize }>(cx, regs, value as u8),
+    }
+}
+
+/// Sets through so many bytes at a time.
+fn set_with<const N: usize>(
+    cx: &mut dyn HelperContext,
+    regs: Registers,
+    value: u8,
+) -> Result<u64, HelperExit> {
+    let bytes = [value; N];
     for _ in 0..PIECES {
         let (at, left) = (cx.state().u64(x(regs.d)), cx.state().u64(x(regs.n)));
         let len = piece(at, left, Direction::Up);
@@ -59,8 +78,12 @@ pub fn set_main(cx: &mut dyn HelperContext, packed: u64, value: u64, _: u64) -> 
             return Ok(0);
         }
         cx.memory().write(untagged(at), &bytes[..len as usize])?;
-        cx.state().set_u64(x(regs.d), at.wrapping_add(len));
-        cx.state().set_u64(x(regs.n), left - len);
+        let state = cx.state();
+        state.set_u64(x(regs.d), at.wrapping_add(len));
+        state.set_u64(x(regs.n), left - len);
+        if left == len {
+            return Ok(0);
+        }
     }
     Ok(cx.state().u64(x(regs.n)))
 }
@@ -81,7 +104,8 @@ const fn piece(at: u64, left: u64, direction: Direction) -> u64 {
     if left < room { left } else { room }
 }
 
-/// `CPYP`, and with the second argument 1 `CPYFP`: the direction, as N says.
+/// `CPYP`, and with the second argument 1 `CPYFP`: says the direction by N, and copies what can be copied; gives how
+/// much is left.
 pub fn copy_prologue(
     cx: &mut dyn HelperContext,
     packed: u64,
@@ -101,17 +125,36 @@ pub fn copy_prologue(
         state.set_u64(x(regs.s), from.wrapping_add(size));
     }
     FlagRecord::packed(if down { flag::C | flag::S } else { flag::C }).store(state);
-    Ok(0)
+    // A fault is the main instruction's to report.
+    let direction = if down { Direction::Down } else { Direction::Up };
+    Ok(copy(cx, regs, direction).unwrap_or_else(|_| cx.state().u64(x(regs.n))))
 }
 
 /// `CPYM`, `CPYE` and their forward forms: what is left.
 pub fn copy_main(cx: &mut dyn HelperContext, packed: u64, _: u64, _: u64) -> Result<u64, HelperExit> {
-    let regs = Registers::of(packed);
     let down = FlagRecord::load(cx.state()).pack() & flag::S != 0;
-    let mut buffer = [0; PIECE as usize];
+    copy(cx, Registers::of(packed), if down { Direction::Down } else { Direction::Up })
+}
+
+fn copy(cx: &mut dyn HelperContext, regs: Registers, direction: Direction) -> Result<u64, HelperExit> {
+    match cx.state().u64(x(regs.n)) {
+        0 => Ok(0),
+        left if left <= SMALL as u64 => copy_with::<SMALL>(cx, regs, direction),
+        _ => copy_with::<{ PIECE as usize }>(cx, regs, direction),
+    }
+}
+
+/// Copies through so many bytes at a time.
+fn copy_with<const N: usize>(
+    cx: &mut dyn HelperContext,
+    regs: Registers,
+    direction: Direction,
+) -> Result<u64, HelperExit> {
+    let down = direction == Direction::Down;
+    let mut buffer = [0; N];
     for _ in 0..PIECES {
-        let [to, from, left] = [regs.d, regs.s, regs.n].map(|n| cx.state().u64(x(n)));
-        let direction = if down { Direction::Down } else { Direction::Up };
+        let state = cx.state();
+        let (to, from, left) = (state.u64(x(regs.d)), state.u64(x(regs.s)), state.u64(x(regs.n)));
         let len = piece(from, left, direction).min(piece(to, left, direction));
         if len == 0 {
             return Ok(0);
@@ -121,9 +164,13 @@ pub fn copy_main(cx: &mut dyn HelperContext, packed: u64, _: u64, _: u64) -> Res
         cx.memory().read(untagged(from.wrapping_sub(back)), buffer)?;
         cx.memory().write(untagged(to.wrapping_sub(back)), buffer)?;
         let moved = |address: u64| if down { address.wrapping_sub(len) } else { address.wrapping_add(len) };
-        cx.state().set_u64(x(regs.d), moved(to));
-        cx.state().set_u64(x(regs.s), moved(from));
-        cx.state().set_u64(x(regs.n), left - len);
+        let state = cx.state();
+        state.set_u64(x(regs.d), moved(to));
+        state.set_u64(x(regs.s), moved(from));
+        state.set_u64(x(regs.n), left - len);
+        if left == len {
+            return Ok(0);
+        }
     }
     Ok(cx.state().u64(x(regs.n)))
 }

@@ -57,6 +57,8 @@ pub struct Lifter {
     /// What the next step of a cipher or hash may go on from.
     aes_half: Option<crypto::AesHalf>,
     sha256_rounds: Option<crypto::Sha256Rounds>,
+    /// What the main instruction or epilogue of a copy may go on from.
+    moving: Option<mops::Moving>,
 }
 
 /// A vector register that holds this value of `w` bits and zeros above.
@@ -93,6 +95,7 @@ pub fn lift_block(
         scalars: Vec::new(),
         aes_half: None,
         sha256_rounds: None,
+        moving: None,
     };
     // A single instruction is for the interpreter, which finds out by itself and tells of faults with their tags.
     if config.control & guarded::UNTAGGED != 0 && limits.max_insns > 1 {

@@ -1,4 +1,5 @@
-//! Memory copy and set (FEAT_MOPS): prologue, main part and epilogue, each a helper's call.
+//! Memory copy and set (FEAT_MOPS): prologue, main part and epilogue. One call of a helper does the work of all three where
+//! they stand together.
 
 use super::Lifter;
 use crate::decode::Insn;
@@ -17,39 +18,69 @@ pub fn set_is_allocated(insn: Insn) -> bool {
     ![d, n].contains(&31) && d != n && n != s && d != s
 }
 
+fn packed_registers(insn: Insn) -> u64 {
+    u64::from(insn.rd() | insn.rn() << 5 | insn.rm() << 10)
+}
+
+/// A copy or fill whose prologue stands in this block.
+#[derive(Clone, Copy)]
+pub struct Moving {
+    /// The registers, packed.
+    registers: u64,
+    /// How much the prologue has left.
+    left: Val,
+    /// Where the next of its instructions is.
+    next: u64,
+}
+
 impl Lifter {
-    fn mops_registers(&mut self, insn: Insn) -> Val {
-        self.imm(u64::from(insn.rd() | insn.rn() << 5 | insn.rm() << 10))
+    fn prologue(&mut self, insn: Insn, helper: HelperId, value: Val) {
+        let registers = packed_registers(insn);
+        let (packed, zero) = (self.imm(registers), self.imm(0));
+        let left = self.ir.call_state(helper, packed, value, zero);
+        self.moving = Some(Moving { registers, left, next: self.next_pc().raw() });
     }
 
-    /// Calls the helper that does a piece of the work, and comes back to this instruction while something is
-    /// left.
-    fn mops_piece(&mut self, insn: Insn, helper: HelperId, value: Val) {
-        let (registers, zero) = (self.mops_registers(insn), self.imm(0));
-        let left = self.ir.call_state(helper, registers, value, zero);
-        let (taken, other) = (GuestAddr(self.pc), self.next_pc());
-        self.end = Some(Terminator::Branch { cond: left, taken, other });
+    /// A main instruction behind its prologue leaves everything to the epilogue, which does so if nothing is left. (What is
+    /// done by which of them is not laid down.) Others do a piece, and come back to themselves while something is left.
+    fn main_or_epilogue(&mut self, insn: Insn, helper: HelperId, value: Val, is_epilogue: bool) {
+        let registers = packed_registers(insn);
+        let moving = self.moving.take().filter(|m| (m.registers, m.next) == (registers, self.pc));
+        let (here, next) = (GuestAddr(self.pc), self.next_pc());
+        let left = match moving {
+            Some(moving) if !is_epilogue => {
+                self.moving = Some(Moving { next: next.raw(), ..moving });
+                return;
+            }
+            Some(moving) => moving.left,
+            None => {
+                let (packed, zero) = (self.imm(registers), self.imm(0));
+                self.ir.call_state(helper, packed, value, zero)
+            }
+        };
+        self.end = Some(Terminator::Branch { cond: left, taken: here, other: next });
     }
 
     pub fn set_prologue(&mut self, insn: Insn) {
-        let (registers, zero) = (self.mops_registers(insn), self.imm(0));
-        self.ir.call_state(helpers::SET_PROLOGUE, registers, zero, zero);
+        let value = self.x(insn.rm());
+        self.prologue(insn, helpers::SET_PROLOGUE, value);
     }
 
+    /// `SETM`, `SETE`.
     pub fn set_main(&mut self, insn: Insn) {
         let value = self.x(insn.rm());
-        self.mops_piece(insn, helpers::SET_MAIN, value);
+        self.main_or_epilogue(insn, helpers::SET_MAIN, value, insn.bit(15));
     }
 
     /// `CPYP`, and with bit 26 clear `CPYFP`.
     pub fn copy_prologue(&mut self, insn: Insn) {
-        let (registers, zero) = (self.mops_registers(insn), self.imm(0));
         let forward_only = self.imm(u64::from(!insn.bit(26)));
-        self.ir.call_state(helpers::COPY_PROLOGUE, registers, forward_only, zero);
+        self.prologue(insn, helpers::COPY_PROLOGUE, forward_only);
     }
 
+    /// `CPYM`, `CPYE` and their forward forms.
     pub fn copy_main(&mut self, insn: Insn) {
         let zero = self.imm(0);
-        self.mops_piece(insn, helpers::COPY_MAIN, zero);
+        self.main_or_epilogue(insn, helpers::COPY_MAIN, zero, insn.bit(23));
     }
 }
