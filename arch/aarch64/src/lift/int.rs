@@ -38,6 +38,14 @@ const fn extension(option: u32) -> (Width, bool) {
     (width, option & 4 != 0)
 }
 
+/// A value with its bits in reverse, and what it was made of.
+#[derive(Clone, Copy)]
+pub struct Reversed {
+    w: Width,
+    value: Val,
+    of: Val,
+}
+
 impl Lifter {
     pub fn adr(&mut self, insn: Insn) {
         let offset = insn.signed(5, 19) << 2 | i64::from(insn.bits(29, 2));
@@ -376,7 +384,11 @@ impl Lifter {
     }
 
     pub fn rbit(&mut self, insn: Insn) {
-        self.one_operand(insn, |l, w, a| l.ir.bitrev(w, a));
+        self.one_operand(insn, |l, w, a| {
+            let value = l.ir.bitrev(w, a);
+            l.reversed = Some(Reversed { w, value, of: a });
+            value
+        });
     }
 
     pub fn rev(&mut self, insn: Insn) {
@@ -401,8 +413,12 @@ impl Lifter {
         });
     }
 
+    /// Behind `RBIT` it counts trailing zeros; then nothing may need the reversed value.
     pub fn clz(&mut self, insn: Insn) {
-        self.one_operand(insn, |l, w, a| l.ir.clz(w, a));
+        self.one_operand(insn, |l, w, a| match l.reversed {
+            Some(reversed) if (reversed.w, reversed.value) == (w, a) => l.ir.ctz(w, reversed.of),
+            _ => l.ir.clz(w, a),
+        });
     }
 
     /// Leading bits like the sign bit: the leading zeros of `a ^ (a >> 1)`, less the first.

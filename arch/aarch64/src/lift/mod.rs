@@ -57,6 +57,8 @@ pub struct Lifter {
     /// What the next step of a cipher or hash may go on from.
     aes_half: Option<crypto::AesHalf>,
     sha256_rounds: Option<crypto::Sha256Rounds>,
+    /// The last result of `RBIT`, and of what.
+    reversed: Option<int::Reversed>,
     /// What the main instruction or epilogue of a copy may go on from.
     moving: Option<mops::Moving>,
 }
@@ -95,6 +97,7 @@ pub fn lift_block(
         scalars: Vec::new(),
         aes_half: None,
         sha256_rounds: None,
+        reversed: None,
         moving: None,
     };
     // A single instruction is for the interpreter, which finds out by itself and tells of faults with their tags.

@@ -10,6 +10,7 @@ use super::{Emitter, Flags, Predicted, slow};
 use guest::ir::flags::{OPERANDS, encode_kind, needed};
 use guest::ir::{Cond, FlagKind, IntCc, Val, Width, flag};
 use guest::state::{FLAG_A, FLAG_B, FLAG_KIND, FLAG_R};
+use smallvec::SmallVec;
 
 /// The host's name for a comparison.
 pub fn host_cc(cc: IntCc) -> Cc {
@@ -36,6 +37,10 @@ enum Remade {
     Add,
     /// `test r, r`
     Result,
+    /// From the packed flags.
+    Packed,
+    /// The same with the carry inverted.
+    PackedInverted,
 }
 
 /// The host's condition for `cc` on a record of this kind, if one instruction makes its flags again.
@@ -53,7 +58,8 @@ fn remade(kind: FlagKind, cc: Cond) -> Option<(Remade, Cc)> {
     match kind {
         FlagKind::Sub | FlagKind::SubInv => Some((Remade::Compare, signed)),
         FlagKind::Add => Some((Remade::Add, signed)),
-        FlagKind::Packed | FlagKind::FcmpX86 | FlagKind::FcmpArm => None,
+        FlagKind::Packed => Some((Remade::Packed, signed)),
+        FlagKind::FcmpX86 | FlagKind::FcmpArm => None,
         _ => Some((Remade::Result, signed)),
     }
 }
@@ -75,12 +81,16 @@ fn carried(kind: FlagKind, cc: Cond, inverted: bool) -> Option<(Remade, Cc)> {
         Cond::Cc => Cc::Ae,
         Cond::Be if !inverted => Cc::Be,
         Cond::Nbe if !inverted => Cc::A,
+        // Carry and not zero: above, if no carry is one.
+        Cond::Hi if kind == FlagKind::Packed => return Some((Remade::PackedInverted, Cc::A)),
+        Cond::Ls if kind == FlagKind::Packed => return Some((Remade::PackedInverted, Cc::Be)),
         _ => return None,
     };
     match kind {
         FlagKind::Sub | FlagKind::SubInv => Some((Remade::Compare, host)),
         FlagKind::Add => Some((Remade::Add, host)),
         FlagKind::Logic => Some((Remade::Result, host)),
+        FlagKind::Packed => Some((Remade::Packed, host)),
         _ => None,
     }
 }
@@ -135,12 +145,14 @@ impl Emitter {
             }
         }
         let cc = self.condition(c);
+        let was_packed = matches!(self.flags, Flags::Set { kind: FlagKind::Packed, .. });
         let over = self.jump_ahead(0x70 | (cc as u8 ^ 1));
         let [a, b, r] = operands;
         self.record_flags(kind, w, a, b, r);
         self.land(over);
         self.flags = Flags::Entry;
         self.predicted = Predicted { kind, w };
+        self.else_packed = was_packed;
     }
 
     /// Stores a value's low bits.
@@ -205,7 +217,7 @@ impl Emitter {
     }
 
     /// A value made from the record by `piece`, which leaves it in rax, if it can for the record's kind.
-    fn by_record(&mut self, dst: Val, piece: impl FnOnce(&mut Self, FlagKind, Width) -> Can) {
+    fn by_record(&mut self, dst: Val, piece: impl Fn(&mut Self, FlagKind, Width) -> Can) {
         match self.flags {
             Flags::Set { kind, w } => {
                 if piece(self, kind, w) == Can::Not {
@@ -219,26 +231,29 @@ impl Emitter {
         }
     }
 
-    /// The same where the kind must be checked: all registers are in their cells on both ways, so that they
-    /// meet again.
-    fn foretold(&mut self, dst: Val, piece: impl FnOnce(&mut Self, FlagKind, Width) -> Can) {
+    /// The same where the kind must be checked: all registers are in their cells on all ways, so that they meet again. Behind
+    /// a write that depends on a condition the record is packed where that did not hold.
+    fn foretold(&mut self, dst: Val, piece: impl Fn(&mut Self, FlagKind, Width) -> Can) {
         self.need_context();
         self.spill_for_call();
-        let Predicted { kind, w } = self.predicted;
-        self.asm.alu_ri(Alu::Cmp, Width::W64, state(FLAG_KIND.0), encode_kind(kind, w));
-        let other = self.jump_ahead(0x70 | Cc::Ne as u8);
-        if piece(self, kind, w) == Can::Not {
-            return self.slow();
+        let mut ends = SmallVec::<[usize; 2]>::new();
+        let packed = self.else_packed.then_some(Predicted { kind: FlagKind::Packed, w: Width::W64 });
+        for Predicted { kind, w } in [self.predicted].into_iter().chain(packed) {
+            self.asm.alu_ri(Alu::Cmp, Width::W64, state(FLAG_KIND.0), encode_kind(kind, w));
+            let other = self.jump_ahead(0x70 | Cc::Ne as u8);
+            if piece(self, kind, w) == Can::Not {
+                return self.slow();
+            }
+            ends.push(self.jump_ahead(0xeb));
+            self.land(other);
         }
         let Some(index) = slow::add(self.op, self.nan_rule) else {
             self.complete = false;
             return;
         };
-        let end = self.jump_ahead(0xeb);
-        self.land(other);
         self.call_slow(index);
         self.asm.load(Width::W64, RAX, super::regs::cell(dst));
-        self.land(end);
+        ends.into_iter().for_each(|end| self.land(end));
         let reg = self.define_int(dst);
         self.asm.mov_rr(reg, RAX);
     }
@@ -253,6 +268,7 @@ impl Emitter {
     pub(super) fn land(&mut self, from: usize) {
         let length = self.asm.here() - from;
         debug_assert!(length < 128, "a short jump stays short");
+        self.complete &= length < 128;
         self.asm.code[from - 1] = length as u8;
     }
 
@@ -269,7 +285,26 @@ impl Emitter {
                 self.asm.load(Width::W64, RAX, state(FLAG_R.0));
                 self.asm.test(w, RAX, RAX);
             }
+            Remade::Packed | Remade::PackedInverted => {
+                self.asm.load(Width::W64, RAX, state(FLAG_A.0));
+                self.unpack_flags();
+                if how == Remade::PackedInverted {
+                    self.asm.code.push(0xf5); // cmc
+                }
+            }
         }
+    }
+
+    /// Makes the host's flags those that are packed in rax.
+    fn unpack_flags(&mut self) {
+        // The overflow flag first, by an addition that overflows if its bit was set; sahf leaves it alone, and takes the others
+        // from ah.
+        self.asm.mov_rr(RCX, RAX);
+        self.asm.shift_ri(Shift::Shl, Width::W32, RAX, 8);
+        self.asm.shift_ri(Shift::Shr, Width::W32, RCX, flag::V.trailing_zeros() as u8);
+        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RCX), 1);
+        self.asm.alu_ri(Alu::Add, Width::W32, Rm::Reg(RCX), i32::MAX as u64);
+        self.asm.code.push(0x9e); // sahf
     }
 
     /// A fresh register that is 0 or 1 as `cc` says.

@@ -112,6 +112,8 @@ pub struct Emitter {
     has_avx: bool,
     flags: Flags,
     predicted: Predicted,
+    /// Whether the record is packed flags where it is not of that kind.
+    else_packed: bool,
     stack: Stack,
     complete: bool,
     /// Where the code has what a run takes from the counter.
@@ -148,6 +150,7 @@ impl Default for Emitter {
             has_avx: std::arch::is_x86_feature_detected!("avx"),
             flags: Flags::Entry,
             predicted: Predicted { kind: FlagKind::Packed, w: Width::W64 },
+            else_packed: false,
             stack: Stack { pointer: Slot(0), popped: 0 },
             complete: true,
             weight_at: 0,
@@ -208,6 +211,7 @@ impl Emitter {
         self.interpreted = 0;
         let record = guest::ir::flags::FlagRecord::load(state);
         self.predicted = Predicted { kind: record.kind, w: record.w };
+        self.else_packed = false;
     }
 
     /// Finds each value's last use, and the comparisons that are made where their result is used.
