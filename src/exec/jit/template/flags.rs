@@ -41,6 +41,8 @@ enum Remade {
     Packed,
     /// The same with the carry inverted.
     PackedInverted,
+    /// From a result, a carry and an overflow, which are packed first.
+    ResultCv,
 }
 
 /// The host's condition for `cc` on a record of this kind, if one instruction makes its flags again.
@@ -91,6 +93,7 @@ fn carried(kind: FlagKind, cc: Cond, inverted: bool) -> Option<(Remade, Cc)> {
         FlagKind::Add => Some((Remade::Add, host)),
         FlagKind::Logic => Some((Remade::Result, host)),
         FlagKind::Packed => Some((Remade::Packed, host)),
+        FlagKind::ResultCv if !matches!(cc, Cond::Hi | Cond::Ls) => Some((Remade::ResultCv, host)),
         _ => None,
     }
 }
@@ -189,6 +192,10 @@ impl Emitter {
                     e.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), flag::ALL);
                     return Can::Do;
                 }
+                FlagKind::ResultCv => {
+                    e.pack_result(w);
+                    return Can::Do;
+                }
                 FlagKind::Sub | FlagKind::SubInv => Remade::Compare,
                 FlagKind::Add => Remade::Add,
                 FlagKind::Logic => Remade::Result,
@@ -213,6 +220,20 @@ impl Emitter {
         self.asm.alu_rr(Alu::Or, Width::W32, RAX, RCX);
         if kind == FlagKind::SubInv {
             self.asm.alu_ri(Alu::Xor, Width::W32, Rm::Reg(RAX), flag::C);
+        }
+    }
+
+    /// The flags of a record of a result, a carry and an overflow, packed in rax.
+    fn pack_result(&mut self, w: Width) {
+        self.remake(Remade::Result, w);
+        self.asm.code.push(0x9f); // lahf
+        self.asm.shift_ri(Shift::Shr, Width::W32, RAX, 8);
+        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), flag::P | flag::Z | flag::S);
+        for (slot, flag) in [(FLAG_A, flag::C), (FLAG_B, flag::V)] {
+            self.asm.load(Width::W32, RCX, state(slot.0));
+            self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RCX), 1);
+            self.asm.shift_ri(Shift::Shl, Width::W32, RCX, flag.trailing_zeros() as u8);
+            self.asm.alu_rr(Alu::Or, Width::W32, RAX, RCX);
         }
     }
 
@@ -284,6 +305,10 @@ impl Emitter {
             Remade::Result => {
                 self.asm.load(Width::W64, RAX, state(FLAG_R.0));
                 self.asm.test(w, RAX, RAX);
+            }
+            Remade::ResultCv => {
+                self.pack_result(w);
+                self.unpack_flags();
             }
             Remade::Packed | Remade::PackedInverted => {
                 self.asm.load(Width::W64, RAX, state(FLAG_A.0));
