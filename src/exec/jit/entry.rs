@@ -333,7 +333,7 @@ extern "C" fn slow_op(pinned: *mut GuestState, index: u64) -> u64 {
     // SAFETY: `run` put the address of its exclusive context there.
     let context = unsafe { &mut *context };
     let env = context.env;
-    let (op, nan_rule) = slow_op_at(index as usize);
+    let &(op, nan_rule) = slow_op_at(index as usize);
     match run_op(op, nan_rule, state, env, &mut context.cells) {
         Ok(()) => exit::NEXT,
         Err(stop) => {

@@ -38,16 +38,17 @@ pub struct SlowCall {
 }
 
 /// The op at `index`.
-pub fn slow_op_at(index: usize) -> (Op, NanRule) {
-    let known = TABLE[index / CHUNK].get().and_then(|chunk| chunk[index % CHUNK].get().copied());
+#[inline]
+pub fn slow_op_at(index: usize) -> &'static (Op, NanRule) {
+    let known = TABLE[index / CHUNK].get().and_then(|chunk| chunk[index % CHUNK].get());
     known.or_else(|| saved_op(index)).unwrap_or_else(|| unreachable!("compiled code names a registered op"))
 }
 
 /// An op that saved code names: it is read when it runs for the first time.
 #[cold]
-fn saved_op(index: usize) -> Option<(Op, NanRule)> {
+fn saved_op(index: usize) -> Option<&'static (Op, NanRule)> {
     let read = of_text(saved::op(index)?)?;
-    Some(*chunk(index)?[index % CHUNK].get_or_init(|| read))
+    Some(chunk(index)?[index % CHUNK].get_or_init(|| read))
 }
 
 fn chunk(index: usize) -> Option<&'static Chunk> {
@@ -56,7 +57,7 @@ fn chunk(index: usize) -> Option<&'static Chunk> {
 
 /// An op as text that [`of_text`] reads.
 pub fn text(index: usize) -> String {
-    let (op, nan_rule) = slow_op_at(index);
+    let &(op, nan_rule) = slow_op_at(index);
     let pc = GuestAddr(0);
     let terminator = Terminator::Resync { next: pc };
     let block =

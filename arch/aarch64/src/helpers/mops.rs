@@ -17,8 +17,9 @@ use guest::ir::flags::FlagRecord;
 const PIECE: u64 = 4096;
 /// Pieces before signals are looked at again.
 const PIECES: u64 = 256;
-/// Most copies and fills fit in so many bytes.
+/// Most copies and fills fit in so many bytes, and most of the others in so many: less is cleared for them.
 const SMALL: usize = 64;
+const MEDIUM: usize = 512;
 
 /// Sizes that are larger count as this (`MaxBlockSizeCopiedBytes` in the manual's prologues).
 const MAX_COPY: u64 = 0x007f_ffff_ffff_ffff;
@@ -60,6 +61,7 @@ pub fn set_main(cx: &mut dyn HelperContext, packed: u64, value: u64, _: u64) -> 
     match cx.state().u64(x(regs.n)) {
         0 => Ok(0),
         left if left <= SMALL as u64 => set_with::<SMALL>(cx, regs, value as u8),
+        left if left <= MEDIUM as u64 => set_with::<MEDIUM>(cx, regs, value as u8),
         _ => set_with::<{ PIECE as usize }>(cx, regs, value as u8),
     }
 }
@@ -140,6 +142,7 @@ fn copy(cx: &mut dyn HelperContext, regs: Registers, direction: Direction) -> Re
     match cx.state().u64(x(regs.n)) {
         0 => Ok(0),
         left if left <= SMALL as u64 => copy_with::<SMALL>(cx, regs, direction),
+        left if left <= MEDIUM as u64 => copy_with::<MEDIUM>(cx, regs, direction),
         _ => copy_with::<{ PIECE as usize }>(cx, regs, direction),
     }
 }

@@ -211,7 +211,8 @@ impl Emitter {
         self.interpreted = 0;
         let record = guest::ir::flags::FlagRecord::load(state);
         self.predicted = Predicted { kind: record.kind, w: record.w };
-        self.else_packed = false;
+        // A comparison may have been a conditional one.
+        self.else_packed = record.kind == FlagKind::SubInv;
     }
 
     /// Finds each value's last use, and the comparisons that are made where their result is used.
