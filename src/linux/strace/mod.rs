@@ -90,11 +90,7 @@ fn result(
     let sigreturn =
         thread.process.dispatch.entry(request.number).is_some_and(|entry| entry.name == "rt_sigreturn");
     match done {
-        Done::Value(value) if (-4095..0).contains(&value) => {
-            let errno = -value as i32;
-            let text = format!("-1 {} ({})", super::errno::name(errno), crate::loader::errno_text(errno));
-            Some((Some(value), text))
-        }
+        Done::Value(value) if (-4095..0).contains(&value) => Some((Some(value), error(-value as i32))),
         // Of a birth the parent tells.
         Done::Value(0) if matches!(traced.returns, Returns::Birth) => None,
         Done::Value(value) => {
@@ -105,10 +101,19 @@ fn result(
         Done::Interrupted => {
             Some((Some(-1), "? ERESTARTSYS (To be restarted if SA_RESTART is set)".to_owned()))
         }
-        Done::Replaced if sigreturn => Some((None, "? (registers restored)".to_owned())),
+        // What the interrupted code has where a call would leave its result.
+        Done::Replaced if sigreturn => {
+            let value = thread.vcpu.env.arch.linux().syscall_result(&thread.vcpu.state) as i64;
+            let is_error = (-4095..0).contains(&value);
+            Some((None, if is_error { error(-value as i32) } else { value.to_string() }))
+        }
         // A call that did not return after all, or one whose line was written before.
         Done::Replaced | Done::Exited => None,
     }
+}
+
+fn error(errno: i32) -> String {
+    format!("-1 {} ({})", super::errno::name(errno), crate::loader::errno_text(errno))
 }
 
 fn write(thread: &Thread, request: &SyscallRequest, traced: &Traced, value: Option<i64>, result: &str) {

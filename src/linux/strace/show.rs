@@ -174,6 +174,7 @@ impl Call<'_> {
             Kind::GivesMeasured(shape) => {
                 structures::measured(&layout, shape, value, structures::length(next))
             }
+            Kind::EachAt(shape) => structures::array_of_addresses(&layout, shape, value, before),
             Kind::Each(shape) => structures::array(&layout, shape, value, next),
             Kind::GivesEach(shape) | Kind::BothEach(shape) => {
                 structures::array(&layout, shape, value, self.count())

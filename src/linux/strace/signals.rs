@@ -109,15 +109,10 @@ pub fn info(bytes: &[u8]) -> String {
 fn child(bytes: &[u8]) -> Vec<String> {
     let (code, status) = (value(bytes, 8, 4) as i32, value(bytes, 24, 4) as i32);
     let ended = if code == libc::CLD_EXITED { status.to_string() } else { values::signal(status) };
-    // In the unit of `times`: hundredths of a second.
-    let ticks = |name: &str, ticks: i64| match ticks {
-        0 => format!("{name}=0"),
-        _ => format!("{name}={ticks} /* {}.{:02} s */", ticks / 100, ticks % 100),
-    };
     vec![
         format!("si_status={ended}"),
-        ticks("si_utime", value(bytes, 32, 8) as i64),
-        ticks("si_stime", value(bytes, 40, 8) as i64),
+        format!("si_utime={}", values::ticks(value(bytes, 32, 8) as i64)),
+        format!("si_stime={}", values::ticks(value(bytes, 40, 8) as i64)),
     ]
 }
 

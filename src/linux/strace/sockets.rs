@@ -103,7 +103,11 @@ fn control(addr: u64, header: &[u8], size: u64) -> String {
 pub fn address(addr: u64, len: u64) -> String {
     let size = (len as i32).clamp(0, 128) as usize;
     let Some(bytes) = read(addr, size).filter(|_| size >= 2) else { return pointer(addr) };
-    let bytes = &bytes[..size];
+    text(&bytes[..size])
+}
+
+/// One that was read.
+pub fn text(bytes: &[u8]) -> String {
     let family = value(bytes, 0, 2);
     let named = name_of(n::DOMAIN, family).map_or_else(|| unknown("AF_", family), str::to_owned);
     format!("{{sa_family={named}{}}}", of_family(family as i32, bytes))

@@ -71,6 +71,14 @@ pub fn numbers(addr: u64, count: u64) -> String {
     texts.map_or_else(|| pointer(addr), |texts| format!("[{}{more}]", texts.join(", ")))
 }
 
+/// Structures whose addresses stand in an array of so many.
+pub fn array_of_addresses(layout: &KernelLayout, shape: Shape, addr: u64, count: u64) -> String {
+    let one = |index: u64| Some(structure(layout, shape, read_word(addr.wrapping_add(8 * index)).ok()?));
+    let texts: Option<Vec<_>> = (0..count.min(ELEMENTS)).map(one).collect();
+    let more = if count > ELEMENTS { ", ..." } else { "" };
+    texts.map_or_else(|| pointer(addr), |texts| format!("[{}{more}]", texts.join(", ")))
+}
+
 /// How many directory entries there are.
 pub fn entries(addr: u64, len: u64, form: Entries) -> String {
     // The length of an entry stands behind its number and position, 8 bytes each, in both forms.
@@ -182,6 +190,8 @@ fn field(layout: &KernelLayout, kind: Field, bytes: &[u8], at: usize) -> String 
         Field::Hex64 => number(word(8)),
         Field::Pointer => pointer(word(8)),
         Field::Moment => format!("{} /* {} */", word(8) as i64, moment(word(8) as i64, 0, 9)),
+        Field::Ticks => values::ticks(word(8) as i64),
+        Field::SocketAddress => sockets::text(&bytes[at..at + 16]),
         Field::Limit => limit(word(8)),
         Field::Mode => mode(word(2)),
         Field::Permissions(table) => choice(&[], table, word(4)),

@@ -73,8 +73,9 @@ pub fn name_of(table: Names, value: u64) -> Option<&'static str> {
 }
 
 pub fn one_of(table: Names, value: u64) -> String {
+    let found = name_of(table, value);
     let value = if value >> 32 == 0xffff_ffff { value & 0xffff_ffff } else { value };
-    match name_of(table, value) {
+    match found {
         Some(name) => name.to_owned(),
         // A table of a single name is of a value that stands out.
         None if table.len() == 1 => number(value & 0xffff_ffff),
@@ -251,6 +252,14 @@ pub fn variables(addr: u64) -> String {
     match count.flatten() {
         Some(count) => format!("{addr:#x} /* {count} var{} */", if count == 1 { "" } else { "s" }),
         None => number(addr),
+    }
+}
+
+/// Processor time in the unit of `times`: hundredths of a second.
+pub fn ticks(ticks: i64) -> String {
+    match ticks {
+        0 => "0".to_owned(),
+        _ => format!("{ticks} /* {}.{:02} s */", ticks / 100, ticks.rem_euclid(100)),
     }
 }
 

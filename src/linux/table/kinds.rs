@@ -72,6 +72,8 @@ pub enum Kind {
     Both(Shape),
     /// The address of an array that it reads (and may write); the count is the next argument.
     Each(Shape),
+    /// An array of addresses of structures that it reads; the count is the argument before it.
+    EachAt(Shape),
     /// The same, of which what the kernel has written matters.
     BothEach(Shape),
     /// The address of an array that it writes; the call's result is the count.
@@ -207,6 +209,7 @@ impl Kind {
                     | Self::TakesMessage
                     | Self::Groups
                     | Self::Births
+                    | Self::EachAt(_)
             )
             || self.is_filled()
             || self.is_written()
@@ -313,7 +316,9 @@ impl Kind {
             Self::Rest => "rest",
             Self::When(_, kind) => kind.title(),
             Self::Takes(shape) | Self::Gives(shape) | Self::Both(shape) => shape.title(),
-            Self::Each(shape) | Self::BothEach(shape) | Self::GivesEach(shape) => shape.title(),
+            Self::EachAt(shape) | Self::Each(shape) | Self::BothEach(shape) | Self::GivesEach(shape) => {
+                shape.title()
+            }
             Self::TakesAddress | Self::GivesAddress => "struct sockaddr",
             Self::Strings | Self::Environment => "strings",
         }

@@ -24,13 +24,13 @@ rows! { IPC:
     pass add_key(kind: Str, description: Str, payload: In, plen: Size, ringid: Keyring);
     pass request_key(kind: Str, description: Str, callout_info: Str, destringid: Keyring);
     pass keyctl(option: By(&c::KEYCTL), arg2: Hex, arg3: Hex, arg4: Hex, arg5: Hex);
-    pass io_setup(nr_events: Int, ctxp: Gives(s::LONG));
+    pass io_setup(nr_events: Int, ctxp: Gives(s::POINTER));
     pass io_destroy(ctx_id: Hex);
     /// Tags are taken off the pointers in requests; events name requests without them.
-    translate(aio::io_submit) io_submit(ctx_id: Hex, nr: Int, iocbpp: Address);
-    pass io_cancel(ctx_id: Hex, iocb: Address, result: Address);
-    block io_getevents(ctx_id: Hex, min_nr: Int, nr: Int, events: Address, timeout: Takes(s::TIMESPEC));
-    block io_pgetevents(ctx_id: Hex, min_nr: Int, nr: Int, events: Address, timeout: Takes(s::TIMESPEC), usig: Address);
+    translate(aio::io_submit) io_submit(ctx_id: Hex, nr: Int, iocbpp: EachAt(s::IO_REQUEST));
+    pass io_cancel(ctx_id: Hex, iocb: Takes(s::IO_REQUEST), result: Gives(s::IO_EVENT));
+    block io_getevents(ctx_id: Hex, min_nr: Int, nr: Int, events: GivesEach(s::IO_EVENT), timeout: Takes(s::TIMESPEC));
+    block io_pgetevents(ctx_id: Hex, min_nr: Int, nr: Int, events: GivesEach(s::IO_EVENT), timeout: Takes(s::TIMESPEC), usig: Takes(s::MASK_AND_SIZE));
     /// Its queue would go past rules; see --io-uring.
     emulate(uring::setup) io_uring_setup(entries: Int, params: Both(s::RING_PARAMETERS));
     /// As io_uring_setup.

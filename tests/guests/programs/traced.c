@@ -3,9 +3,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -322,6 +324,10 @@ static void sockets(void) {
     CALL(recvmmsg, pair[1], back, 2, MSG_WAITFORONE, NULL);
     CALL(accept4, unbound, buffer, &length, SOCK_CLOEXEC);
     CALL(shutdown, CLOSED, SHUT_RDWR);
+    struct ifreq interface = {.ifr_name = "lo"};
+    CALL(ioctl, unbound, SIOCGIFFLAGS, &interface);
+    CALL(ioctl, unbound, SIOCGIFINDEX, &interface);
+    CALL(ioctl, unbound, 0x8916, ((struct ifreq *)0x10));
 }
 
 static void signals(void) {
@@ -416,6 +422,14 @@ static void queues(void) {
     void *place = (void *)CALL(shmat, segment, NULL, SHM_RDONLY);
     CALL(shmdt, place);
     CALL(shmctl, segment, IPC_RMID, NULL);
+    aio_context_t context = 0;
+    CALL(io_setup, 4, &context);
+    int file = CALL(memfd_create, "requests", 0);
+    struct iocb request = {.aio_data = 7, .aio_fildes = file, .aio_buf = (long)buffer, .aio_nbytes = 4};
+    CALL(io_submit, context, 1, (&(struct iocb *){&request}));
+    struct io_event events[2];
+    CALL(io_getevents, context, 0, 2, events, NULL);
+    CALL(io_destroy, context);
     CALL(mq_open, "nonexistent", O_RDWR, 0, NULL);
 }
 

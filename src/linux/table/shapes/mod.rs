@@ -20,6 +20,10 @@ pub enum Field {
     Pointer,
     /// Seconds since 1970.
     Moment,
+    /// Processor time.
+    Ticks,
+    /// A socket address of 16 bytes.
+    SocketAddress,
     /// A limit of `setrlimit`.
     Limit,
     /// Kind of file and permissions, in 16 or 32 bits.

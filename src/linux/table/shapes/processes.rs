@@ -1,7 +1,7 @@
 //! Processes, limits, scheduling, filters.
 
 use super::Field::{
-    Bits32, Bits64, Capabilities, Hex64, I32, I64, Inner, Limit, More, OneOf32, Pointer, U16, U32, U64,
+    Bits32, Bits64, Capabilities, Hex64, I32, Inner, Limit, More, OneOf32, Pointer, Ticks, U16, U32, U64,
 };
 use super::signals::TIMEVAL_FIELDS;
 use super::{Shape, same};
@@ -10,7 +10,7 @@ use crate::linux::table::names as n;
 pub const TMS: Shape = same(
     "struct tms",
     32,
-    &[("tms_utime", 0, I64), ("tms_stime", 8, I64), ("tms_cutime", 16, I64), ("tms_cstime", 24, I64)],
+    &[("tms_utime", 0, Ticks), ("tms_stime", 8, Ticks), ("tms_cutime", 16, Ticks), ("tms_cstime", 24, Ticks)],
 );
 pub const RLIMIT: Shape = same("struct rlimit", 16, &[("rlim_cur", 0, Limit), ("rlim_max", 8, Limit)]);
 pub const RUSAGE: Shape = same(

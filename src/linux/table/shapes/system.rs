@@ -1,7 +1,8 @@
 //! Messages, rings, programs of the kernel, and the system as a whole.
 
 use super::Field::{
-    Array, Bits32, Hex32, Hex64, I32, I64, Inner, More, OneOf32, Permissions, Pointer, Text, U16, U32, U64,
+    Array, Bits32, Hex32, Hex64, I32, I64, Inner, More, OneOf16, OneOf32, Permissions, Pointer, Text, U16,
+    U32, U64,
 };
 use super::{Member, Shape, same};
 use crate::linux::table::names as n;
@@ -137,6 +138,23 @@ pub const PERF_ATTR: Shape = same(
         ("read_format", 32, Hex64),
         ("", 0, More),
     ],
+);
+pub const IO_REQUEST: Shape = same(
+    "struct iocb",
+    64,
+    &[
+        ("aio_data", 0, Hex64),
+        ("aio_lio_opcode", 16, OneOf16(n::IO_COMMAND)),
+        ("aio_fildes", 20, I32),
+        ("aio_buf", 24, Pointer),
+        ("aio_nbytes", 32, U64),
+        ("aio_offset", 40, I64),
+    ],
+);
+pub const IO_EVENT: Shape = same(
+    "struct io_event",
+    32,
+    &[("data", 0, Hex64), ("obj", 8, Pointer), ("res", 16, I64), ("res2", 24, I64)],
 );
 pub const RING_PARAMETERS: Shape = same(
     "struct io_uring_params",
