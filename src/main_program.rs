@@ -486,7 +486,9 @@ fn run_guest(
     thread.alt_stack = guest::linux::AltStack::default();
     thread.owns_host_thread = true;
     thread.seccomp = seccomp::attach(filters);
-    crate::linux::strace::executed(&thread, &target.name, &target.argv);
+    // The variables' addresses stand behind the count and the addresses of the arguments.
+    let variables = stack.sp.raw() + 8 * (target.argv.len() as u64 + 2);
+    crate::linux::strace::executed(&thread, &target.name, &target.argv, variables);
     thread.run();
     Ok(0)
 }

@@ -1,7 +1,7 @@
 //! From a guest's system call number to what is done about it.
 
 use super::path::Paths;
-use super::table::kinds::{Kind, Param};
+use super::table::kinds::{Kind, Param, Returns};
 use super::table::{self, Done, How};
 use super::thread::Thread;
 use super::{process_memory, tags, written};
@@ -16,6 +16,7 @@ pub struct Entry {
     pub name: &'static str,
     pub how: How,
     pub params: &'static [Param],
+    pub returns: Returns,
     /// Which arguments are paths.
     pub paths: Paths,
     /// Whether the kernel may write to guest memory.
@@ -49,6 +50,7 @@ impl Entry {
             name,
             how: row.map_or(How::Refuse(libc::ENOSYS), |r| r.how),
             params,
+            returns: row.map_or(Returns::Number, |r| r.returns),
             paths: Paths::of(params),
             writes: params.iter().any(|p| p.kind.is_written() || matches!(p.kind, Kind::Out | Kind::OutVec)),
             host: host_number(name),
@@ -184,9 +186,9 @@ fn release_outputs(entry: &Entry, args: &[u64; 6]) {
     for (index, param) in entry.params.iter().enumerate() {
         let len = args.get(index + 1).copied().unwrap_or(0);
         match param.kind {
-            Kind::Out => space().before_kernel_write(args[index], len),
+            kind if kind.is_filled() => space().before_kernel_write(args[index], len),
             Kind::OutVec => release_iovec(args[index], len),
-            Kind::Each(_) | Kind::BothEach(_) => {
+            Kind::Each(_) | Kind::BothEach(_) | Kind::Polled => {
                 space().before_kernel_write(args[index], len.saturating_mul(64).max(STRUCTURE))
             }
             kind if kind.is_written() => space().before_kernel_write(args[index], STRUCTURE),

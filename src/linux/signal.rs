@@ -113,7 +113,7 @@ pub fn deliver(thread: &mut Thread, pending: Pending) {
     super::strace::signal(thread, &pending.info);
     match action.handler {
         SIG_IGN => {}
-        SIG_DFL => default_action(pending.signal),
+        SIG_DFL => default_action(thread, pending.signal),
         _ => enter_handler(thread, &pending, action, None, None),
     }
 }
@@ -131,6 +131,7 @@ pub fn force(thread: &mut Thread, pending: Pending, fault: Option<Fault>, trap: 
     super::strace::signal(thread, &pending.info);
     let blocked = thread.mask & bit(pending.signal) != 0;
     if blocked || matches!(action.handler, SIG_DFL | SIG_IGN) {
+        super::strace::killed(thread, pending.signal);
         die_of(pending.signal);
     }
     let shown = match fault {
@@ -196,14 +197,17 @@ fn enter_handler(
 }
 
 /// What the kernel does by default with a signal that came to us.
-fn default_action(signal: i32) {
+fn default_action(thread: &Thread, signal: i32) {
     match signal {
         libc::SIGCHLD | libc::SIGURG | libc::SIGWINCH | libc::SIGCONT => {}
         libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => {
             let pid = sys::syscall(libc::SYS_getpid, [0; 6]) as u64;
             sys::syscall(libc::SYS_kill, [pid, libc::SIGSTOP as u64, 0, 0, 0, 0]);
         }
-        _ => die_of(signal),
+        _ => {
+            super::strace::killed(thread, signal);
+            die_of(signal);
+        }
     }
 }
 

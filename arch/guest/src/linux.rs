@@ -156,6 +156,8 @@ pub trait GuestLinux: Sync {
     fn enter_syscall(&self, state: &mut GuestState) -> SyscallRequest;
     /// Stores the result.
     fn set_syscall_result(&self, state: &mut GuestState, result: u64);
+    /// What is where results are stored.
+    fn syscall_result(&self, state: &GuestState) -> u64;
     /// Undoes the call so that the thread makes it again: pc back on the instruction, number and first
     /// argument as they were.
     fn rewind_syscall(&self, state: &mut GuestState, request: &SyscallRequest);

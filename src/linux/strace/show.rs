@@ -1,253 +1,306 @@
 //! An argument as text.
 
-use super::structures;
-use crate::linux::read_string;
-use crate::linux::table::kinds::{Kind, Names, Param};
-use crate::linux::table::names;
+use super::values::{self, number, octal, pointer};
+use super::{births, sets, signals, sockets, structures};
+use crate::linux::dispatch::Entry;
+use crate::linux::table::commands::Commands;
+use crate::linux::table::kinds::{Kind, Returns};
+use crate::linux::table::names as n;
 use crate::linux::table::shapes::Shape;
-use crate::mem::Memory;
-use guest::GuestAddr;
-use guest::linux::KernelLayout;
-
-/// Strings and buffers are shown up to this many bytes, as strace does it.
-pub const SHOWN: usize = 32;
-/// Arrays are shown up to this many elements.
-pub const ELEMENTS: u64 = 16;
+use guest::linux::{GuestLinux, KernelLayout};
 
 /// A call, before or after it was made.
 pub struct Call<'a> {
     pub args: &'a [u64; 6],
-    pub layout: KernelLayout,
+    pub linux: &'static dyn GuestLinux,
     /// What it gave, once it has.
     pub result: Option<i64>,
+    /// The lengths that pointers to lengths pointed to before it.
+    pub rooms: &'a [u32; 6],
+}
+
+/// What the arguments of a call are, and its result, where commands among them have said it.
+pub fn kinds(entry: &Entry, args: &[u64; 6]) -> (Vec<Kind>, Returns) {
+    let mut kinds: Vec<Kind> = entry.params.iter().map(|param| param.kind).collect();
+    let mut returns = entry.returns;
+    let mut index = 0;
+    while index < kinds.len() {
+        match kinds[index] {
+            Kind::By(commands) => {
+                if let Some(found) = commands.find(args[index]) {
+                    let rest = kinds.split_off(index + 1);
+                    kinds.extend(following(found.form.follows, &rest));
+                    returns = found.form.returns.unwrap_or(returns);
+                }
+            }
+            // Permissions are for files that `open` makes, device numbers for devices.
+            Kind::When(bits, kind) if args[index - 1] & bits != 0 => kinds[index] = *kind,
+            Kind::When(..) => kinds[index] = Kind::Unused,
+            Kind::OpenFlags if !creates(args[index]) && matches!(kinds.get(index + 1), Some(Kind::Mode)) => {
+                kinds.truncate(index + 1);
+            }
+            Kind::NodeMode if !is_device(args[index]) => kinds.truncate(index + 1),
+            Kind::Birth => kinds.truncate(index + 1),
+            _ => {}
+        }
+        index += 1;
+    }
+    kinds.truncate(args.len());
+    (kinds, returns)
+}
+
+/// What follows a command, of what the row says.
+fn following(form: &[Kind], row: &[Kind]) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for (index, kind) in form.iter().enumerate() {
+        let in_row = row.get(index).copied();
+        match *kind {
+            Kind::Rest if index + 1 == form.len() => kinds.extend(row.iter().skip(index)),
+            Kind::Rest => kinds.extend(in_row),
+            Kind::Value(shape) if in_row.is_some_and(Kind::is_result) => {
+                kinds.push(Kind::GivesMeasured(shape))
+            }
+            Kind::Value(shape) => kinds.push(Kind::TakesMeasured(shape)),
+            kind => kinds.push(kind),
+        }
+    }
+    kinds
+}
+
+const fn creates(flags: u64) -> bool {
+    flags & (libc::O_CREAT as u64 | 0o20_000_000) != 0
+}
+
+const fn is_device(mode: u64) -> bool {
+    matches!(mode as u32 & libc::S_IFMT, libc::S_IFCHR | libc::S_IFBLK)
 }
 
 impl Call<'_> {
-    /// How many of the arguments say anything: permissions are for files that `open` makes.
-    pub fn shown(&self, params: &[Param]) -> usize {
-        const CREATES: u64 = libc::O_CREAT as u64 | 0o20_000_000;
-        match params {
-            [first @ .., Param { kind: Kind::OpenFlags, .. }, Param { kind: Kind::Mode, .. }]
-                if self.args[first.len()] & CREATES == 0 =>
-            {
-                params.len() - 1
-            }
-            _ => params.len(),
-        }
+    pub fn layout(&self) -> KernelLayout {
+        self.linux.layout()
     }
 
-    /// Argument `index`.
-    pub fn text(&self, index: usize, kind: Kind) -> String {
+    fn arg(&self, index: usize) -> u64 {
+        self.args.get(index).copied().unwrap_or(0)
+    }
+
+    /// What the call gave: how many, nothing if it failed or is not over.
+    pub fn count(&self) -> u64 {
+        self.result.map_or(0, |result| result.max(0) as u64)
+    }
+
+    fn failed(&self) -> bool {
+        self.result.is_some_and(|result| result < 0)
+    }
+
+    /// Argument `index`; `None` if it is not shown.
+    pub fn text(&self, index: usize, kind: Kind) -> Option<String> {
         let value = self.args[index];
-        let next = self.args.get(index + 1).copied().unwrap_or(0);
-        let failed = self.result.is_some_and(|result| result < 0);
-        match kind {
+        let text = match kind {
+            Kind::Unused | Kind::Rest | Kind::Value(_) | Kind::When(..) => return None,
             Kind::Int | Kind::Fd | Kind::ChangedFd => (value as i32).to_string(),
             Kind::Long => (value as i64).to_string(),
             Kind::Size => value.to_string(),
             Kind::DirFd if value as i32 == libc::AT_FDCWD => "AT_FDCWD".to_owned(),
             Kind::DirFd => (value as i32).to_string(),
-            Kind::Mode => octal(value),
-            Kind::OpenFlags => open_flags(&self.layout, value),
-            Kind::DescriptorFlags => match open_flags(&self.layout, value) {
-                plain if plain == "O_RDONLY" => "0".to_owned(),
-                text => text.trim_start_matches("O_RDONLY|").to_owned(),
-            },
-            Kind::Signal => signal(value as i32),
-            Kind::Bits(table) => bits(table, value),
-            Kind::OneOf(table) => one_of(table, value),
-            Kind::Choice(values, flags) => choice(values, flags, value),
-            Kind::Str | Kind::Path => string(value),
-            Kind::Hex | Kind::Verbatim => number(value),
+            Kind::Mode => octal(value & 0xffff),
+            Kind::NodeMode => structures::mode(value & 0xffff),
+            Kind::Device => device(value),
+            Kind::OpenFlags => values::open_flags(&self.layout(), value & 0xffff_ffff),
+            Kind::DescriptorFlags => values::descriptor_flags(&self.layout(), value & 0xffff_ffff),
+            Kind::Signal => values::signal(value as i32),
+            Kind::Bits(table) if value >> 32 == 0xffff_ffff => values::bits(table, value & 0xffff_ffff),
+            Kind::Bits(table) => values::bits(table, value),
+            Kind::OneOf(table) => values::one_of(table, value),
+            Kind::Choice(values, flags) => values::choice(values, flags, value),
+            Kind::By(commands) => command(commands, value),
+            Kind::Key if value as u32 == 0 => "IPC_PRIVATE".to_owned(),
+            Kind::Key => number(value & 0xffff_ffff),
+            Kind::Keyring => values::name_of(n::KEYRING, value)
+                .map_or_else(|| (value as i32).to_string(), |name| (*name).to_owned()),
+            Kind::Errno => crate::linux::errno::name(value as i32).to_owned(),
+            Kind::WakeOp => births::wake_operation(value as u32),
+            Kind::IoPriority => io_priority(value),
+            Kind::Quota => quota(value),
+            Kind::Personality if value as u32 == u32::MAX => number(value & 0xffff_ffff),
+            Kind::Personality => values::choice(n::PERSONALITY, n::PERSONALITY_FLAGS, value),
+            Kind::Protocol => self.protocol(value),
+            Kind::Hex | Kind::Offset => number(value),
+            Kind::Birth => births::clone(self),
+            kind => return Some(self.pointed_to(index, kind)),
+        };
+        Some(text)
+    }
+
+    /// An argument that is an address.
+    fn pointed_to(&self, index: usize, kind: Kind) -> String {
+        let (value, layout) = (self.args[index], self.layout());
+        let (before, next) = (self.arg(index.wrapping_sub(1)), self.arg(index + 1));
+        match kind {
             _ if value == 0 => "NULL".to_owned(),
-            Kind::Address | Kind::Place => number(value),
-            _ if failed && kind.is_result() => number(value),
+            Kind::Length => self.length(index),
+            Kind::Births => births::clone3(self, value, next),
+            Kind::Remaining(shape) if self.result == Some(-i64::from(libc::EINTR)) => {
+                structures::structure(&layout, shape, value)
+            }
+            Kind::Remaining(_) => number(value),
+            Kind::Gives(Shape::Message) if self.failed() => {
+                format!("{{msg_namelen={}}}", self.rooms[index])
+            }
+            Kind::OutVec if self.failed() => sockets::iovec(value, next, None),
+            _ if self.failed() && kind.is_result() && !matches!(kind, Kind::Both(_)) => number(value),
             // No child has ended.
             Kind::Gives(Shape::Status) if self.result == Some(0) => number(value),
-            Kind::In => buffer(value, next),
-            Kind::Out => buffer(value, self.result.map_or(0, |result| result as u64).min(next)),
-            Kind::InVec => structures::iovec(value, next, u64::MAX),
-            Kind::OutVec => structures::iovec(value, next, self.result.unwrap_or(0) as u64),
-            Kind::Takes(shape) | Kind::Gives(shape) | Kind::Both(shape) => {
-                structures::structure(&self.layout, shape, value)
+            Kind::Str => values::string(value, values::SHOWN),
+            Kind::Path => values::path(value),
+            Kind::GivesText => values::string(value, 255),
+            Kind::Name => values::string(value, 15),
+            Kind::Strings => values::strings(value),
+            Kind::Environment => values::variables(value),
+            Kind::In => values::buffer(value, next),
+            Kind::Out => values::buffer(value, self.count().min(next)),
+            Kind::OutText => values::buffer(value, self.count().min(next).saturating_sub(1)),
+            Kind::Random => values::buffer_hex(value, self.count().min(next)),
+            Kind::TakesMessage => structures::queued_message(value, next),
+            Kind::GivesMessage => structures::queued_message(value, self.count()),
+            Kind::InVec => sockets::iovec(value, next, Some(u64::MAX)),
+            Kind::OutVec => sockets::iovec(value, next, Some(self.count())),
+            Kind::Entries(form) => structures::entries(value, self.count(), form),
+            Kind::Gives(Shape::Message) => sockets::received(value, self.rooms[index], self.count()),
+            Kind::Takes(shape) | Kind::Gives(shape) | Kind::Both(shape) | Kind::Timeout(shape) => {
+                structures::structure(&layout, shape, value)
             }
-            Kind::Each(shape) | Kind::BothEach(shape) => structures::array(&self.layout, shape, value, next),
-            Kind::GivesEach(shape) => {
-                structures::array(&self.layout, shape, value, self.result.unwrap_or(0) as u64)
+            Kind::TakesMeasured(shape) => structures::measured(&layout, shape, value, next),
+            Kind::GivesMeasured(shape) => {
+                structures::measured(&layout, shape, value, structures::length(next))
             }
-            Kind::TakesAddress => structures::socket_address(value, next),
-            Kind::GivesAddress => structures::given_socket_address(value, next),
-            Kind::Strings => strings(value),
+            Kind::EachAt(shape) => structures::array_of_addresses(&layout, shape, value, before),
+            Kind::Each(shape) => structures::array(&layout, shape, value, next),
+            Kind::GivesEach(shape) | Kind::BothEach(shape) => {
+                structures::array(&layout, shape, value, self.count())
+            }
+            Kind::Groups => structures::numbers(value, before),
+            Kind::TakesAddress => sockets::address(value, next),
+            Kind::GivesAddress => self.given_address(index),
+            Kind::Polled => sets::polled(value, next),
+            Kind::FdSet => sets::descriptors(value, self.args[0]),
+            Kind::TakesCpus => sets::processors(value, before),
+            Kind::GivesCpus => sets::processors(value, self.count()),
+            _ => pointer(value),
+        }
+    }
+
+    fn protocol(&self, value: u64) -> String {
+        match self.args[0] as i32 {
+            libc::AF_INET | libc::AF_INET6 => values::one_of(n::IP_PROTOCOL, value),
+            libc::AF_NETLINK => values::one_of(n::NETLINK_PROTOCOL, value),
+            _ => (value as i32).to_string(),
+        }
+    }
+
+    /// A length's room before the call, and what there was to put there after it.
+    fn length(&self, index: usize) -> String {
+        if crate::linux::read_guest::<4>(self.args[index]).is_err() {
+            return number(self.args[index]);
+        }
+        let room = self.rooms[index] as i32;
+        let after = structures::length(self.args[index]) as i32;
+        if self.failed() || room == after { format!("[{room}]") } else { format!("[{room} => {after}]") }
+    }
+
+    /// A socket address that the kernel wrote, as far as there was room.
+    fn given_address(&self, index: usize) -> String {
+        let there = structures::length(self.arg(index + 1));
+        let room = self.rooms.get(index + 1).copied().unwrap_or(0);
+        match there.min(u64::from(room)) {
+            0 => number(self.args[index]),
+            len => sockets::address(self.args[index], len),
         }
     }
 }
 
-/// Hexadecimal, but 0 as it is.
-pub fn number(value: u64) -> String {
-    if value == 0 { "0".to_owned() } else { format!("{value:#x}") }
-}
-
-pub fn octal(value: u64) -> String {
-    if value == 0 { "000".to_owned() } else { format!("0{:03o}", value as u32) }
-}
-
-/// Names of bits, then what has none.
-pub fn bits(table: Names, value: u64) -> String {
-    let mut texts = Vec::new();
-    let mut rest = value;
-    // Names of several bits first: they contain others.
-    for several in [true, false] {
-        for &(mask, name) in table.iter().filter(|(mask, _)| (mask.count_ones() > 1) == several) {
-            if mask != 0 && rest & mask == mask {
-                texts.push(name.to_owned());
-                rest &= !mask;
-            }
-        }
-    }
-    if rest != 0 {
-        texts.push(number(rest));
-    }
-    if !texts.is_empty() {
-        return texts.join("|");
-    }
-    table.iter().find(|(mask, _)| *mask == 0).map_or("0", |(_, name)| name).to_owned()
-}
-
-/// The name of a value; of 32 bits, where the upper half is a sign or nothing.
-pub fn one_of(table: Names, value: u64) -> String {
-    let found = table.iter().find(|(known, _)| *known == value || *known == value & 0xffff_ffff);
-    found.map_or_else(|| number(value & 0xffff_ffff), |(_, name)| (*name).to_owned())
-}
-
-/// A value with flags beside it.
-fn choice(values: Names, flags: Names, value: u64) -> String {
-    let all = flags.iter().fold(0, |all, (mask, _)| all | mask);
-    let (flagged, value) = (value & all, value & !all & 0xffff_ffff);
-    let named = values.iter().find(|(known, _)| *known == value).map(|(_, name)| (*name).to_owned());
-    let first = match named {
-        Some(name) => Some(name),
-        None if value == 0 && flagged != 0 => None,
-        None if values.is_empty() => Some(octal(value)),
-        None => Some(number(value)),
+/// The name of a command, with the bits beside it.
+fn command(commands: &Commands, value: u64) -> String {
+    let Some(found) = commands.find(value) else {
+        return match commands.prefix {
+            "_IOC" => request(value as u32),
+            prefix if value as u32 == 0 => format!("0 /* {prefix}??? */"),
+            prefix => values::unknown(prefix, value & 0xffff_ffff),
+        };
     };
-    let rest = (flagged != 0).then(|| bits(flags, flagged));
-    first.into_iter().chain(rest).collect::<Vec<_>>().join("|")
+    let ending = commands.ending.filter(|(bit, _)| value & bit != 0).map_or("", |(_, ending)| ending);
+    let all = commands.flags.iter().fold(0, |all, (bit, _)| all | bit);
+    let flags = (value & all != 0).then(|| values::bits(commands.flags, value & all));
+    let name = format!("{}{ending}", found.name);
+    std::iter::once(name).chain(flags).collect::<Vec<_>>().join("|")
 }
 
-pub fn signal(number: i32) -> String {
-    match names::SIGNALS.iter().find(|(known, _)| *known == number as u64) {
-        Some((_, name)) => (*name).to_owned(),
-        None if (32..=64).contains(&number) => format!("SIGRT_{}", number - 32),
-        None => number.to_string(),
-    }
+/// A request of `ioctl` that has no name: its parts (include/uapi/asm-generic/ioctl.h).
+fn request(value: u32) -> String {
+    let direction = match value >> 30 {
+        0 => "_IOC_NONE",
+        1 => "_IOC_WRITE",
+        2 => "_IOC_READ",
+        _ => "_IOC_READ|_IOC_WRITE",
+    };
+    let part = |shift: u32, mask: u32| number(u64::from(value >> shift & mask));
+    format!("_IOC({direction}, {}, {}, {})", part(8, 0xff), part(0, 0xff), part(16, 0x3fff))
 }
 
-/// Flags of `open`, in the guest's values.
-fn open_flags(layout: &KernelLayout, value: u64) -> String {
-    const SAME: Names = &[
-        (libc::O_CREAT as u64, "O_CREAT"),
-        (libc::O_EXCL as u64, "O_EXCL"),
-        (libc::O_NOCTTY as u64, "O_NOCTTY"),
-        (libc::O_TRUNC as u64, "O_TRUNC"),
-        (libc::O_APPEND as u64, "O_APPEND"),
-        (libc::O_NONBLOCK as u64, "O_NONBLOCK"),
-        (libc::O_SYNC as u64, "O_SYNC"),
-        (libc::O_DSYNC as u64, "O_DSYNC"),
-        (libc::O_ASYNC as u64, "O_ASYNC"),
-        (libc::O_NOATIME as u64, "O_NOATIME"),
-        (libc::O_CLOEXEC as u64, "O_CLOEXEC"),
-        (libc::O_PATH as u64, "O_PATH"),
-    ];
-    const TEMPORARY: u64 = 0o20_000_000;
-    let own = layout.open_flags;
-    let mut texts = vec![["O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"][value as usize & 3].to_owned()];
-    let mut rest = value & 0xffff_ffff & !3;
-    if rest & TEMPORARY != 0 {
-        texts.push("O_TMPFILE".to_owned());
-        rest &= !(TEMPORARY | u64::from(own.directory));
-    }
-    let differing = [
-        (own.direct, "O_DIRECT"),
-        (own.largefile, "O_LARGEFILE"),
-        (own.directory, "O_DIRECTORY"),
-        (own.nofollow, "O_NOFOLLOW"),
-    ];
-    for (mask, name) in differing.map(|(mask, name)| (u64::from(mask), name)) {
-        if mask != 0 && rest & mask == mask {
-            texts.push(name.to_owned());
-            rest &= !mask;
-        }
-    }
-    if rest != 0 {
-        texts.push(bits(SAME, rest));
-    }
-    texts.join("|")
+/// A device's number in the kernel's encoding of 32 bits.
+fn device(value: u64) -> String {
+    let major = value >> 8 & 0xfff;
+    let minor = value & 0xff | value >> 12 & 0xfff00;
+    format!("makedev({}, {})", number(major), number(minor))
 }
 
-/// A string of the guest, in quotes.
-pub fn string(addr: u64) -> String {
-    match read_string(addr, libc::PATH_MAX as usize) {
+fn quota(value: u64) -> String {
+    let (command, kind) = (value >> 8 & 0xff_ffff, value & 0xff);
+    format!("QCMD({}, {})", values::one_of(n::QUOTA, command), values::one_of(n::QUOTA_TYPE, kind))
+}
+
+pub fn io_priority(value: u64) -> String {
+    let (class, level) = (value >> 13 & 7, value & 0x1fff);
+    format!("IOPRIO_PRIO_VALUE({}, {level})", values::one_of(n::IO_CLASS, class))
+}
+
+/// What a signal set's address in a structure leads to.
+pub fn signal_set_at(addr: u64) -> String {
+    match crate::linux::read_word(addr) {
         _ if addr == 0 => "NULL".to_owned(),
-        Ok(Some(bytes)) => format!("\"{}\"", bytes.escape_ascii()),
-        _ => number(addr),
+        Ok(set) => signals::set(set),
+        Err(_) => number(addr),
     }
-}
-
-/// The start of a buffer, in quotes; its address where it cannot be read.
-pub fn buffer(addr: u64, len: u64) -> String {
-    let mut bytes = [0; SHOWN];
-    let want = usize::try_from(len).map_or(SHOWN, |len| len.min(SHOWN));
-    let got = Memory.read_prefix(GuestAddr(addr), &mut bytes[..want]);
-    if got < want {
-        return number(addr);
-    }
-    format!("\"{}\"{}", bytes[..got].escape_ascii(), if len > SHOWN as u64 { "..." } else { "" })
-}
-
-/// NULL-terminated pointers to strings.
-fn strings(addr: u64) -> String {
-    let mut texts = Vec::new();
-    for index in 0..ELEMENTS {
-        match crate::linux::read_word(addr.wrapping_add(8 * index)) {
-            Ok(0) => return format!("[{}]", texts.join(", ")),
-            Ok(pointer) => texts.push(string(pointer)),
-            Err(_) => return number(addr),
-        }
-    }
-    format!("[{}, ...]", texts.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::table::commands as c;
 
     #[test]
-    fn bits_are_named_and_the_rest_is_a_number() {
-        assert_eq!(bits(names::PROTECTION, 3), "PROT_READ|PROT_WRITE");
-        assert_eq!(bits(names::PROTECTION, 0), "PROT_NONE");
-        assert_eq!(bits(names::WAIT, 0x81), "WNOHANG|0x80");
-        assert_eq!(bits(names::MREMAP, 0), "0");
+    fn commands_have_endings_and_bits_beside_them() {
+        assert_eq!(command(&c::FUTEX, 0x189), "FUTEX_WAIT_BITSET_PRIVATE|FUTEX_CLOCK_REALTIME");
+        assert_eq!(command(&c::FUTEX, 1), "FUTEX_WAKE");
+        assert_eq!(command(&c::FCNTL, 99), "0x63 /* F_??? */");
+        assert_eq!(command(&c::IOCTL, 0x8008_5678), "_IOC(_IOC_READ, 0x56, 0x78, 0x8)");
     }
 
     #[test]
-    fn a_value_may_have_flags_beside_it() {
-        assert_eq!(choice(names::MAP_TYPE, names::MAP, 0x22), "MAP_PRIVATE|MAP_ANONYMOUS");
-        assert_eq!(
-            choice(names::SOCKET_TYPE, names::SOCKET_FLAGS, 0x80801),
-            "SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC"
-        );
-        assert_eq!(choice(names::SIGNALS, names::CLONE, 0x11), "SIGCHLD");
-        assert_eq!(choice(&[], names::IPC, 0o1666), "0666|IPC_CREAT");
+    fn a_form_takes_from_the_row_what_it_does_not_say() {
+        let row = [Kind::Int, Kind::GivesMeasured(Shape::Option), Kind::Length];
+        let found = c::LEVEL.find(1).unwrap();
+        let kinds = following(found.form.follows, &row);
+        assert!(matches!(kinds[..], [Kind::By(_), Kind::GivesMeasured(Shape::Option), Kind::Length]));
+        let found = c::OF_SOCKETS.find(13).unwrap();
+        assert!(matches!(
+            following(found.form.follows, &row[1..])[..],
+            [Kind::GivesMeasured(_), Kind::Length]
+        ));
     }
 
     #[test]
-    fn negative_values_are_of_32_bits() {
-        assert_eq!(one_of(names::RUSAGE, u64::MAX), "RUSAGE_CHILDREN");
-        assert_eq!(one_of(names::SIGNAL_CODE, 0xffff_fffa), "SI_TKILL");
-    }
-
-    #[test]
-    fn realtime_signals_count_from_32() {
-        assert_eq!((signal(11), signal(34), signal(99)), ("SIGSEGV".into(), "SIGRT_2".into(), "99".into()));
+    fn devices_have_two_numbers() {
+        assert_eq!(device(0x103), "makedev(0x1, 0x3)");
     }
 }

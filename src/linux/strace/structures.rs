@@ -1,29 +1,57 @@
 //! Structures of the guest as text.
 
-use super::show::{self, ELEMENTS, bits, buffer, number, octal, one_of};
-use crate::linux::table::kinds::Names;
+use super::values::{
+    self, ELEMENTS, bits, buffer, choice, moment, number, octal, one_of, open_flags, pointer, quoted,
+    quoted_hex,
+};
+use super::{show, signals, sockets, terminals};
+use crate::linux::table::kinds::{Entries, Names};
 use crate::linux::table::names as n;
-use crate::linux::table::shapes::{Field, Member, Shape};
+use crate::linux::table::shapes::{self as s, Field, Fraction, Member, Shape};
+use crate::linux::{read_guest, read_word};
 use crate::mem::Memory;
 use guest::GuestAddr;
 use guest::linux::{KernelLayout, StatLayout};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The most bytes that are read of a structure.
 const MAX: usize = 512;
 
-fn read(addr: u64, size: usize) -> Option<[u8; MAX]> {
+pub fn read(addr: u64, size: usize) -> Option<[u8; MAX]> {
     let mut bytes = [0; MAX];
     (Memory.read_prefix(GuestAddr(addr), &mut bytes[..size]) == size).then_some(bytes)
 }
 
 /// The little-endian value of `size` bytes there.
-fn value(bytes: &[u8], at: usize, size: usize) -> u64 {
+pub fn value(bytes: &[u8], at: usize, size: usize) -> u64 {
     bytes[at..at + size].iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte))
+}
+
+/// A length that is pointed to; 0 where there is none.
+pub fn length(addr: u64) -> u64 {
+    read_guest(addr).map_or(0, |bytes| u64::from(u32::from_le_bytes(bytes)))
 }
 
 /// A structure at an address; the address where it cannot be read.
 pub fn structure(layout: &KernelLayout, shape: Shape, addr: u64) -> String {
-    read(addr, size_of(layout, shape)).map_or_else(|| number(addr), |bytes| text(layout, shape, &bytes))
+    read(addr, size_of(layout, shape)).map_or_else(|| pointer(addr), |bytes| text(layout, shape, &bytes))
+}
+
+/// A structure of which there are so many bytes: its fields as far as they go, or bytes.
+pub fn measured(layout: &KernelLayout, shape: Shape, addr: u64, len: u64) -> String {
+    match shape {
+        _ if len == 0 => pointer(addr),
+        Shape::Option if len == 4 => structure(layout, s::INT, addr),
+        Shape::Option => buffer(addr, len),
+        Shape::Same(_, size, fields) if len < u64::from(size) && len >= 4 => {
+            let Some(bytes) = read(addr, len as usize) else { return pointer(addr) };
+            let there: Vec<Member> =
+                fields.iter().filter(|(_, at, _)| u64::from(*at) + 4 <= len).copied().collect();
+            members(layout, &there, &bytes, 0)
+        }
+        _ if len < size_of(layout, shape) as u64 => buffer(addr, len),
+        _ => structure(layout, shape, addr),
+    }
 }
 
 /// The first of `count` structures.
@@ -34,87 +62,190 @@ pub fn array(layout: &KernelLayout, shape: Shape, addr: u64, count: u64) -> Stri
     format!("[{}{}]", texts.join(", "), if count > ELEMENTS { ", ..." } else { "" })
 }
 
+/// The first of `count` numbers.
+pub fn numbers(addr: u64, count: u64) -> String {
+    let one = |index: u64| read_guest(addr.wrapping_add(4 * index)).ok().map(u32::from_le_bytes);
+    let texts: Option<Vec<_>> =
+        (0..count.min(ELEMENTS)).map(|index| one(index).map(|n| n.to_string())).collect();
+    let more = if count > ELEMENTS { ", ..." } else { "" };
+    texts.map_or_else(|| pointer(addr), |texts| format!("[{}{more}]", texts.join(", ")))
+}
+
+/// Structures whose addresses stand in an array of so many.
+pub fn array_of_addresses(layout: &KernelLayout, shape: Shape, addr: u64, count: u64) -> String {
+    let one = |index: u64| Some(structure(layout, shape, read_word(addr.wrapping_add(8 * index)).ok()?));
+    let texts: Option<Vec<_>> = (0..count.min(ELEMENTS)).map(one).collect();
+    let more = if count > ELEMENTS { ", ..." } else { "" };
+    texts.map_or_else(|| pointer(addr), |texts| format!("[{}{more}]", texts.join(", ")))
+}
+
+/// How many directory entries there are.
+pub fn entries(addr: u64, len: u64, form: Entries) -> String {
+    // The length of an entry stands behind its number and position, 8 bytes each, in both forms.
+    const LENGTH: u64 = 16;
+    let (mut at, mut count) = (0, 0);
+    while at < len {
+        let Ok(size) = read_guest(addr.wrapping_add(at + LENGTH)).map(u16::from_le_bytes) else { break };
+        if size == 0 {
+            break;
+        }
+        (at, count) = (at + u64::from(size), count + 1);
+    }
+    debug_assert!(matches!(form, Entries::Old | Entries::New));
+    format!("{addr:#x} /* {count} {} */", if count == 1 { "entry" } else { "entries" })
+}
+
+/// `struct msgbuf`, with so many bytes of text.
+pub fn queued_message(addr: u64, len: u64) -> String {
+    match read_word(addr) {
+        Ok(kind) => format!("{{mtype={}, mtext={}}}", kind as i64, buffer(addr.wrapping_add(8), len)),
+        Err(_) => pointer(addr),
+    }
+}
+
 fn size_of(layout: &KernelLayout, shape: Shape) -> usize {
     match shape {
-        Shape::Same(_, size, _) | Shape::Number(size) => usize::from(size),
+        Shape::Same(_, size, _) | Shape::Single(size, _) => usize::from(size),
         Shape::Row(count, shape) => usize::from(count) * size_of(layout, *shape),
+        Shape::Character | Shape::Option => 1,
         Shape::Status => 4,
         Shape::Stat if layout.stat == StatLayout::X86_64 => 144,
         Shape::Stat => 128,
         Shape::EpollEvent => layout.epoll_event_size,
-        Shape::SignalAction => 32,
+        Shape::SignalAction | Shape::FileTimes(_) => 32,
+        Shape::SignalInfo => 128,
+        Shape::SignalEvent => 64,
+        Shape::Termios => 36,
         Shape::Iovec => 16,
         Shape::Message => 56,
         Shape::MessageOfMany => 64,
+        Shape::Semaphores | Shape::SemaphoresSet if layout.stat == StatLayout::X86_64 => 104,
+        Shape::Semaphores | Shape::SemaphoresSet => 88,
     }
 }
 
 fn text(layout: &KernelLayout, shape: Shape, bytes: &[u8]) -> String {
     match shape {
         // A structure of one field without a name is that field.
-        Shape::Same(_, _, [("", at, kind)]) => field(*kind, bytes, usize::from(*at)),
-        Shape::Same(_, _, fields) => members(fields, bytes, 0),
-        Shape::Number(4) => format!("[{}]", value(bytes, 0, 4) as i32),
-        Shape::Number(size) => format!("[{}]", number(value(bytes, 0, usize::from(size)))),
+        Shape::Same(_, _, [("", at, kind)]) => field(layout, *kind, bytes, usize::from(*at)),
+        Shape::Same(_, _, fields) => members(layout, fields, bytes, 0),
+        Shape::Single(_, kind) => format!("[{}]", field(layout, *kind, bytes, 0)),
         Shape::Row(count, shape) => {
             let size = size_of(layout, *shape);
             let one = |index| text(layout, *shape, &bytes[usize::from(index) * size..]);
             let inner = |text: String| text.trim_start_matches('[').trim_end_matches(']').to_owned();
             format!("[{}]", (0..count).map(one).map(inner).collect::<Vec<_>>().join(", "))
         }
-        Shape::Status => format!("[{}]", status(value(bytes, 0, 4) as i32)),
-        Shape::Stat => members(stat(layout.stat), bytes, 0),
+        Shape::Character | Shape::Option => quoted(&bytes[..1]),
+        Shape::Status => format!("[{}]", signals::status(value(bytes, 0, 4) as i32)),
+        Shape::Stat => stat(layout, bytes),
         Shape::EpollEvent => {
             let (events, data) = (value(bytes, 0, 4), value(bytes, layout.epoll_data_offset, 8));
-            format!("{{events={}, data={}}}", bits(n::EPOLL, events), number(data))
+            format!("{{events={}, data={{u32={}, u64={data}}}}}", bits(n::EPOLL, events), data as u32)
         }
-        Shape::SignalAction => action(bytes),
+        Shape::SignalAction => signals::action(bytes),
+        Shape::SignalInfo => signals::info(bytes),
+        Shape::SignalEvent => signals::event(bytes),
+        Shape::Termios => terminals::modes(bytes),
+        Shape::FileTimes(fraction) => {
+            format!("[{}, {}]", file_time(bytes, 0, fraction), file_time(bytes, 16, fraction))
+        }
         Shape::Iovec => {
-            format!("{{iov_base={}, iov_len={}}}", number(value(bytes, 0, 8)), value(bytes, 8, 8))
+            format!("{{iov_base={}, iov_len={}}}", pointer(value(bytes, 0, 8)), value(bytes, 8, 8))
         }
-        Shape::Message => message(bytes),
+        Shape::Message => sockets::message(bytes, None, u64::MAX),
         Shape::MessageOfMany => {
-            format!("{{msg_hdr={}, msg_len={}}}", message(bytes), value(bytes, 56, 4))
+            let len = value(bytes, 56, 4);
+            format!("{{msg_hdr={}, msg_len={len}}}", sockets::message(bytes, None, len))
         }
+        Shape::Semaphores if layout.stat == StatLayout::X86_64 => {
+            members(layout, s::SEMAPHORES_X86_64, bytes, 0)
+        }
+        Shape::Semaphores => members(layout, s::SEMAPHORES_GENERIC, bytes, 0),
+        Shape::SemaphoresSet => members(layout, s::SEMAPHORES_SET, bytes, 0),
     }
 }
 
-fn members(fields: &[Member], bytes: &[u8], base: usize) -> String {
-    let one = |(name, at, kind): &Member| format!("{name}={}", field(*kind, bytes, base + usize::from(*at)));
-    format!("{{{}}}", fields.iter().map(one).collect::<Vec<_>>().join(", "))
+fn members(layout: &KernelLayout, fields: &[Member], bytes: &[u8], base: usize) -> String {
+    let one = |(name, at, kind): &Member| {
+        let text = field(layout, *kind, bytes, base + usize::from(*at));
+        if name.is_empty() { text } else { format!("{name}={text}") }
+    };
+    let shown = |(_, at, kind): &&Member| {
+        !matches!(kind, Field::Unless0(_)) || value(bytes, base + usize::from(*at), 8) != 0
+    };
+    format!("{{{}}}", fields.iter().filter(shown).map(one).collect::<Vec<_>>().join(", "))
 }
 
-fn field(kind: Field, bytes: &[u8], at: usize) -> String {
+fn field(layout: &KernelLayout, kind: Field, bytes: &[u8], at: usize) -> String {
     let word = |size| value(bytes, at, size);
     match kind {
+        Field::I16 => (word(2) as i16).to_string(),
+        Field::U16 => word(2).to_string(),
         Field::I32 => (word(4) as i32).to_string(),
         Field::U32 => word(4).to_string(),
         Field::I64 => (word(8) as i64).to_string(),
-        Field::U64 if word(8) == u64::MAX => "RLIM64_INFINITY".to_owned(),
         Field::U64 => word(8).to_string(),
-        Field::U16 => word(2).to_string(),
-        Field::I16 => (word(2) as i16).to_string(),
-        Field::I16Lock => one_of(n::LOCK_TYPE, word(2)),
         Field::Hex32 => number(word(4)),
         Field::Hex64 => number(word(8)),
-        Field::Mode => mode(word(4)),
-        Field::Signal => show::signal(word(4) as i32),
-        Field::SignalSet => signal_set(word(8)),
+        Field::Pointer => pointer(word(8)),
+        Field::Moment => format!("{} /* {} */", word(8) as i64, moment(word(8) as i64, 0, 9)),
+        Field::Ticks => values::ticks(word(8) as i64),
+        Field::SocketAddress => sockets::text(&bytes[at..at + 16]),
+        Field::Limit => limit(word(8)),
+        Field::Mode => mode(word(2)),
+        Field::Permissions(table) => choice(&[], table, word(4)),
+        Field::Signal => values::signal(word(4) as i32),
+        Field::SignalSet => signals::set(word(8)),
+        Field::SignalSetAt => show::signal_set_at(word(8)),
         Field::Text(max) => {
             let text = &bytes[at..at + usize::from(max)];
-            let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
-            format!("\"{}\"", text[..end].escape_ascii())
+            quoted(&text[..text.iter().position(|&byte| byte == 0).unwrap_or(text.len())])
+        }
+        Field::Bytes(size) => quoted_hex(&bytes[at..at + usize::from(size)]),
+        Field::Inet => {
+            format!("inet_addr(\"{}\")", Ipv4Addr::from(std::array::from_fn::<u8, 4, _>(|i| bytes[at + i])))
+        }
+        Field::Inet6 => {
+            let host = Ipv6Addr::from(std::array::from_fn::<u8, 16, _>(|i| bytes[at + i]));
+            format!("inet_pton(AF_INET6, \"{host}\")")
         }
         Field::Bits16(table) => bits(table, word(2)),
         Field::Bits32(table) => bits(table, word(4)),
         Field::Bits64(table) => bits(table, word(8)),
+        Field::OpenFlags => open_flags(layout, word(8)),
+        Field::OneOf16(table) => one_of(table, word(2)),
         Field::OneOf32(table) => one_of(table, word(4)),
-        Field::Inner(fields) => members(fields, bytes, at),
+        Field::Capabilities => capabilities(word(4), value(bytes, at + 12, 4)),
+        Field::Unless0(kind) => field(layout, *kind, bytes, at),
+        Field::Inner(fields) => members(layout, fields, bytes, at),
+        Field::Array(count, size, kind) => {
+            let one = |index: u16| field(layout, *kind, bytes, at + usize::from(index * size));
+            format!("[{}]", (0..count).map(one).collect::<Vec<_>>().join(", "))
+        }
+        Field::More => "...".to_owned(),
     }
 }
 
-/// `st_mode`: the kind of file and its permissions.
-fn mode(mode: u64) -> String {
+/// A limit: large ones are multiples of 1024.
+fn limit(value: u64) -> String {
+    match value {
+        u64::MAX => "RLIM64_INFINITY".to_owned(),
+        _ if value > 1024 && value.is_multiple_of(1024) => format!("{}*1024", value / 1024),
+        _ => value.to_string(),
+    }
+}
+
+/// Capabilities: the lower and the upper word.
+fn capabilities(low: u64, high: u64) -> String {
+    let all = high << 32 | low;
+    let named = n::CAPABILITY.iter().filter(|(bit, _)| all >> bit & 1 != 0);
+    let texts: Vec<_> = named.map(|(_, name)| format!("1<<{name}")).collect();
+    if texts.is_empty() { number(all) } else { texts.join("|") }
+}
+
+/// The kind of a file and its permissions.
+pub fn mode(mode: u64) -> String {
     const KINDS: Names = &[
         (0o010_000, "S_IFIFO"),
         (0o020_000, "S_IFCHR"),
@@ -125,193 +256,45 @@ fn mode(mode: u64) -> String {
         (0o140_000, "S_IFSOCK"),
     ];
     match KINDS.iter().find(|(kind, _)| *kind == mode & 0o170_000) {
-        Some((_, name)) => format!("{name}|{}", octal(mode & 0o7777)),
-        None => octal(mode & 0xffff_ffff),
+        Some((_, name)) => format!("{name}{}|{}", special(mode), octal(mode & 0o777)),
+        None => octal(mode),
     }
 }
 
-/// The fields of `struct stat` that are shown.
-fn stat(layout: StatLayout) -> &'static [Member] {
-    use Field::{Hex64, I64, Mode, U32, U64};
-    match layout {
-        StatLayout::X86_64 => &[
-            ("st_dev", 0, Hex64),
-            ("st_ino", 8, U64),
-            ("st_mode", 24, Mode),
-            ("st_nlink", 16, U64),
-            ("st_uid", 28, U32),
-            ("st_gid", 32, U32),
-            ("st_size", 48, I64),
-            ("st_mtime", 88, I64),
-        ],
-        StatLayout::Generic => &[
-            ("st_dev", 0, Hex64),
-            ("st_ino", 8, U64),
-            ("st_mode", 16, Mode),
-            ("st_nlink", 20, U32),
-            ("st_uid", 24, U32),
-            ("st_gid", 28, U32),
-            ("st_size", 48, I64),
-            ("st_mtime", 88, I64),
-        ],
-    }
+/// Set-id and sticky bits.
+fn special(mode: u64) -> String {
+    const NAMES: Names = &[(0o4000, "|S_ISUID"), (0o2000, "|S_ISGID"), (0o1000, "|S_ISVTX")];
+    NAMES.iter().filter(|(bit, _)| mode & bit != 0).map(|(_, name)| *name).collect()
 }
 
-/// The members of a set; what is missing, where that is less.
-fn signal_set(set: u64) -> String {
-    let list = |set: u64| {
-        let name = |signal: &u32| show::signal(*signal as i32).trim_start_matches("SIG").to_owned();
-        (1..=64)
-            .filter(|signal| set >> (signal - 1) & 1 != 0)
-            .collect::<Vec<u32>>()
-            .iter()
-            .map(name)
-            .collect::<Vec<_>>()
+/// `struct stat`: what kind of file, and its size or which device it is.
+fn stat(layout: &KernelLayout, bytes: &[u8]) -> String {
+    let (mode_at, device_at) = match layout.stat {
+        StatLayout::X86_64 => (24, 40),
+        StatLayout::Generic => (16, 32),
     };
-    if set.count_ones() > 32 {
-        format!("~[{}]", list(!set).join(" "))
-    } else {
-        format!("[{}]", list(set).join(" "))
-    }
-}
-
-fn action(bytes: &[u8]) -> String {
-    // include/uapi/asm-generic/signal.h and arch/x86's: handler, flags, restorer, mask.
-    let handler = match value(bytes, 0, 8) {
-        0 => "SIG_DFL".to_owned(),
-        1 => "SIG_IGN".to_owned(),
-        address => number(address),
+    let kind = value(bytes, mode_at, 4);
+    let device = value(bytes, device_at, 8);
+    let what = match kind as u32 & libc::S_IFMT {
+        libc::S_IFCHR | libc::S_IFBLK => {
+            let (major, minor) = (u64::from(libc::major(device)), u64::from(libc::minor(device)));
+            format!("st_rdev=makedev({}, {})", number(major), number(minor))
+        }
+        _ => format!("st_size={}", value(bytes, 48, 8) as i64),
     };
-    let (flags, mask) = (value(bytes, 8, 8), value(bytes, 24, 8));
-    format!(
-        "{{sa_handler={handler}, sa_mask={}, sa_flags={}}}",
-        signal_set(mask),
-        bits(n::SIGNAL_ACTION, flags)
-    )
+    format!("{{st_mode={}, {what}, ...}}", mode(kind))
 }
 
-/// What `wait` says of a child.
-fn status(status: i32) -> String {
-    if libc::WIFEXITED(status) {
-        return format!("{{WIFEXITED(s) && WEXITSTATUS(s) == {}}}", libc::WEXITSTATUS(status));
-    }
-    if libc::WIFSIGNALED(status) {
-        let core = if libc::WCOREDUMP(status) { " && WCOREDUMP(s)" } else { "" };
-        return format!(
-            "{{WIFSIGNALED(s) && WTERMSIG(s) == {}{core}}}",
-            show::signal(libc::WTERMSIG(status))
-        );
-    }
-    if libc::WIFSTOPPED(status) {
-        return format!("{{WIFSTOPPED(s) && WSTOPSIG(s) == {}}}", show::signal(libc::WSTOPSIG(status)));
-    }
-    if libc::WIFCONTINUED(status) { "{WIFCONTINUED(s)}".to_owned() } else { number(status as u32 as u64) }
-}
-
-/// Buffers of an iovec array; of their contents `filled` bytes are shown.
-pub fn iovec(addr: u64, count: u64, filled: u64) -> String {
-    let mut left = filled;
-    let mut texts = Vec::new();
-    for index in 0..count.min(ELEMENTS) {
-        let Some(bytes) = read(addr.wrapping_add(16 * index), 16) else { return number(addr) };
-        let (base, len) = (value(&bytes, 0, 8), value(&bytes, 8, 8));
-        let shown = len.min(left);
-        left -= shown;
-        texts.push(format!("{{iov_base={}, iov_len={len}}}", buffer(base, shown)));
-    }
-    format!("[{}{}]", texts.join(", "), if count > ELEMENTS { ", ..." } else { "" })
-}
-
-fn message(bytes: &[u8]) -> String {
-    let word = |at| value(bytes, at, 8);
-    let name = match word(0) {
-        0 => "NULL".to_owned(),
-        name => socket_address(name, value(bytes, 8, 4)),
+/// A time that a file shall get.
+fn file_time(bytes: &[u8], at: usize, fraction: Fraction) -> String {
+    let (seconds, parts) = (value(bytes, at, 8) as i64, value(bytes, at + 8, 8) as i64);
+    let (name, digits) = match fraction {
+        Fraction::Nanoseconds if parts == libc::UTIME_NOW => return "UTIME_NOW".to_owned(),
+        Fraction::Nanoseconds if parts == libc::UTIME_OMIT => return "UTIME_OMIT".to_owned(),
+        Fraction::Nanoseconds => ("tv_nsec", 9),
+        Fraction::Microseconds => ("tv_usec", 6),
     };
-    format!(
-        "{{msg_name={name}, msg_namelen={}, msg_iov={}, msg_iovlen={}, msg_controllen={}, msg_flags={}}}",
-        value(bytes, 8, 4) as i32,
-        iovec(word(16), word(24), u64::MAX),
-        word(24),
-        word(40),
-        bits(n::MESSAGE, value(bytes, 48, 4)),
-    )
-}
-
-/// A socket address that the kernel wrote, with a pointer to its length.
-pub fn given_socket_address(addr: u64, len: u64) -> String {
-    match read(len, 4) {
-        Some(bytes) => socket_address(addr, value(&bytes, 0, 4)),
-        None => number(addr),
-    }
-}
-
-/// A socket address of `len` bytes.
-pub fn socket_address(addr: u64, len: u64) -> String {
-    let size = (len as usize).min(128);
-    let Some(bytes) = read(addr, size).filter(|_| size >= 2) else { return number(addr) };
-    let bytes = &bytes[..size];
-    let family = value(bytes, 0, 2);
-    let named = one_of(n::DOMAIN, family);
-    let port = || u16::from_be_bytes([bytes[2], bytes[3]]);
-    match family as i32 {
-        libc::AF_UNIX if bytes.get(2) == Some(&0) => {
-            format!("{{sa_family={named}, sun_path=@\"{}\"}}", bytes[3..].escape_ascii())
-        }
-        libc::AF_UNIX => {
-            let path = &bytes[2..];
-            let end = path.iter().position(|&byte| byte == 0).unwrap_or(path.len());
-            format!("{{sa_family={named}, sun_path=\"{}\"}}", path[..end].escape_ascii())
-        }
-        libc::AF_INET if size >= 8 => {
-            let host = std::net::Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
-            format!("{{sa_family={named}, sin_port=htons({}), sin_addr=inet_addr(\"{host}\")}}", port())
-        }
-        libc::AF_INET6 if size >= 24 => {
-            let host = std::net::Ipv6Addr::from(std::array::from_fn::<u8, 16, _>(|index| bytes[8 + index]));
-            format!("{{sa_family={named}, sin6_port=htons({}), sin6_addr=\"{host}\"}}", port())
-        }
-        _ => format!("{{sa_family={named}, sa_data=\"{}\"}}", bytes[2..].escape_ascii()),
-    }
-}
-
-/// `siginfo_t`: whose meaning depends on the signal and its code.
-pub fn signal_info(info: &[u8; 128]) -> String {
-    let (signal, code) = (value(info, 0, 4) as i32, value(info, 8, 4) as i32);
-    let own: &[&str] = match signal {
-        libc::SIGSEGV => &["SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR"],
-        libc::SIGBUS => &["BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR"],
-        libc::SIGILL => &["ILL_ILLOPC", "ILL_ILLOPN", "ILL_ILLADR", "ILL_ILLTRP", "ILL_PRVOPC"],
-        libc::SIGFPE => &[
-            "FPE_INTDIV",
-            "FPE_INTOVF",
-            "FPE_FLTDIV",
-            "FPE_FLTOVF",
-            "FPE_FLTUND",
-            "FPE_FLTRES",
-            "FPE_FLTINV",
-        ],
-        libc::SIGTRAP => &["TRAP_BRKPT", "TRAP_TRACE"],
-        libc::SIGCHLD => {
-            &["CLD_EXITED", "CLD_KILLED", "CLD_DUMPED", "CLD_TRAPPED", "CLD_STOPPED", "CLD_CONTINUED"]
-        }
-        _ => &[],
-    };
-    let named = usize::try_from(code - 1).ok().and_then(|index| own.get(index));
-    let code_text =
-        named.map_or_else(|| one_of(n::SIGNAL_CODE, code as u32 as u64), |name| (*name).to_owned());
-    let name = show::signal(signal);
-    let more = if signal == libc::SIGCHLD && named.is_some() {
-        let (pid, uid, status) = (value(info, 16, 4), value(info, 20, 4), value(info, 24, 4));
-        format!("si_pid={pid}, si_uid={uid}, si_status={status}")
-    } else if named.is_some() {
-        format!("si_addr={}", number(value(info, 16, 8)))
-    } else if code <= 0 {
-        format!("si_pid={}, si_uid={}", value(info, 16, 4), value(info, 20, 4))
-    } else {
-        return format!("{name} {{si_signo={name}, si_code={code_text}}}");
-    };
-    format!("{name} {{si_signo={name}, si_code={code_text}, {more}}}")
+    format!("{{tv_sec={seconds}, {name}={parts}}} /* {} */", moment(seconds, parts, digits))
 }
 
 #[cfg(test)]
@@ -319,28 +302,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_show_what_is_less() {
-        assert_eq!(signal_set(0), "[]");
-        assert_eq!(signal_set(1 << 1 | 1 << 16), "[INT CHLD]");
-        assert_eq!(signal_set(!(1 << 8)), "~[KILL]");
-    }
-
-    #[test]
     fn modes_have_a_kind() {
         assert_eq!(mode(0o100_644), "S_IFREG|0644");
-        assert_eq!(mode(0o041_777), "S_IFDIR|01777");
+        assert_eq!(mode(0o041_777), "S_IFDIR|S_ISVTX|0777");
     }
 
     #[test]
-    fn faults_say_where() {
-        let mut info = [0; 128];
-        (info[0], info[8], info[16]) = (11, 1, 8);
-        assert_eq!(signal_info(&info), "SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=0x8}");
-    }
-
-    #[test]
-    fn ends_of_children_are_told() {
-        assert_eq!(status(0x300), "{WIFEXITED(s) && WEXITSTATUS(s) == 3}");
-        assert_eq!(status(9), "{WIFSIGNALED(s) && WTERMSIG(s) == SIGKILL}");
+    fn limits_are_multiples() {
+        assert_eq!([0, 1000, 1024, 8 << 20].map(limit), ["0", "1000", "1024", "8192*1024"]);
+        assert_eq!(limit(u64::MAX), "RLIM64_INFINITY");
     }
 }

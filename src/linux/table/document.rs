@@ -44,7 +44,7 @@ mod tests {
             let names: Vec<_> = crate::guests::ALL.iter().map(|arch| arch.name()).collect();
             let _ = write!(out, "\n## {title}\n\n| call | {} | how | arguments | |\n", names.join(" | "));
             let _ = writeln!(out, "|---|{}---|---|---|", "---|".repeat(names.len()));
-            for Row { name, how: treated, params, note } in *rows {
+            for Row { name, how: treated, params, note, .. } in *rows {
                 let number =
                     |table: &HashMap<_, _>| table.get(name).map_or("-".to_owned(), |n| format!("{n}"));
                 let numbers: Vec<_> = numbers.iter().map(number).collect();

@@ -1,7 +1,8 @@
 //! Files, directories, attributes, mounts.
 
+use super::kinds::Entries as Form;
 use super::kinds::Kind::*;
-use super::{names as n, rows, shapes as s};
+use super::{commands as c, names as n, rows, shapes as s};
 use crate::linux::{fs, procfs};
 
 rows! { FILES:
@@ -11,10 +12,10 @@ rows! { FILES:
     block pwrite64(fd: ChangedFd, buf: In, count: Size, pos: Long);
     block readv(fd: Fd, vec: OutVec, vlen: Size);
     block writev(fd: ChangedFd, vec: InVec, vlen: Size);
-    block preadv(fd: Fd, vec: OutVec, vlen: Size, pos_l: Long, pos_h: Long);
-    block pwritev(fd: ChangedFd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Long);
-    block preadv2(fd: Fd, vec: OutVec, vlen: Size, pos_l: Long, pos_h: Long, flags: Bits(n::RWF));
-    block pwritev2(fd: ChangedFd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Long, flags: Bits(n::RWF));
+    block preadv(fd: Fd, vec: OutVec, vlen: Size, pos_l: Long, pos_h: Unused);
+    block pwritev(fd: ChangedFd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Unused);
+    block preadv2(fd: Fd, vec: OutVec, vlen: Size, pos_l: Long, pos_h: Unused, flags: Bits(n::RWF));
+    block pwritev2(fd: ChangedFd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Unused, flags: Bits(n::RWF));
     /// Flags of AArch64 have other values; the program's own files in /proc show the guest.
     translate(fs::open) open(filename: Path, flags: OpenFlags, mode: Mode);
     /// As open.
@@ -35,9 +36,9 @@ rows! { FILES:
     translate(fs::dup3) dup3(oldfd: Fd, newfd: Int, flags: DescriptorFlags);
     pass lseek(fd: Fd, offset: Long, whence: OneOf(n::WHENCE));
     /// Status flags of AArch64 have other values.
-    translate(fs::fcntl) fcntl(fd: Fd, cmd: OneOf(n::FCNTL), arg: Hex);
+    translate(fs::fcntl) fcntl(fd: Fd, cmd: By(&c::FCNTL), arg: Hex);
     /// Request codes are the same on both architectures; those that reach into memory release translations first.
-    translate(fs::ioctl) ioctl(fd: ChangedFd, cmd: OneOf(n::IOCTL), arg: Hex);
+    translate(fs::ioctl) ioctl(fd: ChangedFd, cmd: By(&c::IOCTL), arg: Hex);
     pass flock(fd: Fd, cmd: Bits(n::FLOCK));
     block fsync(fd: Fd);
     block fdatasync(fd: Fd);
@@ -58,7 +59,7 @@ rows! { FILES:
     /// As stat.
     translate(fs::newfstatat) newfstatat(dfd: DirFd, filename: Path, statbuf: Gives(s::Shape::Stat), flag: Bits(n::AT));
     /// /proc/self/exe is the guest's program.
-    translate(procfs::statx) statx(dfd: DirFd, filename: Path, flags: Bits(n::AT), mask: Bits(n::STATX), buffer: Gives(s::STATX));
+    translate(procfs::statx) statx(dfd: DirFd, filename: Path, flags: Choice(n::AT_STATX, n::AT), mask: Bits(n::STATX), buffer: Gives(s::STATX));
     pass statfs(path: Path, buf: Gives(s::STATFS));
     pass fstatfs(fd: Fd, buf: Gives(s::STATFS));
     pass access(filename: Path, mode: Bits(n::ACCESS));
@@ -68,7 +69,7 @@ rows! { FILES:
     translate(procfs::readlink) readlink(path: Path, buf: Out, bufsiz: Size);
     /// As readlink.
     translate(procfs::readlinkat) readlinkat(dfd: DirFd, path: Path, buf: Out, bufsiz: Size);
-    pass getcwd(buf: Out, size: Size);
+    pass getcwd(buf: OutText, size: Size);
     /// A directory that only the sysroot has is entered there.
     translate(fs::chdir) chdir(filename: Str);
     pass fchdir(fd: Fd);
@@ -86,8 +87,8 @@ rows! { FILES:
     pass linkat(olddfd: DirFd, oldname: Path, newdfd: DirFd, newname: Path, flags: Bits(n::AT));
     pass symlink(oldname: Str, newname: Path);
     pass symlinkat(oldname: Str, newdfd: DirFd, newname: Path);
-    pass mknod(filename: Path, mode: Mode, dev: Hex);
-    pass mknodat(dfd: DirFd, filename: Path, mode: Mode, dev: Hex);
+    pass mknod(filename: Path, mode: NodeMode, dev: Device);
+    pass mknodat(dfd: DirFd, filename: Path, mode: NodeMode, dev: Device);
     pass chmod(filename: Path, mode: Mode);
     pass fchmod(fd: Fd, mode: Mode);
     pass fchmodat(dfd: DirFd, filename: Path, mode: Mode);
@@ -96,15 +97,15 @@ rows! { FILES:
     pass lchown(filename: Path, user: Int, group: Int);
     pass fchown(fd: Fd, user: Int, group: Int);
     pass fchownat(dfd: DirFd, filename: Path, user: Int, group: Int, flag: Bits(n::AT));
-    pass umask(mask: Mode);
+    pass umask(mask: Mode) -> Octal;
     pass utime(filename: Path, times: Takes(s::UTIMBUF));
-    pass utimes(filename: Path, utimes: Takes(s::TWO_TIMEVALS));
-    pass futimesat(dfd: DirFd, filename: Path, utimes: Takes(s::TWO_TIMEVALS));
-    pass utimensat(dfd: DirFd, filename: Path, utimes: Takes(s::TWO_TIMESPECS), flags: Bits(n::AT));
+    pass utimes(filename: Path, utimes: Takes(s::FILE_TIMEVALS));
+    pass futimesat(dfd: DirFd, filename: Path, utimes: Takes(s::FILE_TIMEVALS));
+    pass utimensat(dfd: DirFd, filename: Path, utimes: Takes(s::FILE_TIMESPECS), flags: Bits(n::AT));
     /// The emulator's own descriptors, threads and mapped files are left out of /proc.
-    translate(procfs::getdents64) getdents64(fd: Fd, dirent: Out, count: Size);
+    translate(procfs::getdents64) getdents64(fd: Fd, dirent: Entries(Form::New), count: Size);
     /// As getdents64.
-    translate(procfs::getdents) getdents(fd: Fd, dirent: Out, count: Size);
+    translate(procfs::getdents) getdents(fd: Fd, dirent: Entries(Form::Old), count: Size);
     block sendfile(out_fd: ChangedFd, in_fd: Fd, offset: Both(s::LONG), count: Size);
     block splice(fd_in: Fd, off_in: Both(s::LONG), fd_out: ChangedFd, off_out: Both(s::LONG), len: Size, flags: Bits(n::SPLICE));
     block tee(fdin: Fd, fdout: Fd, len: Size, flags: Bits(n::SPLICE));
@@ -131,34 +132,34 @@ rows! { FILES:
     pass removexattrat(dfd: DirFd, pathname: Path, at_flags: Bits(n::AT), name: Str);
     pass file_getattr(dfd: DirFd, filename: Path, attr: Out, usize: Size, at_flags: Bits(n::AT));
     pass file_setattr(dfd: DirFd, filename: Path, attr: In, usize: Size, at_flags: Bits(n::AT));
-    pass name_to_handle_at(dfd: DirFd, name: Path, handle: Address, mnt_id: Gives(s::INT), flag: Bits(n::AT));
+    pass name_to_handle_at(dfd: DirFd, name: Path, handle: Both(s::FILE_HANDLE), mnt_id: Gives(s::INT), flag: Bits(n::AT));
     /// Flags as open.
-    translate(fs::open_by_handle_at) open_by_handle_at(mountdirfd: Fd, handle: Address, flags: OpenFlags);
+    translate(fs::open_by_handle_at) open_by_handle_at(mountdirfd: Fd, handle: Takes(s::FILE_HANDLE), flags: OpenFlags);
     pass memfd_create(uname: Str, flags: Bits(n::MEMFD));
-    pass memfd_secret(flags: Hex);
+    pass memfd_secret(flags: Bits(n::CLOEXEC));
     pass inotify_init();
     pass inotify_init1(flags: Bits(n::INOTIFY_INIT));
     pass inotify_add_watch(fd: Fd, pathname: Path, mask: Bits(n::INOTIFY));
     pass inotify_rm_watch(fd: Fd, wd: Int);
-    pass fanotify_init(flags: Bits(n::FANOTIFY_INIT), event_f_flags: Hex);
-    pass fanotify_mark(fd: Fd, flags: Bits(n::FANOTIFY_MARK), mask: Hex, dfd: DirFd, pathname: Path);
-    alone mount(dev_name: Str, dir_name: Str, kind: Str, flags: Bits(n::MOUNT), data: Address);
+    pass fanotify_init(flags: Choice(n::FANOTIFY_CLASS, n::FANOTIFY_INIT), event_f_flags: OpenFlags);
+    pass fanotify_mark(fd: Fd, flags: Bits(n::FANOTIFY_MARK), mask: Bits(n::FANOTIFY_EVENTS), dfd: DirFd, pathname: Path);
+    alone mount(dev_name: Str, dir_name: Str, kind: Str, flags: Bits(n::MOUNT), data: Str);
     alone umount2(name: Str, flags: Bits(n::UMOUNT));
-    pass open_tree(dfd: DirFd, path: Path, flags: Hex);
-    pass open_tree_attr(dfd: DirFd, path: Path, flags: Hex, uattr: Address, usize: Size);
-    pass move_mount(from_dfd: DirFd, from_path: Path, to_dfd: DirFd, to_path: Path, ms_flags: Hex);
-    pass fsopen(fs_name: Str, flags: Hex);
-    pass fsconfig(fs_fd: Fd, cmd: Int, key: Str, value: Address, aux: Int);
-    pass fsmount(fs_fd: Fd, flags: Hex, ms_flags: Hex);
-    pass fspick(dfd: DirFd, path: Path, flags: Hex);
-    pass mount_setattr(dfd: DirFd, path: Path, flags: Bits(n::AT), uattr: Address, usize: Size);
+    pass open_tree(dfd: DirFd, path: Path, flags: Bits(n::OPEN_TREE));
+    pass open_tree_attr(dfd: DirFd, path: Path, flags: Bits(n::OPEN_TREE), uattr: Takes(s::MOUNT_ATTRIBUTES), usize: Size);
+    pass move_mount(from_dfd: DirFd, from_path: Path, to_dfd: DirFd, to_path: Path, ms_flags: Bits(n::MOVE_MOUNT));
+    pass fsopen(fs_name: Str, flags: Bits(n::FSOPEN));
+    pass fsconfig(fs_fd: Fd, cmd: By(&c::FSCONFIG), key: Str, value: Address, aux: Int);
+    pass fsmount(fs_fd: Fd, flags: Bits(n::FSMOUNT), ms_flags: Bits(n::MOUNT_ATTRIBUTES));
+    pass fspick(dfd: DirFd, path: Path, flags: Bits(n::FSPICK));
+    pass mount_setattr(dfd: DirFd, path: Path, flags: Bits(n::AT), uattr: Takes(s::MOUNT_ATTRIBUTES), usize: Size);
     pass statmount(req: Address, buf: Out, bufsize: Size, flags: Hex);
     pass listmount(req: Address, mnt_ids: Address, nr_mnt_ids: Size, flags: Hex);
-    pass swapon(specialfile: Path, swap_flags: Hex);
+    pass swapon(specialfile: Path, swap_flags: Bits(n::SWAP));
     pass swapoff(specialfile: Path);
-    pass quotactl(cmd: Hex, special: Path, id: Int, addr: Address);
-    pass quotactl_fd(fd: Fd, cmd: Hex, id: Int, addr: Address);
-    pass cachestat(fd: Fd, range: Takes(s::TWO_LONGS), cstat: Address, flags: Hex);
+    pass quotactl(cmd: Quota, special: Path, id: Int, addr: Address);
+    pass quotactl_fd(fd: Fd, cmd: Quota, id: Int, addr: Address);
+    pass cachestat(fd: Fd, range: Takes(s::CACHE_RANGE), cstat: Gives(s::CACHE_STATE), flags: Hex);
     pass acct(name: Path);
     pass sysfs(option: Int, arg1: Hex, arg2: Hex);
     pass ustat(dev: Hex, ubuf: Address);

@@ -6,6 +6,7 @@
 //!
 //! What is mounted and where the root is are the host's business: those paths are `Str`, not `Path`.
 
+pub mod commands;
 mod document;
 mod files;
 pub mod kinds;
@@ -18,7 +19,7 @@ mod sockets;
 mod system;
 
 use super::thread::Thread;
-use kinds::Param;
+use kinds::{Param, Returns};
 
 /// How a system call ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,15 +81,17 @@ pub struct Row {
     pub name: &'static str,
     pub how: How,
     pub params: &'static [Param],
+    pub returns: Returns,
     /// What is changed, or why it is not to be had; ends the row's line in docs/syscalls.md.
     pub note: &'static str,
 }
 
-/// Declares a family's rows: how a call is made, its name, its arguments. What is not simply handed on says why.
+/// Declares a family's rows: how a call is made, its name, its arguments, and its result, where that is not just a
+/// number. What is not simply handed on says why.
 macro_rules! rows {
     ($table:ident: $(
         $(#[doc = $note:literal])*
-        $how:ident $(($detail:expr))? $name:ident($($param:ident: $kind:expr),* $(,)?);
+        $how:ident $(($detail:expr))? $name:ident($($param:ident: $kind:expr),* $(,)?) $(-> $returns:expr)?;
     )*) => {
         pub static $table: &[$crate::linux::table::Row] = &[$(
             $crate::linux::table::Row {
@@ -97,10 +100,13 @@ macro_rules! rows {
                 params: &[$(
                     $crate::linux::table::kinds::Param { name: stringify!($param), kind: $kind }
                 ),*],
+                returns: $crate::linux::table::rows!(@returns $($returns)?),
                 note: concat!($($note),*),
             }
         ),*];
     };
+    (@returns) => { $crate::linux::table::kinds::Returns::Number };
+    (@returns $returns:expr) => { { use $crate::linux::table::kinds::Returns::*; $returns } };
     (@how pass) => { $crate::linux::table::How::Pass };
     (@how block) => { $crate::linux::table::How::Block };
     (@how alone) => { $crate::linux::table::How::Alone };

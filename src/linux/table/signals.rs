@@ -15,7 +15,7 @@ rows! { SIGNALS:
     emulate(signal::rt_sigsuspend) rt_sigsuspend(unewset: Takes(s::SIGNAL_SET), sigsetsize: Size);
     /// Signals that we hold count as pending.
     translate(signal::rt_sigpending) rt_sigpending(uset: Gives(s::SIGNAL_SET), sigsetsize: Size);
-    block rt_sigtimedwait(uthese: Takes(s::SIGNAL_SET), uinfo: Gives(s::SIGINFO), uts: Takes(s::TIMESPEC), sigsetsize: Size);
+    block rt_sigtimedwait(uthese: Takes(s::SIGNAL_SET), uinfo: Gives(s::SIGINFO), uts: Takes(s::TIMESPEC), sigsetsize: Size) -> Signal;
     pass rt_sigqueueinfo(pid: Int, sig: Signal, uinfo: Takes(s::SIGINFO));
     pass rt_tgsigqueueinfo(tgid: Int, pid: Int, sig: Signal, uinfo: Takes(s::SIGINFO));
     /// The guest's alternate stack is ours to switch to.
@@ -31,19 +31,19 @@ rows! { SIGNALS:
 }
 
 rows! { TIME:
-    pass time(tloc: Gives(s::LONG));
+    pass time(tloc: Gives(s::MOMENT)) -> Moment;
     pass gettimeofday(tv: Gives(s::TIMEVAL), tz: Gives(s::TIMEZONE));
     pass settimeofday(tv: Takes(s::TIMEVAL), tz: Takes(s::TIMEZONE));
     pass clock_gettime(which_clock: OneOf(n::CLOCK), tp: Gives(s::TIMESPEC));
     pass clock_settime(which_clock: OneOf(n::CLOCK), tp: Takes(s::TIMESPEC));
     pass clock_getres(which_clock: OneOf(n::CLOCK), tp: Gives(s::TIMESPEC));
-    pass clock_adjtime(which_clock: OneOf(n::CLOCK), tx: Both(s::TIMEX));
-    pass adjtimex(txc_p: Both(s::TIMEX));
-    block nanosleep(rqtp: Takes(s::TIMESPEC), rmtp: Gives(s::TIMESPEC));
-    block clock_nanosleep(which_clock: OneOf(n::CLOCK), flags: Bits(n::TIMER), rqtp: Takes(s::TIMESPEC), rmtp: Gives(s::TIMESPEC));
+    pass clock_adjtime(which_clock: OneOf(n::CLOCK), tx: Both(s::TIMEX)) -> Named(n::TIME_STATE);
+    pass adjtimex(txc_p: Both(s::TIMEX)) -> Named(n::TIME_STATE);
+    block nanosleep(rqtp: Takes(s::TIMESPEC), rmtp: Remaining(s::TIMESPEC));
+    block clock_nanosleep(which_clock: OneOf(n::CLOCK), flags: Bits(n::TIMER), rqtp: Takes(s::TIMESPEC), rmtp: Remaining(s::TIMESPEC));
     pass getitimer(which: OneOf(n::ITIMER), value: Gives(s::ITIMERVAL));
     pass setitimer(which: OneOf(n::ITIMER), value: Takes(s::ITIMERVAL), ovalue: Gives(s::ITIMERVAL));
-    pass timer_create(which_clock: OneOf(n::CLOCK), timer_event_spec: Takes(s::SIGNALFD_SIGEVENT), created_timer_id: Gives(s::INT));
+    pass timer_create(which_clock: OneOf(n::CLOCK), timer_event_spec: Takes(s::SIGNAL_EVENT), created_timer_id: Gives(s::INT));
     pass timer_settime(timer_id: Int, flags: Bits(n::TIMER), new_setting: Takes(s::ITIMERSPEC), old_setting: Gives(s::ITIMERSPEC));
     pass timer_gettime(timer_id: Int, setting: Gives(s::ITIMERSPEC));
     pass timer_getoverrun(timer_id: Int);

@@ -1,20 +1,20 @@
 //! Waiting for descriptors, and sockets.
 
 use super::kinds::Kind::*;
-use super::{names as n, rows, shapes as s};
+use super::{commands as c, names as n, rows, shapes as s};
 use crate::linux::{epoll, net, time};
 
 rows! { WAITING:
-    block poll(ufds: BothEach(s::POLLFD), nfds: Size, timeout_msecs: Int);
+    block poll(ufds: Polled, nfds: Size, timeout_msecs: Int) -> Polled;
     /// The mask is the guest's, see rt_sigprocmask.
-    translate(time::ppoll) ppoll(ufds: BothEach(s::POLLFD), nfds: Size, tsp: Both(s::TIMESPEC), sigmask: Takes(s::SIGNAL_SET), sigsetsize: Size);
-    block select(n: Int, inp: Both(s::FD_SET), outp: Both(s::FD_SET), exp: Both(s::FD_SET), tvp: Both(s::TIMEVAL));
+    translate(time::ppoll) ppoll(ufds: Polled, nfds: Size, tsp: Timeout(s::TIMESPEC), sigmask: Takes(s::SIGNAL_SET), sigsetsize: Size) -> Polled;
+    block select(n: Int, inp: FdSet, outp: FdSet, exp: FdSet, tvp: Timeout(s::TIMEVAL)) -> Selected;
     /// As ppoll.
-    translate(time::pselect6) pselect6(n: Int, inp: Both(s::FD_SET), outp: Both(s::FD_SET), exp: Both(s::FD_SET), tsp: Both(s::TIMESPEC), sig: Takes(s::MASK_AND_SIZE));
+    translate(time::pselect6) pselect6(n: Int, inp: FdSet, outp: FdSet, exp: FdSet, tsp: Timeout(s::TIMESPEC), sig: Takes(s::MASK_AND_SIZE)) -> Selected;
     pass epoll_create(size: Int);
     pass epoll_create1(flags: Bits(n::EPOLL_CREATE));
     /// `struct epoll_event` of AArch64 has another layout.
-    translate(epoll::epoll_ctl) epoll_ctl(epfd: Fd, op: OneOf(n::EPOLL_OP), fd: Fd, event: Takes(s::Shape::EpollEvent));
+    translate(epoll::epoll_ctl) epoll_ctl(epfd: Fd, op: By(&c::EPOLL_OP), fd: Fd, event: Takes(s::Shape::EpollEvent));
     /// As epoll_ctl.
     translate(epoll::epoll_wait) epoll_wait(epfd: Fd, events: GivesEach(s::Shape::EpollEvent), maxevents: Int, timeout: Int);
     /// As epoll_ctl and ppoll.
@@ -30,24 +30,24 @@ rows! { WAITING:
 }
 
 rows! { SOCKETS:
-    pass socket(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Int);
-    pass socketpair(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Int, usockvec: Gives(s::TWO_INTS));
+    pass socket(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Protocol);
+    pass socketpair(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Protocol, usockvec: Gives(s::TWO_INTS));
     pass bind(fd: Fd, umyaddr: TakesAddress, addrlen: Size);
     pass listen(fd: Fd, backlog: Int);
-    block accept(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Both(s::INT));
-    block accept4(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Both(s::INT), flags: Bits(n::SOCKET_FLAGS));
+    block accept(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Length);
+    block accept4(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Length, flags: Bits(n::SOCKET_FLAGS));
     block connect(fd: Fd, uservaddr: TakesAddress, addrlen: Size);
-    pass getsockname(fd: Fd, usockaddr: GivesAddress, usockaddr_len: Both(s::INT));
-    pass getpeername(fd: Fd, usockaddr: GivesAddress, usockaddr_len: Both(s::INT));
+    pass getsockname(fd: Fd, usockaddr: GivesAddress, usockaddr_len: Length);
+    pass getpeername(fd: Fd, usockaddr: GivesAddress, usockaddr_len: Length);
     block sendto(fd: Fd, buff: In, len: Size, flags: Bits(n::MESSAGE), addr: TakesAddress, addr_len: Size);
-    block recvfrom(fd: Fd, ubuf: Out, size: Size, flags: Bits(n::MESSAGE), addr: GivesAddress, addr_len: Both(s::INT));
+    block recvfrom(fd: Fd, ubuf: Out, size: Size, flags: Bits(n::MESSAGE), addr: GivesAddress, addr_len: Length);
     block sendmsg(fd: Fd, msg: Takes(s::Shape::Message), flags: Bits(n::MESSAGE));
     /// Translations of the pages it writes are dropped first.
     translate(net::recvmsg) recvmsg(fd: Fd, msg: Gives(s::Shape::Message), flags: Bits(n::MESSAGE));
-    block sendmmsg(fd: Fd, mmsg: Each(s::Shape::MessageOfMany), vlen: Size, flags: Bits(n::MESSAGE));
+    block sendmmsg(fd: Fd, mmsg: BothEach(s::Shape::MessageOfMany), vlen: Size, flags: Bits(n::MESSAGE));
     /// As recvmsg.
-    translate(net::recvmmsg) recvmmsg(fd: Fd, mmsg: BothEach(s::Shape::MessageOfMany), vlen: Size, flags: Bits(n::MESSAGE), timeout: Both(s::TIMESPEC));
+    translate(net::recvmmsg) recvmmsg(fd: Fd, mmsg: BothEach(s::Shape::MessageOfMany), vlen: Size, flags: Bits(n::MESSAGE), timeout: Timeout(s::TIMESPEC)) -> TimeLeft;
     pass shutdown(fd: Fd, how: OneOf(n::SHUTDOWN));
-    pass setsockopt(fd: Fd, level: OneOf(n::LEVEL), optname: Int, optval: In, optlen: Size);
-    pass getsockopt(fd: Fd, level: OneOf(n::LEVEL), optname: Int, optval: Gives(s::INT), optlen: Both(s::INT));
+    pass setsockopt(fd: Fd, level: By(&c::LEVEL), optname: Int, optval: TakesMeasured(s::Shape::Option), optlen: Size);
+    pass getsockopt(fd: Fd, level: By(&c::LEVEL), optname: Int, optval: GivesMeasured(s::Shape::Option), optlen: Length);
 }

@@ -62,6 +62,10 @@ impl GuestLinux for Linux {
         state.set_u64(X0, result);
     }
 
+    fn syscall_result(&self, state: &GuestState) -> u64 {
+        state.u64(X0)
+    }
+
     fn rewind_syscall(&self, state: &mut GuestState, request: &SyscallRequest) {
         state.set_pc(state.pc().wrapping_sub(4));
         state.set_u64(X0, request.args[0]);

@@ -82,6 +82,10 @@ impl GuestLinux for Linux {
         state.set_u64(RAX, result);
     }
 
+    fn syscall_result(&self, state: &GuestState) -> u64 {
+        state.u64(RAX)
+    }
+
     fn rewind_syscall(&self, state: &mut GuestState, request: &SyscallRequest) {
         state.set_pc(state.pc().wrapping_sub(SYSCALL_LEN));
         state.set_u64(RAX, request.number);
