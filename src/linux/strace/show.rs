@@ -165,7 +165,7 @@ impl Call<'_> {
             Kind::GivesMessage => structures::queued_message(value, self.count()),
             Kind::InVec => sockets::iovec(value, next, Some(u64::MAX)),
             Kind::OutVec => sockets::iovec(value, next, Some(self.count())),
-            Kind::Entries(form) => structures::entries(value, self.count(), form),
+            Kind::Entries => structures::entries(value, self.count()),
             Kind::Gives(Shape::Message) => sockets::received(value, self.rooms[index], self.count()),
             Kind::Takes(shape) | Kind::Gives(shape) | Kind::Both(shape) | Kind::Timeout(shape) => {
                 structures::structure(&layout, shape, value)

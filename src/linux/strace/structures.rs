@@ -5,7 +5,7 @@ use super::values::{
     quoted_hex,
 };
 use super::{show, signals, sockets, terminals};
-use crate::linux::table::kinds::{Entries, Names};
+use crate::linux::table::kinds::Names;
 use crate::linux::table::names as n;
 use crate::linux::table::shapes::{self as s, Field, Fraction, Member, Shape};
 use crate::linux::{read_guest, read_word};
@@ -80,7 +80,7 @@ pub fn array_of_addresses(layout: &KernelLayout, shape: Shape, addr: u64, count:
 }
 
 /// How many directory entries there are.
-pub fn entries(addr: u64, len: u64, form: Entries) -> String {
+pub fn entries(addr: u64, len: u64) -> String {
     // The length of an entry stands behind its number and position, 8 bytes each, in both forms.
     const LENGTH: u64 = 16;
     let (mut at, mut count) = (0, 0);
@@ -91,7 +91,6 @@ pub fn entries(addr: u64, len: u64, form: Entries) -> String {
         }
         (at, count) = (at + u64::from(size), count + 1);
     }
-    debug_assert!(matches!(form, Entries::Old | Entries::New));
     format!("{addr:#x} /* {count} {} */", if count == 1 { "entry" } else { "entries" })
 }
 

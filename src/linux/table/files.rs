@@ -1,6 +1,5 @@
 //! Files, directories, attributes, mounts.
 
-use super::kinds::Entries as Form;
 use super::kinds::Kind::*;
 use super::{commands as c, names as n, rows, shapes as s};
 use crate::linux::{fs, procfs};
@@ -103,9 +102,9 @@ rows! { FILES:
     pass futimesat(dfd: DirFd, filename: Path, utimes: Takes(s::FILE_TIMEVALS));
     pass utimensat(dfd: DirFd, filename: Path, utimes: Takes(s::FILE_TIMESPECS), flags: Bits(n::AT));
     /// The emulator's own descriptors, threads and mapped files are left out of /proc.
-    translate(procfs::getdents64) getdents64(fd: Fd, dirent: Entries(Form::New), count: Size);
+    translate(procfs::getdents64) getdents64(fd: Fd, dirent: Entries, count: Size);
     /// As getdents64.
-    translate(procfs::getdents) getdents(fd: Fd, dirent: Entries(Form::Old), count: Size);
+    translate(procfs::getdents) getdents(fd: Fd, dirent: Entries, count: Size);
     block sendfile(out_fd: ChangedFd, in_fd: Fd, offset: Both(s::LONG), count: Size);
     block splice(fd_in: Fd, off_in: Both(s::LONG), fd_out: ChangedFd, off_out: Both(s::LONG), len: Size, flags: Bits(n::SPLICE));
     block tee(fdin: Fd, fdout: Fd, len: Size, flags: Bits(n::SPLICE));

@@ -92,8 +92,9 @@ pub enum Kind {
     Unused,
     /// A string that it writes, of no more than 256 bytes.
     GivesText,
-    /// A buffer that it fills with directory entries (`linux_dirent64`, or the older one); the length is next.
-    Entries(Entries),
+    /// A buffer that it fills with directory entries (`linux_dirent64`, or the older one, whose lengths stand at the same
+    /// place); the length is next.
+    Entries,
     /// A pointer to the length of what the argument before it points to: the room before the call, what is there
     /// after it.
     Length,
@@ -150,13 +151,6 @@ pub enum Kind {
     Birth,
     /// `struct clone_args`, of which its flags say what there is.
     Births,
-}
-
-/// Which form directory entries have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Entries {
-    Old,
-    New,
 }
 
 /// What a call's result is.
@@ -228,7 +222,7 @@ impl Kind {
                 | Self::GivesAddress
                 | Self::OutVec
                 | Self::GivesText
-                | Self::Entries(_)
+                | Self::Entries
                 | Self::Length
                 | Self::Remaining(_)
                 | Self::GivesCpus
@@ -244,7 +238,7 @@ impl Kind {
     /// Whether it is a buffer that the kernel fills, whose length is the next argument.
     #[must_use]
     pub const fn is_filled(self) -> bool {
-        matches!(self, Self::Out | Self::OutText | Self::Random | Self::GivesMessage | Self::Entries(_))
+        matches!(self, Self::Out | Self::OutText | Self::Random | Self::GivesMessage | Self::Entries)
     }
 
     /// Whether the kernel may write a small structure at this address.
@@ -304,7 +298,7 @@ impl Kind {
             Self::Bits(_) | Self::Birth => "flags",
             Self::OneOf(_) | Self::Choice(..) | Self::By(_) => "choice",
             Self::Unused => "unused",
-            Self::Entries(_) => "directory entries",
+            Self::Entries => "directory entries",
             Self::Length => "length",
             Self::Timeout(shape) | Self::Remaining(shape) => shape.title(),
             Self::Polled => "struct pollfd",
