@@ -88,11 +88,17 @@ def alternate(runners, runs):
 
 
 def runners_for(program, emulators, cache):
-    """Native and all emulators that are to run it, as functions."""
+    """Native and all emulators that are to run it, as functions. We keep nothing from run to run, but what one run's
+    processes keep for each other."""
     runners = {NATIVE: lambda: run(program.native)}
     for emulator in emulators:
-        if emulator.name not in program.skipped:
-            runners[emulator.name] = lambda e=emulator: run(e.command(program.guest), cache)
+        if emulator.name in program.skipped:
+            continue
+        command = emulator.command(program.guest)
+        runner = lambda command=command: run(command, cache)
+        if emulator.is_ours and cache == "off":
+            runner = first_and_second(command, os.path.join(build.WORK, "fresh"))[FIRST]
+        runners[emulator.name] = runner
     return runners
 
 
