@@ -11,6 +11,8 @@ use std::path::Path;
 
 /// What all files may take together; the oldest go.
 const MOST_BYTES: u64 = 1 << 30;
+/// So many files at the most are each asked for their size whenever one is written.
+const SAMPLE: usize = 256;
 /// A file that is being written may be that old, in seconds; what is older was left behind.
 const LONGEST_WRITE: u64 = 3600;
 /// Files that are being written have names that start so.
@@ -129,13 +131,27 @@ impl Directory {
         sys::syscall(libc::SYS_utimensat, [file.raw() as u64, 0, 0, 0, 0, 0]);
     }
 
-    /// Removes the oldest files as long as all together are too large, and what writers have left behind.
+    /// Removes the oldest files if all together are too large, and what writers have left behind. Of many files some are
+    /// asked for their size, and more is removed at once, so that the next writers need not look at all of them again.
     pub fn prune(&self) {
-        self.prune_to(MOST_BYTES);
+        let names = self.names();
+        if names.len() <= SAMPLE {
+            self.prune_to(MOST_BYTES, names);
+        } else if self.estimate(&names) > MOST_BYTES / 16 * 15 {
+            self.prune_to(MOST_BYTES / 4 * 3, names);
+        }
     }
 
-    fn prune_to(&self, most: u64) {
-        let mut found = self.files();
+    /// About how large these files are together, by some of them.
+    fn estimate(&self, names: &[String]) -> u64 {
+        let step = names.len().div_ceil(SAMPLE).max(1);
+        let sizes: Vec<u64> =
+            names.iter().step_by(step).filter_map(|name| self.entry(name)).map(|e| e.size).collect();
+        sizes.iter().sum::<u64>() / (sizes.len() as u64).max(1) * names.len() as u64
+    }
+
+    fn prune_to(&self, most: u64, names: Vec<String>) {
+        let mut found: Vec<_> = names.iter().filter_map(|name| self.entry(name)).collect();
         let now = files::now();
         found.retain(|file| {
             let left = file.name.starts_with(UNFINISHED) && file.changed + LONGEST_WRITE < now;
@@ -155,19 +171,17 @@ impl Directory {
         }
     }
 
-    fn files(&self) -> Vec<Entry> {
-        let Ok(entries) = std::fs::read_dir(format!("/proc/self/fd/{}", self.raw())) else {
-            return Vec::new();
-        };
-        let names = entries.flatten().filter_map(|entry| {
-            String::from_utf8(entry.file_name().as_bytes().to_vec()).ok().filter(|name| is_ours(name))
-        });
-        let entry = |name: String| {
-            let file = OwnedFile::open_any(self.raw(), &name, libc::O_PATH | libc::O_NOFOLLOW, 0).ok()?;
-            let status = file.status()?;
-            Some(Entry { name, size: status.size, changed: status.changed.0 })
-        };
-        names.filter_map(entry).collect()
+    fn names(&self) -> Vec<String> {
+        let entries =
+            std::fs::read_dir(format!("/proc/self/fd/{}", self.raw())).into_iter().flatten().flatten();
+        let name = |entry: std::fs::DirEntry| String::from_utf8(entry.file_name().as_bytes().to_vec()).ok();
+        entries.filter_map(name).filter(|name| is_ours(name)).collect()
+    }
+
+    fn entry(&self, name: &str) -> Option<Entry> {
+        let file = OwnedFile::open_any(self.raw(), name, libc::O_PATH | libc::O_NOFOLLOW, 0).ok()?;
+        let status = file.status()?;
+        Some(Entry { name: name.to_owned(), size: status.size, changed: status.changed.0 })
     }
 }
 
@@ -232,10 +246,24 @@ mod tests {
             let then = std::time::SystemTime::now() - std::time::Duration::from_secs(7200 - age as u64);
             file.set_modified(then).unwrap();
         }
-        directory.prune_to(200);
+        directory.prune_to(200, directory.names());
         assert_eq!(names(&directory), ["a.code", "b.code", "notes.txt"]);
-        directory.prune_to(199);
+        directory.prune_to(199, directory.names());
         assert_eq!(names(&directory), ["b.code", "notes.txt"]);
+        std::fs::remove_dir_all(path(&directory)).unwrap();
+    }
+
+    #[test]
+    fn the_size_of_many_files_is_estimated_by_some() {
+        let directory = scratch("estimate");
+        for number in 0..3 * SAMPLE {
+            assert!(directory.replace(&format!("{number}.code"), &[&[0; 10]]));
+        }
+        let names = directory.names();
+        assert_eq!((names.len(), directory.estimate(&names)), (3 * SAMPLE, 30 * SAMPLE as u64));
+        directory.prune();
+        assert_eq!(directory.names().len(), 3 * SAMPLE);
+        assert_eq!(directory.estimate(&[]), 0);
         std::fs::remove_dir_all(path(&directory)).unwrap();
     }
 
