@@ -38,48 +38,56 @@ fn place(dir: i32, path: &[u8]) -> Option<Place> {
     Some(place)
 }
 
-/// The path as an absolute one without empty parts; `None` where it cannot be one of ours.
+/// The path as an absolute one, its directory as the kernel knows it, which has other ways there too (`..`, /dev/fd, a
+/// process's root or working directory); `None` where it cannot be one of ours.
 fn full_path(dir: i32, path: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(path).ok()?;
-    let base = if text.starts_with('/') {
-        if !text.starts_with("/proc") {
-            return None;
-        }
-        String::new()
-    } else {
-        let last = text.rsplit('/').next()?;
-        if !NAMES.contains(&last) && !text.split('/').any(is_range_or_number) {
-            return None;
-        }
-        let link =
-            if dir == libc::AT_FDCWD { "/proc/self/cwd".to_owned() } else { format!("/proc/self/fd/{dir}") };
-        let base = std::fs::read_link(link).ok()?.into_os_string().into_string().ok()?;
-        if !base.starts_with("/proc") {
-            return None;
-        }
-        base
-    };
-    let parts = base.split('/').chain(text.split('/')).filter(|part| !part.is_empty() && *part != ".");
-    Some(parts.fold(String::new(), |full, part| full + "/" + part))
+    let parts = || text.split('/').filter(|part| !part.is_empty() && *part != ".");
+    let through_descriptor = || parts().skip_while(|part| *part != "fd").nth(2).is_some();
+    let elsewhere = || parts().any(|part| matches!(part, ".." | "root" | "cwd")) || through_descriptor();
+    if text.starts_with("/proc/") && !elsewhere() {
+        return Some(parts().fold(String::new(), |full, part| full + "/" + part));
+    }
+    let (directory, last) = text.rsplit_once('/').map_or((".", text), |(above, last)| (above, last));
+    if !NAMES.contains(&last) && !is_range_or_number(last.as_bytes()) {
+        return None;
+    }
+    let directory = if directory.is_empty() { "/" } else { directory };
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let opened = files::OwnedFile::open_any(dir, directory, flags, 0).ok()?;
+    let known = std::fs::read_link(format!("/proc/self/fd/{}", opened.raw())).ok()?;
+    known.starts_with("/proc").then(|| known.join(last).into_os_string().into_string().ok()).flatten()
 }
 
-/// Whether it is a name that descriptors, threads or mapped files have.
-fn is_range_or_number(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+/// Whether it is a name that descriptors, threads (numbers) or mapped files (ranges) have.
+fn is_range_or_number(name: &[u8]) -> bool {
+    let mut parts = name.splitn(2, |&byte| byte == b'-');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+    let is = |digits: &[u8], digit: fn(&u8) -> bool| !digits.is_empty() && digits.iter().all(digit);
+    match second {
+        Some(end) => is(first, u8::is_ascii_hexdigit) && is(end, u8::is_ascii_hexdigit),
+        None => is(first, u8::is_ascii_digit),
+    }
 }
 
-/// Whether a path names what a listing would not have: a descriptor, thread or mapped file of the emulator's.
+/// Whether a path names, or leads through, what a listing would not have: a descriptor, thread or mapped file of the
+/// emulator's. Each call with a path asks this: it costs one look at the bytes, where no name is of that kind.
 #[must_use]
 pub fn hides(dir: i32, path: &[u8]) -> bool {
-    if path.starts_with(b"/") && !path.starts_with(b"/proc/") {
-        return false;
-    }
-    let Some(full) = full_path(dir, path) else { return false };
+    let mut end = 0;
+    path.split(|&byte| byte == b'/').any(|name| {
+        let here = end + name.len();
+        end = here + 1;
+        is_range_or_number(name) && std::str::from_utf8(&path[..here]).is_ok_and(|path| is_hidden(dir, path))
+    })
+}
+
+fn is_hidden(dir: i32, path: &str) -> bool {
+    let Some(full) = full_path(dir, path.as_bytes()) else { return false };
     let Some((who, below)) = full.strip_prefix("/proc/").and_then(|rest| rest.split_once('/')) else {
         return false;
     };
-    let numbered = below.split('/').any(is_range_or_number);
-    numbered && owner(who).is_some_and(|own| proc_hidden::names(&format!("/proc/{who}"), own, below))
+    owner(who).is_some_and(|own| proc_hidden::names(&format!("/proc/{who}"), own, below))
 }
 
 /// Whether the link of a process's directory in /proc is this process's own one; `None` where it is no process's.

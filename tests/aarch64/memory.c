@@ -9,14 +9,20 @@
 
 struct left { void *to; const void *from; size_t size; };
 
-static struct left copy(void *to, const void *from, size_t size) {
-    register void *x0 asm("x0") = to;
-    register const void *x1 asm("x1") = from;
-    register size_t x2 asm("x2") = size;
-    asm volatile(".inst 0x1d010440; .inst 0x1d410440; .inst 0x1d810440"
-                 : "+r"(x0), "+r"(x1), "+r"(x2) : : "memory", "cc");
-    return (struct left){ x0, x1, x2 };
-}
+/* With `between` the instructions. */
+#define COPY(name, between) \
+    static struct left name(void *to, const void *from, size_t size) { \
+        register void *x0 asm("x0") = to; \
+        register const void *x1 asm("x1") = from; \
+        register size_t x2 asm("x2") = size; \
+        asm volatile(".inst 0x1d010440; " between ".inst 0x1d410440; " between ".inst 0x1d810440" \
+                     : "+r"(x0), "+r"(x1), "+r"(x2) : : "memory", "cc"); \
+        return (struct left){ x0, x1, x2 }; \
+    }
+
+COPY(copy, "")
+/* None knows the others. */
+COPY(copy_apart, "b 1f; 1: ")
 
 static struct left set(void *to, int value, size_t size) {
     register void *x0 asm("x0") = to;
@@ -25,16 +31,6 @@ static struct left set(void *to, int value, size_t size) {
     asm volatile(".inst 0x19c10440; .inst 0x19c14440; .inst 0x19c18440"
                  : "+r"(x0), "+r"(x2) : "r"(x1) : "memory", "cc");
     return (struct left){ x0, 0, x2 };
-}
-
-/* The same with something between the instructions, so that none knows the others. */
-static struct left copy_apart(void *to, const void *from, size_t size) {
-    register void *x0 asm("x0") = to;
-    register const void *x1 asm("x1") = from;
-    register size_t x2 asm("x2") = size;
-    asm volatile(".inst 0x1d010440; b 1f; 1: .inst 0x1d410440; b 1f; 1: .inst 0x1d810440"
-                 : "+r"(x0), "+r"(x1), "+r"(x2) : : "memory", "cc");
-    return (struct left){ x0, x1, x2 };
 }
 
 static uint32_t seed = 1;

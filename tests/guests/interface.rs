@@ -69,12 +69,15 @@ for d in f'/proc/{child.pid}', '/proc/self', '/proc/self/task/' + str(os.getpid(
     for kind in 'fd', 'fdinfo':
         names = [f'{kind}/{n}' for n in range(limit - 64, limit)]
         print([n for n in names if os.path.lexists(f'{d}/{n}')], [n for n in names if os.access(n, os.F_OK, dir_fd=here)])
+    if d == '/proc/self':
+        ways = '/dev/fd', d + '/fd/../fd', f'{d}/task/{os.getpid()}/../../fd', d + '/root/proc/self/fd', f'{d}/fd/{here}/fd'
+        print([w for w in ways for n in range(limit - 64, limit) if os.access(f'{w}/{n}', os.F_OK)])
+        print([any('qemu' in line for line in open(w + '/../maps')) for w in ways[1:4]])
     if 'task' in d: continue
     print(len(os.listdir(d + '/task')), [l for l in open(d + '/status') if l.startswith('Threads')])
     print(open(d + '/stat').read().rsplit(') ', 1)[1].split()[17])
     files = [os.readlink(f'{d}/map_files/{m}') for m in os.listdir(d + '/map_files')]
     print(len(files) > 1, [f for f in files if 'qemu' in f])
-    print([m for m in ('7e8000010000-7e800026d000', '7e800026d000-7e80009a9000') if os.path.lexists(f'{d}/map_files/{m}')])
 child.communicate(b'')";
 
 on_both! {

@@ -1,4 +1,4 @@
-//! Arguments of `clone` and `clone3`, of which there are those that the flags ask for, and of `futex`'s operation.
+//! Arguments of `clone` and `clone3`: there are those that the flags ask for.
 
 use super::show::Call;
 use super::structures::{length, value};
@@ -85,24 +85,6 @@ pub fn clone3(call: &Call, addr: u64, size: u64) -> String {
     format!("{{{}}}{after}", texts.join(", "))
 }
 
-/// `FUTEX_WAKE_OP`'s third value: what is done to the second word, and what it is compared with
-/// (include/uapi/linux/futex.h).
-pub fn wake_operation(value: u32) -> String {
-    const OPERATIONS: [&str; 5] = ["SET", "ADD", "OR", "ANDN", "XOR"];
-    const COMPARISONS: [&str; 6] = ["EQ", "NE", "LT", "LE", "GT", "GE"];
-    let named = |prefix: &str, names: &[&str], index: u32| {
-        names.get(index as usize).map_or_else(|| format!("{index:#x}"), |name| format!("{prefix}{name}"))
-    };
-    let shift = if value >> 31 != 0 { "FUTEX_OP_OPARG_SHIFT<<28|" } else { "" };
-    format!(
-        "{shift}{}<<28|{}<<12|{}<<24|{}",
-        named("FUTEX_OP_", &OPERATIONS, value >> 28 & 7),
-        number(u64::from(value >> 12 & 0xfff)),
-        named("FUTEX_OP_CMP_", &COMPARISONS, value >> 24 & 15),
-        number(u64::from(value & 0xfff)),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,10 +93,5 @@ mod tests {
     fn flags_of_clone_have_a_signal_beside_them() {
         assert_eq!(clone_flags(0x11), "SIGCHLD");
         assert_eq!(clone_flags(0x4111), "CLONE_VM|CLONE_VFORK|SIGCHLD");
-    }
-
-    #[test]
-    fn an_operation_has_four_parts() {
-        assert_eq!(wake_operation(0x1234_5001), "FUTEX_OP_ADD<<28|0x345<<12|FUTEX_OP_CMP_LT<<24|0x1");
     }
 }

@@ -119,7 +119,7 @@ impl Call<'_> {
             Kind::Keyring => values::name_of(n::KEYRING, value)
                 .map_or_else(|| (value as i32).to_string(), |name| (*name).to_owned()),
             Kind::Errno => crate::linux::errno::name(value as i32).to_owned(),
-            Kind::WakeOp => births::wake_operation(value as u32),
+            Kind::WakeOp => values::wake_operation(value as u32),
             Kind::IoPriority => io_priority(value),
             Kind::Quota => quota(value),
             Kind::Personality if value as u32 == u32::MAX => number(value & 0xffff_ffff),

@@ -284,6 +284,24 @@ fn civil(day: i64) -> (i64, i64, i64) {
     (year + era * 400 + i64::from(month <= 2), month, date)
 }
 
+/// `FUTEX_WAKE_OP`'s third value: what is done to the second word, and what it is compared with
+/// (include/uapi/linux/futex.h).
+pub fn wake_operation(value: u32) -> String {
+    const OPERATIONS: [&str; 5] = ["SET", "ADD", "OR", "ANDN", "XOR"];
+    const COMPARISONS: [&str; 6] = ["EQ", "NE", "LT", "LE", "GT", "GE"];
+    let named = |prefix: &str, names: &[&str], index: u32| {
+        names.get(index as usize).map_or_else(|| format!("{index:#x}"), |name| format!("{prefix}{name}"))
+    };
+    let shift = if value >> 31 != 0 { "FUTEX_OP_OPARG_SHIFT<<28|" } else { "" };
+    format!(
+        "{shift}{}<<28|{}<<12|{}<<24|{}",
+        named("FUTEX_OP_", &OPERATIONS, value >> 28 & 7),
+        number(u64::from(value >> 12 & 0xfff)),
+        named("FUTEX_OP_CMP_", &COMPARISONS, value >> 24 & 15),
+        number(u64::from(value & 0xfff)),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,5 +356,10 @@ mod tests {
         assert_eq!(moment(0, 0, 9), "1970-01-01T00:00:00+0000");
         assert_eq!(moment(951_782_400, 0, 6), "2000-02-29T00:00:00+0000");
         assert_eq!(moment(-1, 0, 6), "1969-12-31T23:59:59+0000");
+    }
+
+    #[test]
+    fn an_operation_has_four_parts() {
+        assert_eq!(wake_operation(0x1234_5001), "FUTEX_OP_ADD<<28|0x345<<12|FUTEX_OP_CMP_LT<<24|0x1");
     }
 }
