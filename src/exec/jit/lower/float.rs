@@ -89,9 +89,17 @@ impl Lowering<'_, '_> {
         let Some(ty) = float_type(fs) else { return self.slow() };
         let (x, y) = (self.float(ty, a), self.float(ty, b));
         let value = self.arith(op, x, y);
-        // A sum that is too small for a normal number is exact.
-        let tiny = if matches!(op, Arith::Mul | Arith::Div) { Tiny::Possible } else { Tiny::Never };
+        let tiny = self.tiny(op, fs, [a, b]);
         self.settle(dst, fs, value, tiny);
+    }
+
+    /// A sum that is too small for a normal number is exact, and so is a product with a power of two that is not small.
+    pub(super) fn tiny(&self, op: Arith, fs: FSize, operands: [Val; 2]) -> Tiny {
+        match op {
+            Arith::Add | Arith::Sub => Tiny::Never,
+            Arith::Mul if operands.iter().any(|&v| self.floats.is_power_of_two(fs, v)) => Tiny::Never,
+            _ => Tiny::Possible,
+        }
     }
 
     /// With two NaNs the first counts: a load must not be folded into the first place, which would swap.

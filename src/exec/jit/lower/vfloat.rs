@@ -17,7 +17,7 @@ impl Lowering<'_, '_> {
     pub(super) fn vector_arith(&mut self, op: Arith, dst: Val, n: VecLen, fs: FSize, ab: (Val, Val)) {
         let Some(ty) = float_vector_type(fs).filter(|_| !self.unsettled(n)) else { return self.slow() };
         self.each2(dst, n, ty, ab, |this, x, y| this.arith(op, x, y));
-        let tiny = if matches!(op, Arith::Mul | Arith::Div) { Tiny::Possible } else { Tiny::Never };
+        let tiny = self.tiny(op, fs, ab.into());
         self.settle_vector(dst, n, fs, tiny);
     }
 
@@ -59,7 +59,7 @@ impl Lowering<'_, '_> {
             any = Some(any.map_or(nans, |others| self.b.ins().bor(others, nans)));
         }
         let Some(any) = any else { return };
-        let any = self.b.ins().vany_true(any);
+        let any = self.b.ins().vhigh_bits(types::I32, any);
         let (cold, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         let joined: Vec<ir::Value> =
@@ -183,14 +183,14 @@ impl Lowering<'_, '_> {
         f: impl FnMut(&mut Self, ir::Value, ir::Value) -> ir::Value,
     ) {
         self.prepare_operands();
-        let mut any = self.vector_constant(0);
+        let mut any = None;
         for unit in 0..n.units() {
             let (x, y) = (self.unit_as(ty, ab.0, unit), self.unit_as(ty, ab.1, unit));
             let unordered = self.b.ins().fcmp(FloatCC::Unordered, x, y);
-            let unordered = self.cast(types::I8X16, unordered);
-            any = self.b.ins().bor(any, unordered);
+            any = Some(any.map_or(unordered, |others| self.b.ins().bor(others, unordered)));
         }
-        let any = self.b.ins().vany_true(any);
+        let Some(any) = any else { return };
+        let any = self.b.ins().vhigh_bits(types::I32, any);
         let (hot, cold, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         let joined: Vec<ir::Value> =
@@ -289,17 +289,19 @@ impl Lowering<'_, '_> {
         };
         let int = vector_type(fs.lane());
         let bits = self.unit_as(int, a, 0);
-        let limit = self.lanes(fs, if fs == FSize::F64 { (1023 + 62) << 52 } else { (127 + 30) << 23 });
-        let fits = if signed == Sign::Signed {
+        let limit = if fs == FSize::F64 { (1023 + 62) << 52 } else { (127 + 30) << 23 };
+        let most = self.lanes(fs, limit - 1);
+        // Lanes with the highest bit set do not fit.
+        let beyond = if signed == Sign::Signed {
             let absolute = self.lanes(fs, fs.width().mask() >> 1);
             let magnitude = self.b.ins().band(bits, absolute);
-            self.b.ins().icmp(IntCC::SignedLessThan, magnitude, limit)
+            self.b.ins().icmp(IntCC::SignedGreaterThan, magnitude, most)
         } else {
-            let below = self.b.ins().icmp(IntCC::SignedLessThan, bits, limit);
-            let signs = self.b.ins().sshr_imm_u(bits, i64::from(fs.width().bits()) - 1);
-            self.b.ins().band_not(below, signs)
+            let above = self.b.ins().icmp(IntCC::SignedGreaterThan, bits, most);
+            self.b.ins().bor(above, bits)
         };
-        let usual = self.b.ins().vall_true(fits);
+        let beyond = self.b.ins().vhigh_bits(types::I32, beyond);
+        let usual = self.is_zero(beyond);
         let x = self.unit_as(ty, a, 0);
         self.usually(usual, |this| {
             let rounded = match mode {
@@ -357,9 +359,8 @@ impl Lowering<'_, '_> {
             let Some((dst, _)) = self.op.result() else { return };
             return self.set_unit(dst, 0, value);
         }
-        let signs = self.b.ins().sshr_imm_u(x, i64::from(fs.width().bits()) - 1);
-        let any = self.b.ins().vany_true(signs);
-        let usual = self.b.ins().icmp_imm_u(IntCC::Equal, any, 0);
+        let negative = self.b.ins().vhigh_bits(types::I32, x);
+        let usual = self.is_zero(negative);
         self.usually(usual, convert);
     }
 }
