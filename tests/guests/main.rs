@@ -222,6 +222,24 @@ fn faults_show_the_same_registers_on_every_tier() {
     }
 }
 
+/// Of x86-64 what they are natively.
+#[test]
+fn faults_in_loops_of_vectors_show_the_same_registers_on_every_tier() {
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        let program = compiled(arch, "loops");
+        let seen = |tier| run(guest_command(arch, &["-tier", tier], &program, &[]), "");
+        let expected = match arch {
+            Arch::X86_64 => run(std::process::Command::new(&program), ""),
+            Arch::Aarch64 => seen("interp"),
+        };
+        assert!(expected.stdout.starts_with("810 faults, "), "{expected:?}");
+        for tier in ["interp", "template", "jit", "auto"] {
+            let compiled = seen(tier);
+            assert_eq!((compiled.status, compiled.stdout), (0, expected.stdout.clone()), "{arch:?} {tier}");
+        }
+    }
+}
+
 /// A loop that goes on ends up in Cranelift's code: on a busy machine the compiler's thread may wait long for a core, so
 /// a run whose share is still small is followed by a longer one.
 #[test]

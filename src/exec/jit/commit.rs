@@ -16,9 +16,12 @@
 //!   because the loop changes no memory, that is once in some rounds. Where a loop begins there is one, so that it need
 //!   not store in each round what was changed before it.
 //! - An op that works on the state in memory stores everything and is one itself.
+//! - Where the points of a small loop would store more than its accesses are, there are none in it: each access has a way
+//!   out of its own instead, which stores what has changed and is only taken when it faults (see [`super::marks`]).
 //!
 //! Which point a fault goes back to is known where it is always the same; elsewhere the points store their number.
 
+mod loop_exits;
 mod planner;
 
 use super::cells::{CellSet, Cells};
@@ -94,6 +97,8 @@ pub struct Commit {
     pub point: Point,
     /// Cells that are overwritten before anything may read or see them.
     pub dead: CellSet,
+    /// How many cells it stores, as far as the block and the loops around it tell.
+    pub stores: usize,
 }
 
 /// Where a fault goes back to.
@@ -137,6 +142,8 @@ pub struct BlockPlan {
     pub on_other: Option<OnEdge>,
     /// Where faults before the first point go back to.
     pub entry: Back,
+    /// Whether each access has a way out of its own, on which the state is exact.
+    pub exact: bool,
 }
 
 /// The commit points of a region.
@@ -147,6 +154,13 @@ pub struct Plan {
     pub addresses: Vec<GuestAddr>,
     /// Whether a point stores its number.
     pub stored: Vec<bool>,
+}
+
+/// Whether accesses may have ways out of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Accesses {
+    MayLeave,
+    GoBack,
 }
 
 /// What happens in a block, in order.
@@ -160,7 +174,7 @@ pub enum Step {
 
 impl Plan {
     /// The plan for these blocks; the stack pointer is in `stack`.
-    pub fn of(blocks: &[RegionBlock], cells: &Cells, stack: Slot) -> Self {
+    pub fn of(blocks: &[RegionBlock], cells: &Cells, stack: Slot, accesses: Accesses) -> Self {
         let mut plan = Self::default();
         plan.add(blocks[0].translation.block.pc);
         let loops = Loops::of(blocks, cells);
@@ -177,6 +191,9 @@ impl Plan {
             for to in block.leads_on_to() {
                 starts[to] = Some(starts[to].map_or(end, |before: Carried| before.met(&end)));
             }
+        }
+        if accesses == Accesses::MayLeave {
+            plan.leave_loops_at_accesses(blocks, &loops);
         }
         plan.enter_loops(blocks, &loops);
         plan.cut_loops(blocks, cells);
@@ -281,7 +298,9 @@ impl Plan {
             let block = &blocks[from];
             let ways = [(block.taken, plan.on_taken), (block.other, plan.on_other)];
             ways.into_iter().filter_map(move |(edge, point)| match edge {
-                Edge::Inside { block, .. } if point.is_none() && !plan.has_points() => Some(block),
+                Edge::Inside { block, .. } if point.is_none() && !plan.has_points() && !plan.exact => {
+                    Some(block)
+                }
                 _ => None,
             })
         };
@@ -355,7 +374,7 @@ enum Way {
 impl BlockPlan {
     fn empty() -> Self {
         let (commits, flushes) = (Vec::new(), Vec::new());
-        Self { commits, flushes, on_taken: None, on_other: None, entry: Back::Stored }
+        Self { commits, flushes, on_taken: None, on_other: None, entry: Back::Stored, exact: false }
     }
 
     fn on(&mut self, way: Way) -> &mut Option<OnEdge> {
@@ -400,7 +419,8 @@ impl BlockPlan {
             if flushes.next_if(|flush| flush.0 == index).is_some() {
                 steps.push(Step::Flush);
             }
-            steps.push(Step::Op(op, class));
+            let leaves = self.exact && class.may_fault();
+            steps.push(Step::Op(op, if leaves { Class::Traps } else { class }));
         }
         steps.extend(commits.map(|commit| Step::Commit(*commit)));
         steps

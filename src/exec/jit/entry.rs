@@ -14,7 +14,7 @@
 use super::jumps::{FAR_FACTOR, FAR_SHIFT, Far, JUMP_ENTRIES, Jumps, Returns};
 use super::owed::{Owed, Source};
 use super::slow::slow_op_at;
-use super::{code_memory, is_access};
+use super::{code_memory, is_access, way_out};
 use crate::exec::Env;
 use crate::exec::interp::{Stop, run_op};
 use crate::host::crypto;
@@ -354,8 +354,8 @@ const REG_RIP: usize = 16;
 /// Those of the general registers, by the host's numbers.
 const GENERAL: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
 
-/// In the signal handler: sends a thread that faulted in compiled code to the exit, and one that was interrupted
-/// at a guest access. (A thread in compiled code holds no lock, so the handler may take them.)
+/// In the signal handler: sends a thread that faulted in compiled code to the exit, or the access's own, and one that was
+/// interrupted at a guest access. (A thread in compiled code holds no lock, so the handler may take them.)
 fn on_code_fault(pc: usize, fault: HostFault, registers: &mut [i64; 23]) -> bool {
     if !code_memory::contains(pc) || (fault.is_interruption() && !is_access(pc)) {
         return false;
@@ -369,6 +369,7 @@ fn on_code_fault(pc: usize, fault: HostFault, registers: &mut [i64; 23]) -> bool
     unsafe { (*context).fault_pc = pc };
     // SAFETY: as above.
     unsafe { (*context).fault_registers = GENERAL.map(|index| registers[index] as u64) };
-    registers[REG_RIP] = qemu_lua_fault_exit as *const () as i64;
+    let exit = way_out(pc).unwrap_or(qemu_lua_fault_exit as *const () as usize);
+    registers[REG_RIP] = exit as i64;
     true
 }

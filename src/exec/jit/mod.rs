@@ -28,6 +28,7 @@ mod grow;
 mod jumps;
 mod loops;
 mod lower;
+mod marks;
 mod owed;
 mod pieces;
 mod pushes;
@@ -45,6 +46,7 @@ use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
 use crate::host::crypto;
 use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference, slot_at};
+use commit::Accesses;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
@@ -60,8 +62,8 @@ use lower::{Back, Site};
 use lower::{Counting, Lowered};
 use owed::Noted;
 pub use owed::{OWED_SIZE, Owed, Source};
-use pieces::FaultPoint;
 pub use pieces::{FAULT_SIZE, Piece};
+use pieces::{FaultPoint, noted_way_out};
 pub use region::{Follow, Limits};
 pub use reuse::{Made, PieceAt, adopt, count, made, revive, slot_targets};
 pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
@@ -199,13 +201,26 @@ impl Compiler {
 
     /// Compiles a region from `head` and installs it. Whether it did.
     pub fn compile(&mut self, cache: &Cache, head: &Arc<Translation>, limits: Limits) -> bool {
-        let Some(region) = region::Region::grow(cache, head, limits) else { return false };
+        let made = self.try_compile(cache, head, limits, Accesses::MayLeave);
+        made.unwrap_or_else(|Unmarked| {
+            self.try_compile(cache, head, limits, Accesses::GoBack).unwrap_or(false)
+        })
+    }
+
+    fn try_compile(
+        &mut self,
+        cache: &Cache,
+        head: &Arc<Translation>,
+        limits: Limits,
+        accesses: Accesses,
+    ) -> Result<bool, Unmarked> {
+        let Some(region) = region::Region::grow(cache, head, limits, accesses) else { return Ok(false) };
         let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
         self.context.clear();
         let config = self.isa.frontend_config();
         let lowered = lower::lower(&region, &mut self.context.func, &mut self.builder, config, counting);
         if !lowered.complete {
-            return false;
+            return Ok(false);
         }
         verify(&self.context.func, self.isa);
         for &signature in &lowered.preserving {
@@ -218,17 +233,22 @@ impl Compiler {
             Err(error) => {
                 crate::log::once("compile", || format!("region at {} does not compile: {error:?}", head.pc));
                 debug_assert!(false, "{error:?}");
-                return false;
+                return Ok(false);
             }
         };
+        let mut whole = with_prefix(code.code_buffer());
+        let faults = fault_points(code, &lowered.sites, &whole)?;
         trace(code, head.pc, region.blocks.len(), region.insns());
         let blocks = region.translations();
-        let install = || install(code, &names, &lowered, &blocks);
+        let install = || install(code, &names, &lowered, (&mut whole, faults), &blocks);
         let installed = cache.if_current(&blocks, install).unwrap_or(false);
         debug::perf::write();
-        installed
+        Ok(installed)
     }
 }
+
+/// An access that should have a way out of its own has none right behind it.
+struct Unmarked;
 
 /// Checked builds verify what Cranelift is given, before calls of steps get their convention, which it would refuse.
 fn verify(function: &Function, isa: &dyn TargetIsa) {
@@ -250,21 +270,25 @@ fn trace(code: &CompiledCode, pc: GuestAddr, blocks: usize, insns: usize) {
 }
 
 /// Puts finished code in place. The cache is locked and all of `blocks` are current.
-fn install(code: &CompiledCode, names: &Names, lowered: &Lowered, blocks: &[Arc<Translation>]) -> bool {
+fn install(
+    code: &CompiledCode,
+    names: &Names,
+    lowered: &Lowered,
+    (whole, faults): (&mut Vec<u8>, Vec<FaultPoint>),
+    blocks: &[Arc<Translation>],
+) -> bool {
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
-    let mut whole = with_prefix(code.code_buffer());
-    let aligned = demand_alignment(code, &lowered.aligned, &mut whole);
-    let references = aligned.then(|| resolve(code, names, &mut whole)).flatten();
-    let (Some(references), Some(faults)) = (references, pieces::pack(fault_points(code, &lowered.sites)))
-    else {
+    let aligned = demand_alignment(code, &lowered.aligned, whole);
+    let references = aligned.then(|| resolve(code, names, whole)).flatten();
+    let (Some(references), Some(faults)) = (references, pieces::pack(faults.into_iter())) else {
         debug_assert!(false, "the region at {} cannot be installed", blocks[0].pc);
         crate::log::once("install", || format!("region at {} cannot be installed", blocks[0].pc));
         return false;
     };
     let unlinked = engine.unlinked;
     let targets = lowered.slots.iter().map(|pc| (unlinked, pc.raw()));
-    let Some(installed) = engine.memory.install(&whole, &references, targets) else {
+    let Some(installed) = engine.memory.install(whole, &references, targets) else {
         engine.report_full();
         return false;
     };
@@ -449,12 +473,19 @@ impl Engine {
 
 /// Each instruction that accesses guest memory, and which guest instruction it is of. Nothing else may trap so: what is
 /// accessed besides is said to be there.
-fn fault_points(code: &CompiledCode, sites: &[Site]) -> impl Iterator<Item = FaultPoint> {
-    accesses(code).filter_map(|(at, number)| {
+fn fault_points(code: &CompiledCode, sites: &[Site], whole: &[u8]) -> Result<Vec<FaultPoint>, Unmarked> {
+    let mut points = Vec::new();
+    for (at, number) in accesses(code) {
         let site = number.and_then(|number| sites.get(number as usize));
         debug_assert!(site.is_some(), "an access of no guest instruction");
-        Some(FaultPoint { at, site: *site?, noted: Noted::default() })
-    })
+        let Some(&site) = site else { continue };
+        let noted = match site.back {
+            Back::Own => marks::way_out(whole, at as usize).and_then(noted_way_out).ok_or(Unmarked)?,
+            _ => Noted::default(),
+        };
+        points.push(FaultPoint { at, site, noted });
+    }
+    Ok(points)
 }
 
 /// Where code accesses guest memory, and the numbers of the sites.
@@ -526,16 +557,27 @@ pub const BUDGET: u32 = 100_000;
 
 /// What a fault of host code at `pc` leads to, given the commit point that the state says.
 pub fn after_fault(pc: usize, stored: u32) -> Option<AfterFault> {
+    at_piece(pc, |_, offset, piece| piece.after_fault(offset, stored))
+}
+
+/// Where the host code's access at `pc` has its own way out, if it has one.
+fn way_out(pc: usize) -> Option<usize> {
+    at_piece(pc, |start, offset, piece| Some(start + piece.way_out(offset)?))
+}
+
+/// What `f` finds in the piece of code that is at `pc`, given where that starts and how far behind that `pc` is.
+fn at_piece<T>(pc: usize, f: impl FnOnce(usize, usize, &Piece) -> Option<T>) -> Option<T> {
     let guard = lock();
     let engine = guard.as_ref()?;
     if let Some((entry, piece)) = engine.pieces.range(..=pc).next_back()
         && pc - entry < piece.code_len as usize
     {
-        return piece.after_fault(pc - entry, stored);
+        return f(*entry, pc - entry, piece);
     }
-    let offset = pc.checked_sub(engine.memory.bytes().as_ptr() as usize)?;
+    let code = engine.memory.bytes().as_ptr() as usize;
+    let offset = pc.checked_sub(code)?;
     let (start, piece) = saved::piece_at(offset)?;
-    piece.after_fault(offset - start, stored)
+    f(code + start, offset - start, &piece)
 }
 
 /// Whether the host instruction at `pc` is an access to guest memory.

@@ -48,7 +48,17 @@ impl Piece {
             Back::Exact => Some(AfterFault::Raise { pc: at, access, owed: noted.of(&self.owed) }),
             Back::To(point) => replay(point.into()),
             Back::Stored => replay(stored),
+            Back::Own => Some(AfterFault::Replay { from: at, at }),
         }
+    }
+
+    /// Where the access at an offset has its own way out, if it has one.
+    pub fn way_out(&self, offset: usize) -> Option<usize> {
+        let offset = u32::try_from(offset).ok()?;
+        let (points, _) = self.faults.as_chunks::<FAULT_SIZE>();
+        let index = points.binary_search_by_key(&offset, |point| unpack(point).at).ok()?;
+        let FaultPoint { site, noted, .. } = unpack(&points[index]);
+        (site.back == Back::Own).then(|| usize::from(noted.first) | usize::from(noted.count) << u16::BITS)
     }
 }
 
@@ -58,6 +68,11 @@ const ADDRESS_BITS: u32 = 48;
 const OFFSET_BITS: u32 = 32;
 const FIELD_BITS: u32 = 8;
 const FIELD: u64 = (1 << FIELD_BITS) - 1;
+
+/// How a way out at an offset is noted; `None` where it is too far away.
+pub fn noted_way_out(offset: usize) -> Option<Noted> {
+    Some(Noted { first: offset as u16, count: u8::try_from(offset >> u16::BITS).ok()? })
+}
 
 /// Packs points; `None` where one is of an address that no code can have.
 pub fn pack(points: impl Iterator<Item = FaultPoint>) -> Option<Box<[u8]>> {
@@ -78,6 +93,7 @@ fn pack_one(point: &FaultPoint) -> Option<[u8; FAULT_SIZE]> {
         Back::Exact => (0, point.noted.first),
         Back::Stored => (1, 0),
         Back::To(commit) => (2, commit),
+        Back::Own => (3, point.noted.first),
     };
     let pc = point.site.pc.raw();
     let fields = access | back << FIELD_BITS | u64::from(point.noted.count) << (2 * FIELD_BITS);
@@ -102,6 +118,7 @@ fn unpack(bytes: &[u8; FAULT_SIZE]) -> FaultPoint {
     let (back, first) = match field(1) {
         0 => (Back::Exact, above),
         1 => (Back::Stored, 0),
+        3 => (Back::Own, above),
         _ => (Back::To(above), 0),
     };
     let noted = Noted { first, count: field(2) as u8 };
@@ -119,14 +136,14 @@ mod tests {
         let packed_at = |pc, back, access| {
             let site = Site { pc: GuestAddr(pc), access, back };
             let noted = match back {
-                Back::Exact => Noted { first: 60_000, count: 40 },
+                Back::Exact | Back::Own => Noted { first: 60_000, count: 40 },
                 _ => Noted::default(),
             };
             let point = FaultPoint { at: 1 << 20, site, noted };
             pack_one(&point).inspect(|packed| assert_eq!(unpack(packed).noted, noted))
         };
         for pc in [0x1000, 0x5555_5555_4000, 0x7fff_f7ff_e123, (1 << ADDRESS_BITS) - 1] {
-            for back in [Back::Exact, Back::Stored, Back::To(0), Back::To(Point::MAX)] {
+            for back in [Back::Exact, Back::Stored, Back::Own, Back::To(0), Back::To(Point::MAX)] {
                 for access in [Access::Read, Access::Write, Access::Fetch] {
                     let read = unpack(&packed_at(pc, back, access).unwrap());
                     assert_eq!(read.at, 1 << 20);

@@ -5,7 +5,7 @@
 //! state in memory on entry to each block (those are stored before anything that may leave the region).
 
 use super::cells::{CellSet, Cells};
-use super::commit::{self, Plan, Step};
+use super::commit::{self, Accesses, Plan, Step};
 use super::constants::{self, Constants};
 use super::grow;
 use super::jumps::Stack;
@@ -132,7 +132,7 @@ pub fn targets(terminator: &Terminator) -> [Option<GuestAddr>; 2] {
 
 impl Region {
     /// Grows a region from `head`. `None` where it holds more state than can be kept in values.
-    pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Option<Self> {
+    pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits, accesses: Accesses) -> Option<Self> {
         let blocks = grow::grow(cache, head, limits);
         let cells = Cells::of(blocks.iter().map(|b| &*b.translation.block))?;
         let (entry, plan, stack) = (CellSet::default(), Plan::default(), Stack::of(cache.env().arch));
@@ -141,7 +141,7 @@ impl Region {
         region.find_constants();
         region.find_invariants();
         region.find_flags();
-        region.plan = Plan::of(&region.blocks, &region.cells, stack.pointer);
+        region.plan = Plan::of(&region.blocks, &region.cells, stack.pointer, accesses);
         let steps: Vec<_> = (0..region.blocks.len()).map(|block| region.steps(block)).collect();
         region.find_dirty(&steps);
         region.find_entry(&steps);

@@ -143,7 +143,8 @@ impl<'a> Planner<'a> {
             }
         }
         let (insn, dead) = best?;
-        Some(Commit { insn, point: self.plan.add(self.block.insns[insn].pc), dead })
+        let point = self.plan.add(self.block.insns[insn].pc);
+        Some(Commit { insn, point, dead, stores: least })
     }
 
     /// The cells that an instruction writes.

@@ -172,6 +172,20 @@ impl Lowering<'_, '_> {
         self.b.switch_to_block(go_on);
     }
 
+    /// Marks the way out of the access that was just made (see [`crate::exec::jit::marks`]): with the state as it is.
+    pub(super) fn mark_way_out(&mut self) {
+        let (leave, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(leave);
+        if self.is_aside() {
+            self.b.set_cold_block(go_on);
+        }
+        self.b.ins().brif(self.state, go_on, &[], leave, &[]);
+        self.b.switch_to_block(leave);
+        self.flush_aside();
+        self.exit(self.pc, exit::FAULT);
+        self.b.switch_to_block(go_on);
+    }
+
     /// Raises a trap of the instruction at hand where `condition` is not 0.
     pub(super) fn trap_where(&mut self, condition: ir::Value, trap: Trap) {
         let (leave, go_on) = (self.b.create_block(), self.b.create_block());

@@ -5,8 +5,8 @@
 //! them: folded into an instruction that Cranelift has rewritten, a load would fault where no source location
 //! says which guest instruction it is of.
 
-use super::Lowering;
 use super::values::int_type;
+use super::{Back, Lowering};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, AtomicRmwOp, InstBuilder, MemFlagsData, types};
 use guest::Access;
@@ -24,6 +24,14 @@ impl Lowering<'_, '_> {
         self.set_access(access);
     }
 
+    /// What stands behind a guest access.
+    fn accessed(&mut self) {
+        self.set_access(Access::Read);
+        if self.back == Back::Own {
+            self.mark_way_out();
+        }
+    }
+
     pub(super) fn guest_load(&mut self, dst: Val, w: Width, addr: Val, off: i32) {
         let address = self.int(addr);
         self.access(Access::Read);
@@ -34,6 +42,7 @@ impl Lowering<'_, '_> {
             _ => int_type(w),
         };
         let value = self.b.ins().load(ty, GUEST, address, off);
+        self.accessed();
         self.b.ins().sequence_point();
         if float { self.set_float(dst, value) } else { self.set_narrow(dst, value) }
     }
@@ -46,7 +55,7 @@ impl Lowering<'_, '_> {
         };
         self.access(Access::Write);
         self.b.ins().store(GUEST, value, address, off);
-        self.set_access(Access::Read);
+        self.accessed();
         if ord == Order::SeqCst {
             self.b.ins().fence();
         }
@@ -64,6 +73,7 @@ impl Lowering<'_, '_> {
                     self.b.ins().load(types::I8X16, GUEST, further, off)
                 }
             };
+            self.accessed();
             self.set_unit(dst, unit, value);
         }
         self.b.ins().sequence_point();
@@ -77,7 +87,7 @@ impl Lowering<'_, '_> {
         let value = self.unit(a, 0);
         self.access(Access::Write);
         self.b.ins().store(GUEST, value, address, off);
-        self.set_access(Access::Read);
+        self.accessed();
     }
 
     /// Within one page only the first of several stores can fault; across two the interpreter tries both first.
@@ -112,8 +122,8 @@ impl Lowering<'_, '_> {
         for (&value, at) in values.iter().zip((0..).step_by(16)) {
             self.access(Access::Write);
             self.b.ins().store(GUEST, value, address, at);
+            self.accessed();
         }
-        self.set_access(Access::Read);
     }
 
     pub(super) fn guest_rmw(&mut self, dst: Val, op: RmwOp, w: Width, addr: Val, a: Val) {

@@ -70,6 +70,8 @@ pub enum Back {
     To(commit::Point),
     /// To the commit point whose number is in the state.
     Stored,
+    /// To the access itself: its own way out makes the state exact.
+    Own,
 }
 
 /// What the function refers to.
@@ -348,6 +350,7 @@ impl Lowering<'_, '_> {
         self.count(block.insns.len());
         let plan = &self.region.plan.blocks[index];
         self.back = match plan.entry {
+            _ if plan.exact => Back::Own,
             commit::Back::To(point) => Back::To(point),
             commit::Back::Stored => Back::Stored,
         };
