@@ -160,6 +160,9 @@ on_every_tier! {
     code_that_changes_itself(arch, tier) {
         program_same_as_native(arch, tier, "smc", &[]);
     }
+    functions_that_are_replaced(arch, tier) {
+        program_same_as_native(arch, tier, "patched", &[]);
+    }
     code_that_others_change(arch, tier) {
         program_same_as_native(arch, tier, "rewritten", &[]);
     }

@@ -43,6 +43,7 @@ use crate::debug;
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
+use crate::exec::window::Origin;
 use crate::host::crypto;
 use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference, slot_at};
 use cranelift_codegen::binemit::Reloc;
@@ -63,7 +64,10 @@ pub use owed::{OWED_SIZE, Owed, Source};
 use pieces::FaultPoint;
 pub use pieces::{FAULT_SIZE, Piece};
 pub use region::{Follow, Limits};
-pub use reuse::{Made, PieceAt, adopt, count, made, revive, slot_targets};
+pub use reuse::{
+    Made, PieceAt, adopt, count, counted, enter, is_traced, made, note_regions, revive, slot_targets,
+    start_all,
+};
 pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -88,6 +92,14 @@ impl Compiled {
     pub fn blocks(&self) -> usize {
         self.blocks
     }
+
+    /// Tells blocks of the region that they are in; the first one is its head.
+    fn note(blocks: &[Arc<Translation>], entry: u64) {
+        let compiled = Arc::new(Self { head: Arc::clone(&blocks[0]), entry, blocks: blocks.len() });
+        for block in blocks {
+            block.regions().push(Arc::clone(&compiled));
+        }
+    }
 }
 
 /// What a fault in compiled code leads to.
@@ -107,8 +119,10 @@ struct Engine {
     unlinked: u64,
     /// The slot for guest address 0.
     nowhere: SlotAddr,
-    /// The slots that lead to each entry, by number.
+    /// The slots that lead to each entry, by number, but those of saved code that lead to saved code.
     incoming: WordMap<u64, SmallVec<[u32; 4]>>,
+    /// Whether the slots of saved code have their pages.
+    populated: bool,
     /// By entry: all code but what was saved.
     pieces: BTreeMap<usize, Piece>,
     /// How many of them are regions.
@@ -400,15 +414,12 @@ impl Engine {
         let nowhere = SlotAddr(slots);
         memory.patch(nowhere, unlinked);
         let (incoming, pieces) = (WordMap::default(), BTreeMap::new());
-        Some(Self { memory, unlinked, nowhere, incoming, pieces, regions: 0, full: false })
+        Some(Self { memory, unlinked, nowhere, incoming, populated: false, pieces, regions: 0, full: false })
     }
 
     /// The first of these blocks is entered through a region of all of them from now on.
     fn enter_region(&mut self, blocks: &[Arc<Translation>], entry: u64) {
-        let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry, blocks: blocks.len() });
-        for block in blocks {
-            block.regions().push(Arc::clone(&compiled));
-        }
+        Compiled::note(blocks, entry);
         self.replace_template(&blocks[0], entry);
         blocks[0].entry.store(entry, Ordering::Release);
     }
@@ -431,19 +442,28 @@ impl Engine {
     /// all the same is sent to the run loop at its counter.
     fn replace_template(&mut self, head: &Translation, region: u64) {
         let Some(template) = head.template() else { return };
-        let slots = self.incoming.remove(&template.entry).unwrap_or_default();
-        for &slot in &slots {
-            self.memory.patch(slot_at(slot as usize), region);
-        }
+        let slots = self.redirect(head, template.entry, region);
         self.incoming.entry(region).or_default().extend(slots);
         code_memory::set_counter(template.counter, 0);
     }
 
-    /// Makes every slot that leads to `entry` lead to the run loop.
-    fn unlink(&mut self, entry: u64) {
-        for slot in self.incoming.remove(&entry).unwrap_or_default() {
-            self.memory.patch(slot_at(slot as usize), self.unlinked);
+    /// Makes every slot that leads to `entry`, which is of code of `head`, lead to the run loop.
+    fn unlink(&mut self, head: &Translation, entry: u64) {
+        self.redirect(head, entry, self.unlinked);
+    }
+
+    /// Makes every slot that leads to `entry`, which is of code of `head`, lead to `to`; which of them were noted.
+    fn redirect(&mut self, head: &Translation, entry: u64, to: u64) -> SmallVec<[u32; 4]> {
+        let noted = self.incoming.remove(&entry).unwrap_or_default();
+        let saved = match head.origin {
+            Origin::Saved(number) => saved::incoming(number),
+            _ => &[],
+        };
+        let leads_there = |slot: &&u32| code_memory::slot_lead(slot_at(**slot as usize)) == entry;
+        for &slot in noted.iter().chain(saved.iter().filter(leads_there)) {
+            self.memory.patch(slot_at(slot as usize), to);
         }
+        noted
     }
 }
 
@@ -506,7 +526,7 @@ pub fn cut_off(gone: &Translation) {
     let Some(engine) = guard.as_mut() else { return };
     if let Some(template) = template {
         gone.leave(template.entry, 0);
-        engine.unlink(template.entry);
+        engine.unlink(gone, template.entry);
     }
     for region in regions {
         // It may get hot again with its other blocks as they are now.
@@ -517,7 +537,7 @@ pub fn cut_off(gone: &Translation) {
                 code_memory::set_counter(template.counter, BUDGET);
             }
         }
-        engine.unlink(region.entry);
+        engine.unlink(&region.head, region.entry);
     }
 }
 

@@ -1,10 +1,12 @@
-//! Saved code: taken over from a file, set going block by block, and handed out to be saved.
+//! Saved code: taken over from a file, set going unit by unit or block by block, and handed out to be saved.
 
-use super::code_memory::{CodeMemory, slot_at, slot_target};
+use super::code_memory::{CodeMemory, counter, slot_at, slot_target};
 use super::pieces::Piece;
-use super::{BUDGET, Engine, lock};
-use crate::exec::saved::{self, BlockNumber, BlockRecord, Found};
+use super::{BUDGET, Compiled, Engine, lock};
+use crate::debug;
+use crate::exec::saved::{self, BlockNumber, BlockRecord, Found, Leads, Together};
 use crate::exec::translation::{Template, Translation};
+use crate::exec::window::Origin;
 use guest::GuestAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,36 +26,123 @@ pub fn adopt(fd: i32, from: usize, len: usize, slots: usize) -> Option<&'static 
     code
 }
 
-/// Sets saved blocks going: they have been put into the cache, which is locked. `at` finds those that are there.
+/// Whether somebody wants to know of each piece of code that comes into use.
+pub fn is_traced() -> bool {
+    debug::enabled(debug::item::CODE | debug::item::PERF_MAP | debug::item::JIT_DUMP)
+}
+
+/// Sets the code of a whole unit going, whose file has so many slots, to lead on as the file says.
+pub fn start_all(slots: usize, leads: Leads, blocks: impl Iterator<Item = (BlockNumber, BlockRecord)>) {
+    let mut guard = lock();
+    let Some(engine) = guard.as_mut() else { return };
+    if !std::mem::replace(&mut engine.populated, true) {
+        engine.memory.populate_slots(slots);
+    }
+    for (number, record) in blocks {
+        engine.start_block(number, &record, leads);
+    }
+}
+
+/// Makes translations of blocks whose unit is going what the code says.
+pub fn enter(blocks: &[Found]) {
+    let guard = lock();
+    let Some(engine) = guard.as_ref() else { return };
+    for Found { record, translation, .. } in blocks {
+        engine.enter_block(record, translation);
+    }
+}
+
+/// A unit was taken apart: tells its blocks of the regions that they are in.
+pub fn note_regions<'a>(
+    blocks: &[(BlockNumber, BlockRecord)],
+    at: impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>,
+) {
+    let guard = lock();
+    let Some(engine) = guard.as_ref() else { return };
+    for (_, record) in blocks.iter().filter(|(_, record)| saved::region_together(record).is_some()) {
+        let Some((piece, members)) = saved::region_of(record) else { continue };
+        let members: Vec<_> = members.iter().filter_map(|&number| at(number).cloned()).collect();
+        let entry = engine.saved_entry(&piece);
+        if members.first().is_some_and(|head| head.entry.load(Ordering::Acquire) == entry) {
+            Compiled::note(&members, entry);
+        }
+    }
+}
+
+/// How often a saved block that is in use has run.
+pub fn counted(piece: &saved::Piece) -> u32 {
+    match piece.code_len {
+        0 => 0,
+        _ => BUDGET.saturating_sub(counter(slot_at(piece.slots_at as usize)).max(0) as u32),
+    }
+}
+
+/// Sets saved blocks going one by one: they have been put into the cache, which is locked. `at` finds those that are there.
 pub fn revive<'a>(blocks: &[Found], at: impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>) {
     let mut guard = lock();
     let Some(engine) = guard.as_mut() else { return };
-    for Found { record, translation } in blocks {
-        engine.revive_block(record, translation);
+    for Found { record, translation, together } in blocks {
+        match (together, translation.origin) {
+            (Together::No, Origin::Saved(number)) => engine.revive_block(number, record, translation),
+            _ => engine.enter_block(record, translation),
+        }
     }
+    let apart = || blocks.iter().filter(|found| found.together == Together::No);
     // Nobody has been told of them yet, so slots may be set last.
-    for Found { record, .. } in blocks {
+    for Found { record, .. } in apart() {
         engine.lead_on(record.piece.slots_at as usize + 1, &record.piece, &at);
     }
-    for Found { record, .. } in blocks {
+    for Found { record, .. } in apart() {
         engine.revive_region(record, &at);
     }
 }
 
 impl Engine {
-    fn revive_block(&mut self, record: &BlockRecord, translation: &Translation) {
-        let piece = &record.piece;
-        if piece.code_len == 0 {
-            return;
+    /// Sets all slots of a block whose unit is set going, and of the region that it is the head of.
+    fn start_block(&mut self, number: BlockNumber, record: &BlockRecord, leads: Leads) {
+        let region = saved::region_together(record);
+        if record.piece.code_len != 0 {
+            // Nobody enters it there who does not run it for the last time: its region is entered.
+            let left = if region.is_some() { 0 } else { runs_left(number) };
+            self.memory.set_slot(record.piece.slots_at as usize, left.into(), record.pc);
+            self.set_ways(record.piece.slots_at as usize + 1, &record.piece, leads);
         }
-        let counter = piece.slots_at as usize;
-        // What has run often in earlier processes is hot sooner in this one.
-        let left = BUDGET.saturating_sub(saved::runs(translation)).max(LEAST);
-        self.memory.set_slot(counter, left.into(), record.pc);
-        let entry = self.saved_entry(piece);
-        self.trace_saved("template", piece, translation.pc);
-        translation.set_template(Template { entry, counter: slot_at(counter) });
-        translation.entry.store(entry, Ordering::Release);
+        if let Some(piece) = region {
+            self.set_ways(piece.slots_at as usize, &piece, leads);
+        }
+    }
+
+    /// Sets the slots of a piece, to lead on as the file says.
+    fn set_ways(&mut self, first: usize, piece: &saved::Piece, leads: Leads) {
+        let start = self.memory.bytes().as_ptr() as u64;
+        for (slot, (pc, lead)) in (first..).zip(leads.of(piece)) {
+            let host = if lead == 0 { self.unlinked } else { start + u64::from(lead) };
+            self.memory.set_slot(slot, host, pc);
+        }
+    }
+
+    /// Where a block is entered whose slots are set.
+    fn enter_block(&self, record: &BlockRecord, translation: &Translation) {
+        let entry = self.enter_template(record, translation);
+        let region = saved::region_together(record).map(|piece| self.saved_entry(&piece));
+        if let Some(entry) = region.or(entry) {
+            translation.entry.store(entry, Ordering::Release);
+        }
+    }
+
+    fn enter_template(&self, record: &BlockRecord, translation: &Translation) -> Option<u64> {
+        let piece = &record.piece;
+        let entry = (piece.code_len != 0).then(|| self.saved_entry(piece))?;
+        translation.set_template(Template { entry, counter: slot_at(piece.slots_at as usize) });
+        Some(entry)
+    }
+
+    fn revive_block(&mut self, number: BlockNumber, record: &BlockRecord, translation: &Translation) {
+        if let Some(entry) = self.enter_template(record, translation) {
+            self.memory.set_slot(record.piece.slots_at as usize, runs_left(number).into(), record.pc);
+            self.trace_saved("template", &record.piece, translation.pc);
+            translation.entry.store(entry, Ordering::Release);
+        }
     }
 
     fn saved_entry(&self, piece: &saved::Piece) -> u64 {
@@ -76,9 +165,6 @@ impl Engine {
             let entry = way.block.and_then(at).map_or(0, |target| target.entry.load(Ordering::Acquire));
             let host = if entry == 0 { self.unlinked } else { entry };
             self.memory.set_slot(slot, host, way.pc);
-            if entry != 0 {
-                self.incoming.entry(entry).or_default().push(slot as u32);
-            }
         }
     }
 
@@ -97,6 +183,11 @@ impl Engine {
         self.trace_saved("region", &piece, blocks[0].pc);
         self.enter_region(&blocks, self.saved_entry(&piece));
     }
+}
+
+/// Runs until a saved block asks for a region: what has run often in earlier processes is hot sooner in this one.
+fn runs_left(number: BlockNumber) -> u32 {
+    BUDGET.saturating_sub(saved::runs(number)).max(LEAST)
 }
 
 /// All code of this process, and how many slots it has taken.
