@@ -11,7 +11,7 @@
 //!   instructions where the fewest cells need to be stored. Cells that are overwritten before anything may read or
 //!   see them need not be, which is what makes flags cheap.
 //! - Pushes onto the stack may be done again, as long as nothing was loaded before them: a row of them needs none in
-//!   between (see [`super::pushes`]).
+//!   between, or before the loads behind it, whichever blocks they are in (see [`super::pushes`]).
 //! - Every loop has one, or those who leave it have, so that little is done again. Where it is all the same how often,
 //!   because the loop changes no memory, that is once in some rounds. Where a loop begins there is one, so that it need
 //!   not store in each round what was changed before it.
@@ -19,13 +19,16 @@
 //!
 //! Which point a fault goes back to is known where it is always the same; elsewhere the points store their number.
 
+mod planner;
+
 use super::cells::{CellSet, Cells};
-use super::loops::{Loops, reached};
+use super::loops::{Loops, in_order, reached};
 use super::pushes::Pushes;
 use super::region::{Edge, RegionBlock};
 use guest::GuestAddr;
-use guest::ir::{Block, Effect, Op, Reads, Writes};
+use guest::ir::{Block, Effect, Op};
 use guest::state::Slot;
+use planner::{Carried, Planner};
 
 /// A commit point, by number; 0 is the region's entry.
 pub type Point = u16;
@@ -161,11 +164,19 @@ impl Plan {
         let mut plan = Self::default();
         plan.add(blocks[0].translation.block.pc);
         let loops = Loops::of(blocks, cells);
-        for (index, block) in blocks.iter().enumerate() {
+        plan.blocks = vec![BlockPlan::empty(); blocks.len()];
+        let mut starts = vec![None; blocks.len()];
+        starts[0] = Some(Carried::at_point());
+        for index in in_order(blocks) {
+            let block = &blocks[index];
+            let mut start = starts[index].filter(|_| !loops.has_head(index)).unwrap_or_default();
+            start.changed.insert_all(&loops.written_around(index));
             let pushes = Pushes::of(&block.translation.block, stack);
-            let around = loops.written_around(index);
-            let made = Planner::new(&mut plan, block, cells).plan(block, around, &pushes);
-            plan.blocks.push(made);
+            let (made, end) = Planner::new(&mut plan, block, cells).plan(block, start, &pushes);
+            plan.blocks[index] = made;
+            for to in block.leads_on_to() {
+                starts[to] = Some(starts[to].map_or(end, |before: Carried| before.met(&end)));
+            }
         }
         plan.enter_loops(blocks, &loops);
         plan.cut_loops(blocks, cells);
@@ -342,6 +353,11 @@ enum Way {
 }
 
 impl BlockPlan {
+    fn empty() -> Self {
+        let (commits, flushes) = (Vec::new(), Vec::new());
+        Self { commits, flushes, on_taken: None, on_other: None, entry: Back::Stored }
+    }
+
     fn on(&mut self, way: Way) -> &mut Option<OnEdge> {
         match way {
             Way::Taken => &mut self.on_taken,
@@ -389,188 +405,4 @@ impl BlockPlan {
         steps.extend(commits.map(|commit| Step::Commit(*commit)));
         steps
     }
-}
-
-/// Plans one block.
-struct Planner<'a> {
-    plan: &'a mut Plan,
-    block: &'a Block,
-    cells: &'a Cells,
-    ops: Vec<(Op, Class)>,
-}
-
-impl<'a> Planner<'a> {
-    fn new(plan: &'a mut Plan, block: &'a RegionBlock, cells: &'a Cells) -> Self {
-        let block = &block.translation.block;
-        let ops = classes(block).map(|(_, op, class)| (op, class)).collect();
-        Self { plan, block, cells, ops }
-    }
-
-    /// The points of the block; `changed` may have changed since the last point on entry.
-    fn plan(mut self, planned: &RegionBlock, changed: CellSet, pushes: &Pushes) -> BlockPlan {
-        let mut made = BlockPlan {
-            commits: Vec::new(),
-            flushes: Vec::new(),
-            on_taken: None,
-            on_other: None,
-            entry: Back::Stored,
-        };
-        let mut since = Since { changed, memory: None, pushed_below: None };
-        for insn in 0..self.block.insns.len() {
-            if !self.only_pushes(insn, &since, pushes) {
-                if let Some(commit) = self.before(insn, &since) {
-                    made.commits.push(commit);
-                    let mut changed = CellSet::default();
-                    (commit.insn..insn).for_each(|passed| changed.insert_all(&self.written(passed)));
-                    since = Since { changed, memory: None, pushed_below: pushes.pointer(commit.insn) };
-                }
-                since.pushed_below = since.pushed_below.filter(|_| self.only_pushes(insn, &since, pushes));
-            }
-            self.pass(insn, &mut since, &mut made);
-        }
-        let (Some(last), true) = (since.memory, self.goes_on(planned)) else { return made };
-        let end = self.block.insns.len() - 1;
-        match self.best(last + 1, end, &since.changed) {
-            Some(commit) => made.commits.push(commit),
-            None => {
-                made.on_taken = self.on_edge(planned.taken, planned);
-                made.on_other = self.on_edge(planned.other, planned);
-            }
-        }
-        made
-    }
-
-    /// Whether there are only pushes from the last point to this instruction's end.
-    fn only_pushes(&self, insn: usize, since: &Since, pushes: &Pushes) -> bool {
-        let pushes = |op: usize, limit| !self.ops[op].1.may_fault() || pushes.is_below(op, limit);
-        since.pushed_below.is_some_and(|limit| self.range(insn).all(|op| pushes(op, limit)))
-    }
-
-    /// The point that has to stand before an access of this instruction.
-    fn before(&mut self, insn: usize, since: &Since) -> Option<Commit> {
-        let ops = &self.ops[self.range(insn)];
-        let first = ops.iter().position(|(_, class)| class.may_fault())?;
-        if matches!(ops[first].1, Class::Flushes(_)) {
-            return None;
-        }
-        let changes = ops.iter().position(|(_, class)| class.commits());
-        let again = changes.is_some_and(|at| ops[at + 1..].iter().any(|(_, class)| class.may_fault()));
-        let first = if again { insn } else { since.memory? + 1 };
-        let commit = self.best(first, insn, &since.changed);
-        debug_assert!(commit.is_some(), "the state is exact before an access");
-        commit
-    }
-
-    /// Notes what an instruction does, and the points that its ops are.
-    fn pass(&mut self, insn: usize, since: &mut Since, made: &mut BlockPlan) {
-        let mut wrote = false;
-        for index in self.range(insn) {
-            let (op, class) = self.ops[index];
-            if matches!(class, Class::Flushes(_)) {
-                let point = self.plan.add(self.block.insns[insn].pc);
-                made.flushes.push((index, point));
-                since.changed = CellSet::default();
-                since.memory = since.memory.filter(|&at| at == insn).or(wrote.then_some(insn));
-            }
-            if class.commits() {
-                since.memory = Some(insn);
-            }
-            if op.effect() == Effect::WritesState {
-                wrote = true;
-                self.cells.add_writes(op, &mut since.changed);
-            }
-        }
-    }
-
-    /// Whether the block leads to another of the region.
-    fn goes_on(&self, planned: &RegionBlock) -> bool {
-        [planned.taken, planned.other].iter().any(|edge| matches!(edge, Edge::Inside { .. }))
-    }
-
-    /// A point on an edge, if it stays in the region.
-    fn on_edge(&mut self, edge: Edge, planned: &RegionBlock) -> Option<OnEdge> {
-        let Edge::Inside { .. } = edge else { return None };
-        let target = if edge == planned.taken { planned.targets[0] } else { planned.targets[1] };
-        target.map(|pc| OnEdge { point: self.plan.add(pc), how_often: HowOften::Always })
-    }
-
-    /// The point that stores least at one of these boundaries between instructions. The state must be exact before
-    /// the first (an access stands before it), or what it is not there is not read any more.
-    fn best(&mut self, first: usize, last: usize, changed: &CellSet) -> Option<Commit> {
-        let (mut best, mut least) = (None, usize::MAX);
-        let (mut changed, mut exact) = (*changed, Writes::All);
-        // What the instruction before the first does after its access may be lost, too.
-        let mut before = first.saturating_sub(1)..first;
-        for insn in first..=last {
-            for passed in before {
-                let mark = &self.block.insns[passed];
-                exact = if mark.writes == Writes::Some { Writes::Some } else { exact };
-                changed.insert_all(&self.written(passed));
-            }
-            before = insn..insn + 1;
-            let Fate { dead, read } = self.fate(insn);
-            let stored = changed.without(&dead).len();
-            if stored <= least && (exact == Writes::All || read.is_empty()) {
-                (best, least) = (Some((insn, dead)), stored);
-            }
-        }
-        let (insn, dead) = best?;
-        Some(Commit { insn, point: self.plan.add(self.block.insns[insn].pc), dead })
-    }
-
-    /// The cells that an instruction writes.
-    fn written(&self, insn: usize) -> CellSet {
-        let mut set = CellSet::default();
-        self.ops[self.range(insn)].iter().for_each(|&(op, _)| self.cells.add_writes(op, &mut set));
-        set
-    }
-
-    /// What becomes of the cells that are overwritten after the boundary before anything sees them.
-    fn fate(&self, insn: usize) -> Fate {
-        let mut fate = Fate::default();
-        let mut reads = Reads::NONE;
-        for insn in insn..self.block.insns.len() {
-            reads = reads.and(self.block.insns[insn].reads);
-            for &(op, class) in &self.ops[self.range(insn)] {
-                if class != Class::Inner {
-                    return fate;
-                }
-                self.cells.touched(op, |cell, replaced| {
-                    if !replaced || fate.dead.contains(cell) || fate.read.contains(cell) {
-                        return;
-                    }
-                    let set =
-                        if reads.meets(self.cells.reads(cell)) { &mut fate.read } else { &mut fate.dead };
-                    set.insert(cell);
-                });
-            }
-        }
-        fate
-    }
-
-    /// The ops of an instruction.
-    fn range(&self, insn: usize) -> std::ops::Range<usize> {
-        let start = self.block.insns[insn].first_op as usize;
-        let end = self.block.insns.get(insn + 1).map_or(self.block.ops.len(), |next| next.first_op as usize);
-        start..end
-    }
-}
-
-/// Cells that are overwritten before anything sees them.
-#[derive(Default)]
-struct Fate {
-    /// No instruction reads them before.
-    dead: CellSet,
-    /// An instruction does, or may.
-    read: CellSet,
-}
-
-/// What has happened since the last point.
-struct Since {
-    /// Cells that may have changed.
-    changed: CellSet,
-    /// The last instruction that changed memory.
-    memory: Option<usize>,
-    /// Where the stack pointer was at the point, if there have been no accesses since but stores below that.
-    pushed_below: Option<i64>,
 }

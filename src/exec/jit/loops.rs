@@ -40,6 +40,11 @@ impl Loops {
         Self { natural, written }
     }
 
+    /// Whether a loop begins at that block.
+    pub fn has_head(&self, block: usize) -> bool {
+        self.natural.iter().any(|(head, _)| *head == block)
+    }
+
     /// The cells that these blocks write.
     pub fn written_in(&self, body: &[bool]) -> CellSet {
         let mut all = CellSet::default();
@@ -70,4 +75,23 @@ pub fn reached<I: Iterator<Item = usize>>(count: usize, from: usize, next: impl 
         }
     }
     seen
+}
+
+/// The blocks, each behind all that lead to it without closing a loop.
+pub fn in_order(blocks: &[RegionBlock]) -> Vec<usize> {
+    let mut before = vec![0; blocks.len()];
+    blocks.iter().flat_map(RegionBlock::leads_on_to).for_each(|to| before[to] += 1);
+    let mut ready: Vec<usize> = (0..blocks.len()).filter(|&block| before[block] == 0).collect();
+    let mut order = Vec::with_capacity(blocks.len());
+    while let Some(block) = ready.pop() {
+        order.push(block);
+        for to in blocks[block].leads_on_to() {
+            before[to] -= 1;
+            if before[to] == 0 {
+                ready.push(to);
+            }
+        }
+    }
+    debug_assert_eq!(order.len(), blocks.len(), "every loop is closed by an edge that says so");
+    order
 }

@@ -13,6 +13,8 @@ pub struct Pushes {
     stored: Vec<Option<Range<i64>>>,
     /// Where the stack pointer is before each instruction.
     pointer: Vec<Option<i64>>,
+    /// Where it is behind the last.
+    end: Option<i64>,
 }
 
 /// What is known of a block's values.
@@ -26,7 +28,7 @@ impl Pushes {
     pub fn of(block: &Block, slot: Slot) -> Self {
         let cells = usize::from(block.cells);
         let mut known = Known { constants: vec![None; cells], distances: vec![None; cells] };
-        let mut made = Self { stored: Vec::with_capacity(block.ops.len()), pointer: Vec::new() };
+        let mut made = Self { stored: Vec::with_capacity(block.ops.len()), pointer: Vec::new(), end: None };
         let mut pointer = Some(0);
         let mut marks = block.insns.iter().peekable();
         for (index, &op) in block.ops.iter().enumerate() {
@@ -44,12 +46,18 @@ impl Pushes {
             }
         }
         made.pointer.extend(marks.map(|_| pointer));
+        made.end = pointer;
         made
     }
 
     /// Where the stack pointer is before an instruction.
     pub fn pointer(&self, insn: usize) -> Option<i64> {
         self.pointer[insn]
+    }
+
+    /// Where the stack pointer is at the block's end.
+    pub fn end(&self) -> Option<i64> {
+        self.end
     }
 
     /// Whether an op stores, and only below `limit`.

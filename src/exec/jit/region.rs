@@ -99,6 +99,16 @@ pub struct RegionBlock {
     pub constants: Constants,
 }
 
+impl RegionBlock {
+    /// The blocks of the region that it leads to without closing a loop.
+    pub fn leads_on_to(&self) -> impl Iterator<Item = usize> + use<> {
+        [self.taken, self.other].into_iter().filter_map(|edge| match edge {
+            Edge::Inside { block, back: false } => Some(block),
+            _ => None,
+        })
+    }
+}
+
 /// A region and what is known about it.
 pub struct Region {
     pub blocks: Vec<RegionBlock>,

@@ -4,6 +4,7 @@ mod alignment;
 mod calls;
 mod floats;
 mod folded;
+mod pushes;
 mod random;
 mod regions;
 mod templates;

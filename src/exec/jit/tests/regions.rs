@@ -464,7 +464,7 @@ fn a_trap_keeps_what_came_before_it() {
     assert_eq!((state.u64(X), flag::C), (5, 1));
 }
 
-const STACK: Slot = Slot(ARCH_BASE.0 + 8 * 4);
+pub const STACK: Slot = Slot(ARCH_BASE.0 + 8 * 4);
 
 const PUSHING: [&dyn Fn(&mut Builder); 5] = [
     &|b| {
@@ -478,7 +478,7 @@ const PUSHING: [&dyn Fn(&mut Builder); 5] = [
 ];
 
 /// X onto the stack, then 1 more than X in X.
-fn push(b: &mut Builder) {
+pub fn push(b: &mut Builder) {
     let (sp, eight, x, one) = (b.read_slot(STACK), b.imm(8), b.read_slot(X), b.imm(1));
     let below = b.sub(Width::W64, sp, eight);
     b.store(Width::W64, Order::Tso, below, 0, x);
