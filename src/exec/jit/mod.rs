@@ -38,6 +38,7 @@ mod steps;
 pub mod template;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use crate::debug;
 use crate::exec::cache::{Cache, WordMap};
@@ -65,8 +66,8 @@ use pieces::FaultPoint;
 pub use pieces::{FAULT_SIZE, Piece};
 pub use region::{Follow, Limits};
 pub use reuse::{
-    Made, PieceAt, adopt, count, counted, enter, is_traced, made, note_regions, revive, slot_targets,
-    start_all,
+    Made, PieceAt, adopt, count, counted, enter, is_traced, made, note_regions, revive, runs_before,
+    slot_targets, start_all,
 };
 pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
 use smallvec::SmallVec;
@@ -74,6 +75,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use template::{Emitted, Emitter};
+pub use trace::{LENGTHENED, compile_trace, left_of};
 
 /// An installed region.
 pub struct Compiled {
@@ -100,6 +102,15 @@ impl Compiled {
             block.regions().push(Arc::clone(&compiled));
         }
     }
+
+    pub fn head(&self) -> &Translation {
+        &self.head
+    }
+
+    /// Whether it is a trace, and its head's still.
+    pub fn is_trace(&self) -> bool {
+        self.head.trace().is_some_and(|trace| trace.entry == self.entry)
+    }
 }
 
 /// What a fault in compiled code leads to.
@@ -125,8 +136,9 @@ struct Engine {
     populated: bool,
     /// By entry: all code but what was saved.
     pieces: BTreeMap<usize, Piece>,
-    /// How many of them are regions.
+    /// How many of them are regions, and traces.
     regions: usize,
+    traces: usize,
     full: bool,
 }
 
@@ -214,10 +226,9 @@ impl Compiler {
     /// Compiles a region from `head` and installs it. Whether it did.
     pub fn compile(&mut self, cache: &Cache, head: &Arc<Translation>, limits: Limits) -> bool {
         let Some(region) = region::Region::grow(cache, head, limits) else { return false };
-        let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
         self.context.clear();
         let config = self.isa.frontend_config();
-        let lowered = lower::lower(&region, &mut self.context.func, &mut self.builder, config, counting);
+        let lowered = lower::lower(&region, &mut self.context.func, &mut self.builder, config, counting());
         if !lowered.complete {
             return false;
         }
@@ -313,7 +324,8 @@ fn with_prefix(code: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// Makes code of one block from templates and installs it, to ask for a region after [`BUDGET`] runs.
+/// Makes code of one block from templates and installs it, to become the head of a trace after [`LENGTHENED`] runs, and of
+/// a region after [`BUDGET`].
 /// `state` is as before the block. Whether it did.
 pub fn compile_block(
     emitter: &mut Emitter,
@@ -321,50 +333,26 @@ pub fn compile_block(
     block: &Arc<Translation>,
     state: &GuestState,
 ) -> bool {
-    let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
     let stack = Stack::of(cache.env().arch);
-    let Some(emitted) = emitter.emit(&block.block, state, stack, counting) else { return false };
+    let Some(emitted) = emitter.emit(&block.block, state, stack, counting()) else { return false };
     let install = || install_block(&emitted, block);
     let installed = cache.if_current(std::slice::from_ref(block), install).unwrap_or(false);
     debug::perf::write();
     installed
 }
 
+/// Whether instructions are counted.
+fn counting() -> Counting {
+    if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off }
+}
+
 /// Puts a block's code in place. The cache is locked and the block is current.
 fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
-    let unlinked = engine.unlinked;
-    let points = emitted.faults.iter().map(|point| FaultPoint {
-        at: point.offset,
-        site: Site { pc: point.pc, access: point.access, back: Back::Exact },
-        noted: point.noted,
-    });
-    let Some(faults) = pieces::pack(points) else { return false };
-    let count = emitted.slots.len() + 1;
-    let targets = (0..count).map(|index| match index.checked_sub(1) {
-        None => (u64::from(BUDGET), block.pc.raw()),
-        Some(slot) => (unlinked, emitted.slots[slot].raw()),
-    });
-    let Some(installed) = engine.memory.install(emitted.code, emitted.references, targets) else {
-        engine.report_full();
-        return false;
-    };
-    let piece = Piece {
-        code_len: emitted.code.len() as u32,
-        entry: template::ENTRY as u32,
-        first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
-        slots: count as u32,
-        head: block.pc,
-        faults,
-        owed: emitted.owed.into(),
-        points: Box::default(),
-    };
-    engine.pieces.insert(installed.entry as usize, piece);
-    engine.trace("template", installed.entry, emitted.code.len(), block.pc);
-    let entry = installed.entry + template::ENTRY as u64;
-    block.set_template(Template { entry, counter: SlotAddr(installed.slots) });
-    block.entry.store(entry, Ordering::Release);
+    let Some(made) = engine.put("template", emitted, block.pc, LENGTHENED) else { return false };
+    block.set_template(made);
+    block.entry.store(made.entry, Ordering::Release);
     true
 }
 
@@ -414,7 +402,51 @@ impl Engine {
         let nowhere = SlotAddr(slots);
         memory.patch(nowhere, unlinked);
         let (incoming, pieces) = (WordMap::default(), BTreeMap::new());
-        Some(Self { memory, unlinked, nowhere, incoming, populated: false, pieces, regions: 0, full: false })
+        Some(Self {
+            memory,
+            unlinked,
+            nowhere,
+            incoming,
+            populated: false,
+            pieces,
+            regions: 0,
+            traces: 0,
+            full: false,
+        })
+    }
+
+    /// Puts code from templates in place, with a counter of `left` runs.
+    fn put(&mut self, kind: &str, emitted: &Emitted<'_>, pc: GuestAddr, left: u32) -> Option<Template> {
+        let points = emitted.faults.iter().map(|point| FaultPoint {
+            at: point.offset,
+            site: Site { pc: point.pc, access: point.access, back: Back::Exact },
+            noted: point.noted,
+        });
+        let faults = pieces::pack(points)?;
+        let count = emitted.slots.len() + 1;
+        let unlinked = self.unlinked;
+        let targets = (0..count).map(|index| match index.checked_sub(1) {
+            None => (u64::from(left), pc.raw()),
+            Some(slot) => (unlinked, emitted.slots[slot].raw()),
+        });
+        let Some(installed) = self.memory.install(emitted.code, emitted.references, targets) else {
+            self.report_full();
+            return None;
+        };
+        let piece = Piece {
+            code_len: emitted.code.len() as u32,
+            entry: template::ENTRY as u32,
+            first_slot: self.memory.slot_number(SlotAddr(installed.slots)) as u32,
+            slots: count as u32,
+            head: pc,
+            faults,
+            owed: emitted.owed.into(),
+            points: Box::default(),
+        };
+        self.pieces.insert(installed.entry as usize, piece);
+        self.trace(kind, installed.entry, emitted.code.len(), pc);
+        let entry = installed.entry + template::ENTRY as u64;
+        Some(Template { entry, counter: SlotAddr(installed.slots) })
     }
 
     /// The first of these blocks is entered through a region of all of them from now on.
@@ -438,13 +470,14 @@ impl Engine {
         crate::log::once("code memory", || "code memory is full: nothing more is compiled".to_owned());
     }
 
-    /// What leads to a block's code from templates leads to its region from now on; who enters that code
+    /// What leads to a block's code from templates, or to its trace, leads to its region from now on; who enters that code
     /// all the same is sent to the run loop at its counter.
     fn replace_template(&mut self, head: &Translation, region: u64) {
-        let Some(template) = head.template() else { return };
-        let slots = self.redirect(head, template.entry, region);
-        self.incoming.entry(region).or_default().extend(slots);
-        code_memory::set_counter(template.counter, 0);
+        for old in [head.template(), head.trace()].into_iter().flatten().filter(|old| old.entry != region) {
+            let slots = self.redirect(head, old.entry, region);
+            self.incoming.entry(region).or_default().extend(slots);
+            code_memory::set_counter(old.counter, 0);
+        }
     }
 
     /// Makes every slot that leads to `entry`, which is of code of `head`, lead to the run loop.
@@ -515,10 +548,11 @@ pub fn link(slot: u64, target: &Translation) {
     engine.incoming.entry(entry).or_default().push(number);
 }
 
-/// Cuts off every region made from `gone`. The cache is locked.
+/// Cuts off every region and trace made from `gone`. The cache is locked.
 pub fn cut_off(gone: &Translation) {
     let regions = std::mem::take(&mut *gone.regions());
     let template = gone.take_template();
+    gone.take_trace();
     if regions.is_empty() && template.is_none() {
         return;
     }
@@ -529,13 +563,15 @@ pub fn cut_off(gone: &Translation) {
         engine.unlink(gone, template.entry);
     }
     for region in regions {
+        let head = &region.head;
+        if region.is_trace() {
+            head.take_trace();
+        }
         // It may get hot again with its other blocks as they are now.
-        let fallback = region.head.template();
-        if region.head.leave(region.entry, fallback.map_or(0, |template| template.entry)) {
-            region.head.runs.store(0, Ordering::Relaxed);
-            if let Some(template) = fallback {
-                code_memory::set_counter(template.counter, BUDGET);
-            }
+        let fallback = head.counting();
+        if head.leave(region.entry, fallback.map_or(0, |code| code.entry)) {
+            head.runs.store(0, Ordering::Relaxed);
+            head.start_again();
         }
         engine.unlink(&region.head, region.entry);
     }

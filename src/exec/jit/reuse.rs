@@ -2,17 +2,17 @@
 
 use super::code_memory::{CodeMemory, counter, slot_at, slot_target};
 use super::pieces::Piece;
-use super::{BUDGET, Compiled, Engine, lock};
+use super::{BUDGET, Compiled, Engine, LENGTHENED, left_of, lock};
 use crate::debug;
-use crate::exec::saved::{self, BlockNumber, BlockRecord, Found, Leads, Together};
+use crate::exec::saved::{self, BlockNumber, BlockRecord, Found, Leads, RegionRecord, Together};
 use crate::exec::translation::{Template, Translation};
 use crate::exec::window::Origin;
 use guest::GuestAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Runs of a saved block until it asks for a region, at the least: where there is none still, it may be that none can be.
-const LEAST: u32 = BUDGET / 16;
+/// Runs of a saved block until it becomes the head of a trace, at the least.
+const LEAST: u32 = 16;
 
 /// Makes saved code the first of the code memory; its bytes. `None` where that cannot be.
 pub fn adopt(fd: i32, from: usize, len: usize, slots: usize) -> Option<&'static [u8]> {
@@ -60,9 +60,9 @@ pub fn note_regions<'a>(
     let guard = lock();
     let Some(engine) = guard.as_ref() else { return };
     for (_, record) in blocks.iter().filter(|(_, record)| saved::region_together(record).is_some()) {
-        let Some((piece, members)) = saved::region_of(record) else { continue };
+        let Some((region, members)) = saved::region_of(record) else { continue };
         let members: Vec<_> = members.iter().filter_map(|&number| at(number).cloned()).collect();
-        let entry = engine.saved_entry(&piece);
+        let entry = engine.saved_entry(&region.piece);
         if members.first().is_some_and(|head| head.entry.load(Ordering::Acquire) == entry) {
             Compiled::note(&members, entry);
         }
@@ -70,10 +70,13 @@ pub fn note_regions<'a>(
 }
 
 /// How often a saved block that is in use has run.
-pub fn counted(piece: &saved::Piece) -> u32 {
-    match piece.code_len {
-        0 => 0,
-        _ => BUDGET.saturating_sub(counter(slot_at(piece.slots_at as usize)).max(0) as u32),
+pub fn counted(record: &BlockRecord) -> u32 {
+    let counted = |whole: u32, slot: u32| whole.saturating_sub(counter(slot_at(slot as usize)).max(0) as u32);
+    match saved::region_together(record) {
+        Some(region) if region.counters == 0 => BUDGET,
+        Some(trace) => counted(BUDGET, trace.piece.slots_at),
+        None if record.piece.code_len == 0 => 0,
+        None => counted(LENGTHENED, record.piece.slots_at),
     }
 }
 
@@ -107,8 +110,12 @@ impl Engine {
             self.memory.set_slot(record.piece.slots_at as usize, left.into(), record.pc);
             self.set_ways(record.piece.slots_at as usize + 1, &record.piece, leads);
         }
-        if let Some(piece) = region {
-            self.set_ways(piece.slots_at as usize, &piece, leads);
+        if let Some(RegionRecord { piece, counters, .. }) = region {
+            let first = piece.slots_at as usize;
+            if counters != 0 {
+                self.memory.set_slot(first, left_of(saved::runs(number)).into(), record.pc);
+            }
+            self.set_ways(first + counters as usize, &piece, leads);
         }
     }
 
@@ -124,8 +131,14 @@ impl Engine {
     /// Where a block is entered whose slots are set.
     fn enter_block(&self, record: &BlockRecord, translation: &Translation) {
         let entry = self.enter_template(record, translation);
-        let region = saved::region_together(record).map(|piece| self.saved_entry(&piece));
-        if let Some(entry) = region.or(entry) {
+        let region = saved::region_together(record);
+        let further = region.map(|region| (region, self.saved_entry(&region.piece)));
+        if let Some((region, entry)) = further
+            && region.counters != 0
+        {
+            translation.set_trace(Template { entry, counter: slot_at(region.piece.slots_at as usize) });
+        }
+        if let Some(entry) = further.map(|(_, entry)| entry).or(entry) {
             translation.entry.store(entry, Ordering::Release);
         }
     }
@@ -173,21 +186,37 @@ impl Engine {
         record: &BlockRecord,
         at: &impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>,
     ) {
-        let Some((piece, members)) = saved::region_of(record) else { return };
+        let Some((region, members)) = saved::region_of(record) else { return };
+        let (piece, counters) = (region.piece, region.counters as usize);
         let found = members.iter().map(|&number| at(number).cloned());
         let Some(blocks) = found.collect::<Option<Vec<_>>>() else { return };
         if blocks.first().is_none_or(|head| head.pc.raw() != record.pc || head.has_region()) {
             return;
         }
-        self.lead_on(piece.slots_at as usize, &piece, at);
-        self.trace_saved("region", &piece, blocks[0].pc);
-        self.enter_region(&blocks, self.saved_entry(&piece));
+        let (head, counter) = (&blocks[0], piece.slots_at as usize);
+        self.lead_on(counter + counters, &piece, at);
+        let entry = self.saved_entry(&piece);
+        if counters == 0 {
+            self.trace_saved("region", &piece, head.pc);
+            return self.enter_region(&blocks, entry);
+        }
+        self.trace_saved("trace", &piece, head.pc);
+        self.memory.set_slot(counter, left_of(runs_before(head)).into(), record.pc);
+        self.enter_trace(&blocks, Template { entry, counter: slot_at(counter) });
     }
 }
 
-/// Runs until a saved block asks for a region: what has run often in earlier processes is hot sooner in this one.
+/// Runs until a saved block becomes the head of a trace: what has run often in earlier processes is hot sooner in this one.
 fn runs_left(number: BlockNumber) -> u32 {
-    BUDGET.saturating_sub(saved::runs(number)).max(LEAST)
+    LENGTHENED.saturating_sub(saved::runs(number)).max(LEAST)
+}
+
+/// How often a block has run in earlier processes.
+pub fn runs_before(translation: &Translation) -> u32 {
+    match translation.origin {
+        Origin::Saved(number) => saved::runs(number),
+        _ => 0,
+    }
 }
 
 /// All code of this process, and how many slots it has taken.
@@ -211,9 +240,13 @@ pub fn made<T>(f: impl for<'a> FnOnce(&Made, PieceAt<'a>) -> T) -> Option<T> {
     }))
 }
 
-/// How many blocks this process has made code of, and how many regions.
-pub fn count() -> (usize, usize) {
-    lock().as_ref().map_or((0, 0), |engine| (engine.pieces.len() - engine.regions, engine.regions))
+/// How many blocks this process has made code of, how many traces, and how many regions.
+pub fn count() -> [usize; 3] {
+    let guard = lock();
+    guard.as_ref().map_or([0; 3], |engine| {
+        let (traces, regions) = (engine.traces, engine.regions);
+        [engine.pieces.len() - traces - regions, traces, regions]
+    })
 }
 
 /// The guest address that each slot of a piece stands for.

@@ -330,7 +330,7 @@ pub struct BlockRecord {
     pub guarded: u16,
     /// Its code from templates.
     pub piece: Piece,
-    /// The region that it is the head of, plus 1.
+    /// The region or trace that it is the head of, plus 1.
     pub region: u32,
 }
 
@@ -355,10 +355,12 @@ impl BlockRecord {
     }
 }
 
-/// A region.
+/// A region, or a trace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RegionRecord {
     pub piece: Piece,
+    /// How many of its slots are counters: a trace has one.
+    pub counters: u32,
     pub points_at: u32,
     pub points: u32,
     /// The blocks that it was made from; the first one is its head.
@@ -368,20 +370,21 @@ pub struct RegionRecord {
     pub of_one_unit: u32,
 }
 
-pub const REGION_SIZE: usize = 4 * (PIECE_WORDS + 5);
+pub const REGION_SIZE: usize = 4 * (PIECE_WORDS + 6);
 
 impl RegionRecord {
     pub fn write(&self, out: &mut Vec<u8>) {
         self.piece.write(out);
-        put32(out, &[self.points_at, self.points, self.members_at, self.members, self.of_one_unit]);
+        put32(out, &[self.counters, self.points_at, self.points]);
+        put32(out, &[self.members_at, self.members, self.of_one_unit]);
     }
 
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let piece = Piece::read(&mut reader)?;
-        let [points_at, points, members_at] = [reader.u32()?, reader.u32()?, reader.u32()?];
-        let [members, of_one_unit] = [reader.u32()?, reader.u32()?];
-        Some(Self { piece, points_at, points, members_at, members, of_one_unit })
+        let [counters, points_at, points] = [reader.u32()?, reader.u32()?, reader.u32()?];
+        let [members_at, members, of_one_unit] = [reader.u32()?, reader.u32()?, reader.u32()?];
+        Some(Self { piece, counters, points_at, points, members_at, members, of_one_unit })
     }
 }
 
@@ -469,8 +472,15 @@ mod tests {
             piece,
             region: 10,
         };
-        let region =
-            RegionRecord { piece, points_at: 11, points: 12, members_at: 13, members: 14, of_one_unit: 1 };
+        let region = RegionRecord {
+            piece,
+            counters: 1,
+            points_at: 11,
+            points: 12,
+            members_at: 13,
+            members: 14,
+            of_one_unit: 1,
+        };
         let unit = UnitRecord {
             start: 18,
             end: 19,

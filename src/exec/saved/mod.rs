@@ -34,7 +34,7 @@ use crate::host::files::{OwnedFile, Status};
 use crate::host::sys;
 use crate::mem::space;
 pub use directory::{Directory, Refused};
-pub use format::{BlockRecord, Piece};
+pub use format::{BlockRecord, Piece, RegionRecord};
 use format::{KEY_WORDS, Key};
 use guest::GuestAddr;
 use guest::arch::{LiftConfig, LiftLimits};
@@ -309,22 +309,22 @@ pub fn ways(piece: &Piece) -> Option<impl Iterator<Item = Way> + use<>> {
     saved()?.1.ways(piece)
 }
 
-/// The region that a block is the head of, and the blocks in it.
-pub fn region_of(record: &BlockRecord) -> Option<(Piece, Vec<BlockNumber>)> {
+/// The region or trace that a block is the head of, and the blocks in it.
+pub fn region_of(record: &BlockRecord) -> Option<(RegionRecord, Vec<BlockNumber>)> {
     let (_, image) = saved()?;
     let region = image.region(record.region.checked_sub(1)?)?;
-    if !image.has(&region.piece, 0) || !image.has_points(&region) {
+    if !image.has(&region.piece, region.counters as usize) || !image.has_points(&region) {
         return None;
     }
-    Some((region.piece, image.members(&region)?))
+    Some((region, image.members(&region)?))
 }
 
-/// The region that a block is the head of, if it comes into use with the block's unit.
-pub fn region_together(record: &BlockRecord) -> Option<Piece> {
+/// The region or trace that a block is the head of, if it comes into use with the block's unit.
+pub fn region_together(record: &BlockRecord) -> Option<RegionRecord> {
     let number = record.region.checked_sub(1)?;
     let (_, image) = saved()?;
     let region = image.region(number)?;
-    (region.of_one_unit != 0 && image.fits(&region.piece, 0)).then_some(region.piece)
+    (region.of_one_unit != 0 && image.fits(&region.piece, region.counters as usize)).then_some(region)
 }
 
 /// The piece of saved code that is at an offset into code memory: where it starts, and what there is to know of it.
@@ -341,7 +341,7 @@ pub fn piece_at(offset: usize) -> Option<(usize, LivePiece)> {
         Whose::Region(number) => {
             let region = image.region(number)?;
             let head = image.block(*image.members(&region)?.first()?)?;
-            live(image, &region.piece, GuestAddr(head.pc), image.points(&region)?, 0)?
+            live(image, &region.piece, GuestAddr(head.pc), image.points(&region)?, region.counters)?
         }
     };
     Some((start as usize, piece))

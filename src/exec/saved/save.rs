@@ -6,7 +6,7 @@ use super::image::Image;
 use super::{BlockNumber, Saved, hash, identity, units};
 use crate::exec::cache::Cache;
 use crate::exec::jit::template::Emitter;
-use crate::exec::jit::{self, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
+use crate::exec::jit::{self, Compiled, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
 use crate::host::sys;
@@ -17,9 +17,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// What making code takes, in microseconds: of a block (with lifting it) and of a region; and what the decoder takes
+/// What making code takes, in microseconds: of a block (with lifting it), a trace and a region; and what the decoder takes
 /// that makes its tables when it is used first.
 const BLOCK: usize = 4;
+const TRACE: usize = 20;
 const REGION: usize = 700;
 const DECODER: usize = 300;
 /// What writing takes: a file, and so many bytes of it in a microsecond.
@@ -42,14 +43,16 @@ pub fn save(cache: &Cache, state: &GuestState) {
     if saved.image.as_ref().is_some_and(Image::is_damaged) {
         return saved.directory.remove(&saved.name);
     }
-    let (_, regions) = jit::count();
-    if cache.count() <= super::in_use() as usize && regions == 0 && !has_run_long() {
+    let [_, traces, regions] = jit::count();
+    if cache.count() <= super::in_use() as usize && traces + regions == 0 && !has_run_long() {
         return;
     }
     let translations = cache.all();
     let files = file_code();
     let new: Vec<_> = translations.iter().filter(|t| is_lasting(t, &files)).collect();
-    if let Worth::NotYet { spent } = worth(saved, new.len(), regions) {
+    if let Worth::NotYet { spent } =
+        worth(saved, new.len() * BLOCK + traces * TRACE + regions * REGION, new.len())
+    {
         return save_hints(saved, &translations, spent);
     }
     let cold = new.into_iter().filter(|t| t.template().is_none()).take(MOST_COLD);
@@ -84,14 +87,15 @@ enum Worth {
     NotYet { spent: u32 },
 }
 
-/// Whether this process and those before it have spent more on what is not in the file than it takes to write it.
-fn worth(saved: &Saved, blocks: usize, regions: usize) -> Worth {
+/// Whether this process, which has spent so many microseconds `making` code, and those before it have spent more on what is not
+/// in the file than it takes to write it.
+fn worth(saved: &Saved, making: usize, blocks: usize) -> Worth {
     const BLOCK_BYTES: usize = 400;
     let (size, before) =
         saved.image.as_ref().map_or((0, 0), |image| (image.counts.file_len(), image.spent as usize));
     let writing = FILE + (size + blocks * BLOCK_BYTES) / BYTES;
     let decoder = if blocks > 0 { DECODER } else { 0 };
-    let spent = before + blocks * BLOCK + regions * REGION + decoder;
+    let spent = before + making + decoder;
     if spent > 2 * writing { Worth::It } else { Worth::NotYet { spent: spent as u32 } }
 }
 
@@ -310,34 +314,35 @@ impl Draft {
         numbers: &HashMap<*const Translation, u32>,
         piece: PieceAt<'_>,
     ) {
-        let mut members: BTreeMap<u64, (usize, Vec<u32>)> = BTreeMap::new();
+        let mut members: BTreeMap<u64, (Arc<Compiled>, Vec<u32>)> = BTreeMap::new();
         for translation in translations {
             for region in translation.regions().iter() {
                 let (Some(entry), Some(&number)) = (region.current(), numbers.get(&Arc::as_ptr(translation)))
                 else {
                     continue;
                 };
-                let (blocks, found) = members.entry(entry).or_insert((region.blocks(), Vec::new()));
+                let (_, found) = members.entry(entry).or_insert((Arc::clone(region), Vec::new()));
                 let is_head = translation.entry.load(std::sync::atomic::Ordering::Acquire) == entry;
                 found.insert(if is_head { 0 } else { found.len() }, number);
-                debug_assert!(found.len() <= *blocks);
+                debug_assert!(found.len() <= region.blocks());
             }
         }
-        for (entry, (blocks, found)) in members {
-            if blocks == found.len()
+        for (entry, (region, found)) in members {
+            if region.blocks() == found.len()
                 && let Some((at, piece)) = piece(entry)
             {
-                self.add_region(at, piece, &found);
+                self.add_region(at, piece, region.is_trace().into(), &found);
             }
         }
     }
 
-    fn add_region(&mut self, code_at: u32, live: &jit::Piece, members: &[u32]) {
+    fn add_region(&mut self, code_at: u32, live: &jit::Piece, counters: u32, members: &[u32]) {
         let head = members[0] as usize;
         let unit = self.blocks[head].unit;
-        let piece = self.piece(code_at, live, 0, |_, target| target);
+        let piece = self.piece(code_at, live, counters, |_, target| target);
         let record = RegionRecord {
             piece,
+            counters,
             points_at: (self.points.len() / 8) as u32,
             points: live.points.len() as u32,
             members_at: (self.members.len() / 4) as u32,

@@ -138,7 +138,7 @@ pub fn runs(saved: &Saved, image: &Image) -> Vec<u32> {
     for unit in saved.units.together().filter_map(|unit| image.unit(unit)) {
         for (BlockNumber(number), record) in image.blocks_of(&unit) {
             let known = &mut runs[number as usize];
-            *known = jit::counted(&record.piece).max(*known);
+            *known = jit::counted(&record).max(*known);
         }
     }
     runs
@@ -173,7 +173,7 @@ fn each_link(image: &Image, mut f: impl FnMut(BlockNumber, u32)) {
     let blocks = (0..image.counts.blocks as u32).filter_map(|number| image.block(BlockNumber(number)));
     let blocks = blocks.map(|block| (block.piece.slots_at + 1, block.piece));
     let regions = (0..image.counts.regions as u32).filter_map(|number| image.region(number));
-    let regions = regions.map(|region| (region.piece.slots_at, region.piece));
+    let regions = regions.map(|region| (region.piece.slots_at + region.counters, region.piece));
     for (first, piece) in blocks.chain(regions) {
         for (slot, way) in (first..).zip(image.ways(&piece).into_iter().flatten()) {
             let is_one = |block: &BlockNumber| (block.0 as usize) < image.counts.blocks;
