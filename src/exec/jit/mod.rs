@@ -25,6 +25,7 @@ pub mod compile_thread;
 mod constants;
 pub mod entry;
 mod grow;
+mod host;
 mod jumps;
 mod loops;
 mod lower;
@@ -45,18 +46,17 @@ use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
 use crate::exec::window::Origin;
-use crate::host::crypto;
 use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference, slot_at};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
 use cranelift_codegen::ir::{ExternalName, Function, TrapCode, UserExternalName, UserExternalNameRef};
-use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
-use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
+pub use host::host_key;
 use jumps::Stack;
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
@@ -73,7 +73,7 @@ pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use template::{Emitted, Emitter};
 pub use trace::{LENGTHENED, compile_trace, left_of};
 
@@ -154,62 +154,6 @@ pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
     slow::with_locked(|| debug::perf::with_notes_locked(f))
 }
 
-/// The host, as Cranelift knows it; `None` where it cannot compile for it.
-fn isa() -> Option<&'static dyn TargetIsa> {
-    static ISA: OnceLock<Option<OwnedTargetIsa>> = OnceLock::new();
-    ISA.get_or_init(make_isa).as_deref()
-}
-
-fn make_isa() -> Option<OwnedTargetIsa> {
-    let mut flags = settings::builder();
-    for (name, value) in [
-        ("opt_level", "speed"),
-        ("regalloc_algorithm", "backtracking"),
-        // It is called by hand ([`verify`]).
-        ("enable_verifier", "false"),
-        ("enable_pinned_reg", "true"),
-        ("unwind_info", "false"),
-        ("enable_probestack", "false"),
-        // Slots are near, so that their addresses need no table; the code is position-independent anyway.
-        ("is_pic", "false"),
-    ] {
-        flags.set(name, value).ok()?;
-    }
-    let mut builder = cranelift_codegen::isa::lookup_by_name("x86_64").ok()?;
-    for (feature, present) in host_features() {
-        if present {
-            builder.enable(feature).ok()?;
-        }
-    }
-    builder.finish(settings::Flags::new(flags)).ok()
-}
-
-fn host_features() -> [(&'static str, bool); 11] {
-    use std::arch::is_x86_feature_detected as has;
-    [
-        ("has_sse3", has!("sse3")),
-        ("has_ssse3", has!("ssse3")),
-        ("has_sse41", has!("sse4.1")),
-        ("has_sse42", has!("sse4.2")),
-        ("has_popcnt", has!("popcnt")),
-        ("has_avx", has!("avx")),
-        ("has_avx2", has!("avx2")),
-        ("has_fma", has!("fma")),
-        ("has_bmi1", has!("bmi1")),
-        ("has_bmi2", has!("bmi2")),
-        ("has_lzcnt", has!("lzcnt")),
-    ]
-}
-
-/// What code depends on of the host.
-pub fn host_key() -> u64 {
-    let present = host_features().into_iter().map(|(_, present)| present);
-    present
-        .chain(crypto::features())
-        .chain([template::supported()])
-        .fold(1, |key, present| key << 1 | u64::from(present))
-}
-
 /// What one thread compiles with, used over and over.
 pub struct Compiler {
     isa: &'static dyn TargetIsa,
@@ -220,7 +164,7 @@ pub struct Compiler {
 impl Compiler {
     /// `None` where this host cannot be compiled for.
     pub fn new() -> Option<Self> {
-        Some(Self { isa: isa()?, context: Context::new(), builder: FunctionBuilderContext::new() })
+        Some(Self { isa: host::isa()?, context: Context::new(), builder: FunctionBuilderContext::new() })
     }
 
     /// Compiles a region from `head` and installs it. Whether it did.
