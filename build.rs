@@ -1,11 +1,15 @@
-//! Starts the emulators at our own entry point (`src/host/entry.rs`), which places the image before the C
-//! library runs; and names the build, so that code which another one has saved is not used.
+//! Links the emulators to be in their own range of addresses (`src/host/layout.rs`), and starts them at our own entry
+//! point (`src/host/entry.rs`); and names the build, so that code which another one has saved is not used.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::process::Command;
 
+/// Where the image is: what `layout::IMAGE` says, of which the tests make sure.
+const IMAGE: &str = "0x7e8000010000";
+
 fn main() {
+    println!("cargo:rustc-link-arg-bins=-Wl,--no-pie,--image-base={IMAGE}");
     println!("cargo:rustc-link-arg-bins=-Wl,-e,qemu_lua_entry");
     println!("cargo:rustc-link-arg-bins=-Wl,-u,qemu_lua_entry");
     let mut hashes = [1, 2].map(|seed: u64| {

@@ -19,6 +19,18 @@ fn scratch(name: &str) -> PathBuf {
     path
 }
 
+/// What the build says of the image's place is what the layout says.
+#[test]
+fn the_emulator_is_linked_to_its_place() {
+    let image = fs::read(EMULATOR).unwrap();
+    let (header, _) = image.as_chunks::<8>();
+    let word = |at: usize| u64::from_le_bytes(header[at / 8]);
+    const LOAD: u32 = 1;
+    let program_headers = (word(32) as usize..).step_by(56);
+    let first = program_headers.take(16).find(|&at| word(at) as u32 == LOAD).unwrap();
+    assert_eq!(word(first + 16), qemu_lua::host::layout::IMAGE);
+}
+
 fn program(arch: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/demo/demo-{arch}"))).unwrap()
 }

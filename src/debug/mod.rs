@@ -90,7 +90,7 @@ pub fn print_stats(vcpu: &Vcpu) {
         share(templates),
         share(regions)
     ));
-    crate::log::line(&format!("stats: {} blocks of saved code", crate::exec::saved::in_use()));
+    crate::log::line(&format!("stats: {} blocks of saved code", crate::exec::saved::usable()));
 }
 
 /// `-d` items: name, bit, explanation.

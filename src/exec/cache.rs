@@ -3,7 +3,7 @@
 //! A block stays until a byte it was lifted from changes. Threads keep small caches of their own in front
 //! of this one; when blocks are dropped every thread is told through its poll flag to forget its own.
 
-use super::saved::{self, BlockNumber, Found};
+use super::saved::{self, BlockNumber, Found, Together};
 use super::translation::{self, Translation};
 use super::window::{Origin, Window};
 use super::{Env, jit};
@@ -89,7 +89,12 @@ impl ByNumber {
         self.translations[place as usize].as_ref()
     }
 
-    fn add(&mut self, number: BlockNumber, translation: &Arc<Translation>) {
+    /// Notes a translation, if it is of a saved block.
+    fn note(&mut self, translation: &Arc<Translation>) {
+        let Origin::Saved(number) = translation.origin else { return };
+        if self.places.is_empty() {
+            self.places = vec![0; saved::count()];
+        }
         let place = &mut self.places[number.0 as usize];
         if *place == 0 {
             self.translations.push(None);
@@ -98,8 +103,9 @@ impl ByNumber {
         self.translations[*place as usize - 1] = Some(Arc::clone(translation));
     }
 
-    fn remove(&mut self, number: BlockNumber) {
-        if let Some(place) = self.places[number.0 as usize].checked_sub(1) {
+    fn forget(&mut self, translation: &Translation) {
+        let Origin::Saved(number) = translation.origin else { return };
+        if let Some(place) = self.places.get(number.0 as usize).and_then(|place| place.checked_sub(1)) {
             self.translations[place as usize] = None;
         }
     }
@@ -182,31 +188,33 @@ impl Cache {
         if let Some(found) = found {
             let mut inner = lock(&self.inner);
             if self.generation.load(Ordering::Acquire) == before {
-                let kept = self.keep_saved(&mut inner, key, found);
-                drop(inner);
+                self.keep_saved(&mut inner, found);
                 crate::debug::perf::write();
-                return kept;
+                if let Some(kept) = inner.blocks.get(&key) {
+                    return Arc::clone(kept);
+                }
+            } else {
+                found.iter().for_each(|found| saved::dropped(&found.translation));
             }
-            found.iter().for_each(|found| saved::dropped(&found.translation));
         }
         let made = Arc::new(self.translate(pc, control, max_block_insns(), Changes::AreNoticed));
         let mut inner = lock(&self.inner);
         if self.generation.load(Ordering::Acquire) == before {
+            if let Some(kept) = inner.blocks.get(&key) {
+                return Arc::clone(kept);
+            }
             self.keep(&mut inner, key, &made);
         }
         made
     }
 
-    /// Keeps blocks whose code was saved, the wanted one first, and gives that one.
-    fn keep_saved(&self, inner: &mut Inner, wanted: Key, found: Vec<Found>) -> Arc<Translation> {
+    /// Keeps blocks whose code was saved.
+    fn keep_saved(&self, inner: &mut Inner, found: Vec<Found>) {
         let mut new = Vec::with_capacity(found.len());
-        if inner.saved.places.is_empty() {
-            inner.saved.places = vec![0; saved::count()];
-            inner.blocks.reserve(saved::count() / 2);
-        }
         for found in found {
             let key = found.translation.key();
-            match inner.blocks.contains_key(&key) {
+            let started = found.together == Together::No || saved::start(&found.record);
+            match !started || inner.blocks.contains_key(&key) {
                 true => saved::dropped(&found.translation),
                 false => {
                     self.keep(inner, key, &found.translation);
@@ -215,7 +223,33 @@ impl Cache {
             }
         }
         jit::revive(&new, |number| inner.saved.get(number));
-        Arc::clone(&inner.blocks[&wanted])
+    }
+
+    /// Takes units of saved code apart that have code on one of these pages, or all of them: each of their blocks is a
+    /// translation then.
+    fn take_apart(&self, inner: &mut Inner, pages: Option<&[u64]>) {
+        for unit in saved::touched(pages) {
+            let blocks = saved::take_apart(unit);
+            let unknown = blocks.iter().filter(|(number, _)| inner.saved.get(*number).is_none());
+            let new: Vec<_> = unknown.map(|&(number, record)| saved::apart(number, record)).collect();
+            jit::enter(&new);
+            let mut twice = Vec::new();
+            for Found { translation, .. } in &new {
+                match inner.blocks.contains_key(&translation.key()) {
+                    false => self.keep(inner, translation.key(), translation),
+                    // Another translation of the same code has its place.
+                    true => {
+                        inner.saved.note(translation);
+                        twice.push(translation);
+                    }
+                }
+            }
+            jit::note_regions(&blocks, |number| inner.saved.get(number));
+            for translation in twice {
+                inner.saved.forget(translation);
+                drop_translation(translation);
+            }
+        }
     }
 
     /// How many translations there are.
@@ -267,9 +301,7 @@ impl Cache {
             let Some(next) = page.checked_add(0x1000) else { break };
             page = next;
         }
-        if let Origin::Saved(number) = made.origin {
-            inner.saved.add(number, made);
-        }
+        inner.saved.note(made);
         inner.blocks.insert(key, Arc::clone(made));
     }
 
@@ -316,16 +348,18 @@ impl Cache {
     /// Drops everything (another program was loaded).
     pub fn clear(&self) {
         let mut inner = lock(&self.inner);
+        self.take_apart(&mut inner, None);
         for translation in inner.blocks.values() {
             drop_translation(translation);
         }
         *inner = Inner::default();
-        drop(inner);
-        self.tell_threads();
+        self.tell_threads(inner);
     }
 
-    fn tell_threads(&self) {
+    /// Nothing that was made of what was there before is kept from now on, and threads forget what they have.
+    fn tell_threads(&self, inner: MutexGuard<'_, Inner>) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+        drop(inner);
         for port in lock(&self.ports).iter() {
             port.request(poll::INVALIDATED);
         }
@@ -335,18 +369,16 @@ impl Cache {
 impl CodeInvalidation for Cache {
     fn invalidate(&self, pages: &Invalidated) {
         let mut inner = lock(&self.inner);
+        self.take_apart(&mut inner, Some(&pages.pages));
         for page in &pages.pages {
             for key in inner.by_page.remove(page).unwrap_or_default() {
                 if let Some(gone) = inner.blocks.remove(&key) {
-                    if let Origin::Saved(number) = gone.origin {
-                        inner.saved.remove(number);
-                    }
+                    inner.saved.forget(&gone);
                     drop_translation(&gone);
                 }
             }
         }
-        drop(inner);
-        self.tell_threads();
+        self.tell_threads(inner);
     }
 }
 

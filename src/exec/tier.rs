@@ -7,7 +7,7 @@ use super::jit::code_memory::{self, SlotAddr, slot_target};
 use super::jit::compile_thread::{self, Insist};
 use super::jit::entry::{self, Context, exit};
 use super::jit::template::{self, Emitter};
-use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, Limits};
+use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, LENGTHENED, Limits};
 use super::translation::Translation;
 use crate::host::fault_table::classify;
 use crate::host::fp;
@@ -77,7 +77,7 @@ impl TierPolicy {
         let entry = translation.entry.load(Ordering::Acquire);
         if entry != 0 && self.mode != TierMode::Interp {
             if hot == Hot::Yes {
-                self.ask_for_region(cache, translation);
+                return self.go_further(cache, translation, state);
             }
             return Tier::Compiled(entry);
         }
@@ -116,11 +116,29 @@ impl TierPolicy {
         make_block(cache, translation, state)
     }
 
-    /// Has the background compile a region from a hot block.
+    /// A block's counter has run out: a trace is made of it, or a region is asked for.
     #[cold]
+    fn go_further(&self, cache: &'static Cache, translation: &Arc<Translation>, state: &GuestState) -> Tier {
+        if !translation.lengthened.swap(true, Ordering::Relaxed) {
+            if let Some(template) = translation.template() {
+                let runs = jit::runs_before(translation).max(LENGTHENED);
+                code_memory::set_counter(template.counter, jit::left_of(runs));
+            }
+            with_emitter(|emitter| jit::compile_trace(emitter, cache, translation, state));
+        } else {
+            self.ask_for_region(cache, translation);
+        }
+        compiled_or_not(translation)
+    }
+
+    /// Has the background compile a region from a hot block.
     fn ask_for_region(&self, cache: &'static Cache, translation: &Arc<Translation>) {
-        let Some(template) = translation.template().filter(|_| !translation.has_region()) else { return };
-        code_memory::set_counter(template.counter, if self.mode == TierMode::Auto { BUDGET } else { NEVER });
+        let Some(code) = translation.counting().filter(|_| !translation.has_region()) else { return };
+        if code_memory::counter(code.counter) >= 0 {
+            // It was entered through code that has been replaced.
+            return;
+        }
+        code_memory::set_counter(code.counter, if self.mode == TierMode::Auto { BUDGET } else { NEVER });
         if self.mode == TierMode::Auto {
             let again = translation.asked.swap(true, Ordering::Relaxed);
             let insist = if again { Insist::Yes } else { Insist::No };
@@ -139,17 +157,22 @@ pub enum Hot {
     Yes,
 }
 
-fn make_block(cache: &Cache, translation: &Arc<Translation>, state: &GuestState) -> Tier {
+fn with_emitter<T>(f: impl FnOnce(&mut Emitter) -> T) -> T {
     thread_local! {
         static EMITTER: RefCell<Option<Emitter>> = const { RefCell::new(None) };
     }
+    EMITTER.with_borrow_mut(|slot| f(slot.get_or_insert_with(Emitter::default)))
+}
+
+fn make_block(cache: &Cache, translation: &Arc<Translation>, state: &GuestState) -> Tier {
     if !template::supported() {
         return Tier::Interpreter;
     }
-    EMITTER.with_borrow_mut(|slot| {
-        let emitter = slot.get_or_insert_with(Emitter::default);
-        jit::compile_block(emitter, cache, translation, state);
-    });
+    with_emitter(|emitter| jit::compile_block(emitter, cache, translation, state));
+    compiled_or_not(translation)
+}
+
+fn compiled_or_not(translation: &Translation) -> Tier {
     match translation.entry.load(Ordering::Acquire) {
         0 => Tier::Interpreter,
         entry => Tier::Compiled(entry),
@@ -168,10 +191,7 @@ fn compile_now(cache: &Cache, translation: &Arc<Translation>) -> Tier {
             compiler.compile(cache, translation, FIRST_SIGHT_LIMITS);
         }
     });
-    match translation.entry.load(Ordering::Acquire) {
-        0 => Tier::Interpreter,
-        entry => Tier::Compiled(entry),
-    }
+    compiled_or_not(translation)
 }
 
 /// Ends the background compiler; it starts again when something gets hot.
@@ -287,6 +307,7 @@ fn stopped(context: &mut Context, pc: GuestAddr) -> BlockEnd {
     match context.stop.take() {
         Some(Stop::Fault(fault)) => BlockEnd::Fault { fault, pc },
         Some(Stop::Trap(trap)) => BlockEnd::Trap { trap, pc },
+        Some(Stop::Leave { .. }) => unreachable!("side exits have code of their own"),
         None => unreachable!("a call-out that fails says why"),
     }
 }

@@ -22,8 +22,11 @@ pub struct Translation {
     pub block: Lifted,
     /// How often it has run in the interpreter.
     pub runs: AtomicU32,
-    /// Its code from templates: entry and counter, or 0.
+    /// Its code from templates: entry and counter, or 0. Alone, and with the blocks behind it.
     template: [AtomicU64; 2],
+    trace: [AtomicU64; 2],
+    /// Whether it was to become the head of a trace.
+    pub lengthened: AtomicBool,
     /// Host address of its compiled code; 0 while there is none.
     pub entry: AtomicU64,
     /// Whether a region was asked for already.
@@ -98,6 +101,8 @@ impl Translation {
             block,
             runs: AtomicU32::new(0),
             template: [AtomicU64::new(0), AtomicU64::new(0)],
+            trace: [AtomicU64::new(0), AtomicU64::new(0)],
+            lengthened: AtomicBool::new(false),
             entry: AtomicU64::new(0),
             asked: AtomicBool::new(false),
             valid: AtomicBool::new(true),
@@ -107,29 +112,66 @@ impl Translation {
 
     /// Its code from templates.
     pub fn template(&self) -> Option<Template> {
-        let [entry, counter] = [0, 1].map(|word: usize| self.template[word].load(Ordering::Acquire));
-        (entry != 0).then_some(Template { entry, counter: SlotAddr(counter) })
+        Template::read(&self.template)
     }
 
     pub fn set_template(&self, template: Template) {
-        self.template[1].store(template.counter.0, Ordering::Release);
-        self.template[0].store(template.entry, Ordering::Release);
+        template.write(&self.template);
+    }
+
+    /// The trace that it is the head of.
+    pub fn trace(&self) -> Option<Template> {
+        Template::read(&self.trace)
+    }
+
+    pub fn set_trace(&self, trace: Template) {
+        self.lengthened.store(true, Ordering::Relaxed);
+        trace.write(&self.trace);
+    }
+
+    pub fn take_trace(&self) {
+        self.trace[0].store(0, Ordering::Release);
+    }
+
+    /// The code that counts its runs, while it has no region.
+    pub fn counting(&self) -> Option<Template> {
+        self.trace().or_else(|| self.template())
+    }
+
+    /// Counts its runs from the start, to become the head of a trace or region again.
+    pub fn start_again(&self) {
+        let Some(code) = self.counting() else { return };
+        let is_trace = self.trace().is_some();
+        self.lengthened.store(is_trace, Ordering::Relaxed);
+        code_memory::set_counter(code.counter, if is_trace { jit::BUDGET } else { jit::LENGTHENED });
     }
 
     /// Whether it is entered through a region.
     pub fn has_region(&self) -> bool {
         let entry = self.entry.load(Ordering::Acquire);
-        entry != 0 && self.template().is_none_or(|template| template.entry != entry)
+        entry != 0 && [self.template(), self.trace()].into_iter().flatten().all(|code| code.entry != entry)
     }
 
     /// How often it has run, as far as that was counted.
     pub fn runs(&self) -> u32 {
-        let counted = self.template().map_or(0, |template| {
-            jit::BUDGET.saturating_sub(code_memory::counter(template.counter).max(0) as u32)
-        });
+        let whole = if self.lengthened.load(Ordering::Relaxed) { jit::BUDGET } else { jit::LENGTHENED };
+        let counted = self
+            .counting()
+            .map_or(0, |code| whole.saturating_sub(code_memory::counter(code.counter).max(0) as u32));
         // Its counter started anew when it ran out.
         let before = if self.asked.load(Ordering::Relaxed) { jit::BUDGET } else { 0 };
         self.runs.load(Ordering::Relaxed).saturating_add(counted).saturating_add(before)
+    }
+
+    /// How often it has run at most: with the runs of the traces that it is part of.
+    pub fn runs_in_traces(&self) -> u32 {
+        let traces = self
+            .regions()
+            .iter()
+            .filter(|r| r.is_trace())
+            .map(|r| r.head().runs())
+            .fold(0, u32::saturating_add);
+        self.runs().saturating_add(traces)
     }
 
     /// Whether the first slot of its code from templates, behind the counter, is no way out but says where the
@@ -169,4 +211,16 @@ impl Translation {
 pub struct Template {
     pub entry: u64,
     pub counter: SlotAddr,
+}
+
+impl Template {
+    fn read(words: &[AtomicU64; 2]) -> Option<Self> {
+        let [entry, counter] = [0, 1].map(|word: usize| words[word].load(Ordering::Acquire));
+        (entry != 0).then_some(Self { entry, counter: SlotAddr(counter) })
+    }
+
+    fn write(self, words: &[AtomicU64; 2]) {
+        words[1].store(self.counter.0, Ordering::Release);
+        words[0].store(self.entry, Ordering::Release);
+    }
 }

@@ -260,12 +260,14 @@ const MAX_OURS: usize = 32;
 pub const SPREAD: u32 = 2 * MAX_OURS as u32;
 static OURS: [AtomicI32; MAX_OURS] = [const { AtomicI32::new(-1) }; MAX_OURS];
 
-/// Where our descriptors start to be looked for: near the top of what the limit allows.
+/// Where our descriptors start to be looked for: near the top of what the limit allows, but not so high that the table of
+/// descriptors, which each fork copies, becomes large.
 pub fn high_base() -> i32 {
+    const HIGH: u64 = 1024;
     let mut limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
     let args = [0, u64::from(libc::RLIMIT_NOFILE), 0, &raw mut limit as u64, 0, 0];
     sys::syscall(libc::SYS_prlimit64, args);
-    let top = limit.rlim_cur.min(1 << 20) as i32;
+    let top = limit.rlim_cur.min(HIGH) as i32;
     (top - SPREAD as i32).max(3)
 }
 

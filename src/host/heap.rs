@@ -87,16 +87,18 @@ pub fn unmap(addr: u64, len: u64) {
 /// For the C library's allocator, which serialises its calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __sbrk(increment: isize) -> *mut c_void {
-    const STEP: u64 = 256 << 10;
+    const STEP: u64 = 64 << 10;
     let old = BREAK.load(Ordering::Relaxed);
     let new = old.wrapping_add_signed(increment as i64);
     let mapped = MAPPED.load(Ordering::Relaxed);
     // It never shrinks: the allocator takes what it gets from here to be zero.
-    if new > HEAP_END - STEP || increment < 0 {
+    if new > HEAP_END - 4 * STEP || increment < 0 {
         return usize::MAX as *mut c_void;
     }
     if new > mapped {
-        let len = (new - mapped).next_multiple_of(STEP);
+        // A large heap grows by larger steps.
+        let step = ((mapped - HEAP_START) / 4).next_multiple_of(STEP).clamp(STEP, 4 * STEP);
+        let len = (new - mapped).next_multiple_of(step);
         // What the allocator asks for it uses soon: pages that come together cost a fifth of what a fault for each does.
         if !map_at(mapped, len, libc::MAP_POPULATE) {
             return usize::MAX as *mut c_void;
@@ -124,5 +126,7 @@ pub fn confine_allocator() {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        // What it asks for is rounded up by us.
+        libc::mallopt(libc::M_TOP_PAD, 16 << 10);
     }
 }

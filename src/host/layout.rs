@@ -4,7 +4,7 @@
 //! that the guest can have the kernel's native layout and so that "is this ours?" is one comparison.
 //!
 //! ```text
-//! 0x7e80_0000_0000  image (placed by `entry` before anything else runs)
+//! 0x7e80_0000_0000  image (linked to be there)
 //! 0x7e81_0000_0000  heap, thread stacks, CPU states: everything mapped by `heap`
 //! 0x7ec0_0000_0000  code memory
 //! 0x7ef0_0000_0000  end
@@ -18,6 +18,8 @@
 
 /// First address of the emulator's range.
 pub const EMULATOR_START: u64 = 0x7e80_0000_0000;
+/// Where our image is.
+pub const IMAGE: u64 = EMULATOR_START + 0x1_0000;
 /// First address behind it.
 pub const EMULATOR_END: u64 = 0x7ef0_0000_0000;
 /// Where our own mappings are made.

@@ -150,6 +150,11 @@ pub fn replace_passed(what: &str, fd: i32) {
 #[macro_export]
 macro_rules! entry_point {
     ($arch:literal) => {
+        #[allow(unsafe_code)]
+        mod stubs {
+            $crate::c_library_stubs!();
+        }
+
         /// The C entry point.
         ///
         /// # Safety

@@ -1,5 +1,6 @@
 //! Mapping calls on the guest's address space, and the table that mirrors them.
 
+mod file_code;
 mod program_break;
 
 use super::access::Memory;

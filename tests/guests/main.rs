@@ -160,6 +160,9 @@ on_every_tier! {
     code_that_changes_itself(arch, tier) {
         program_same_as_native(arch, tier, "smc", &[]);
     }
+    functions_that_are_replaced(arch, tier) {
+        program_same_as_native(arch, tier, "patched", &[]);
+    }
     code_that_others_change(arch, tier) {
         program_same_as_native(arch, tier, "rewritten", &[]);
     }
@@ -222,20 +225,21 @@ fn faults_show_the_same_registers_on_every_tier() {
     }
 }
 
-/// Of x86-64 what they are natively.
 #[test]
 fn faults_in_loops_of_vectors_show_the_same_registers_on_every_tier() {
     for arch in [Arch::X86_64, Arch::Aarch64] {
         let program = compiled(arch, "loops");
         let seen = |tier| run(guest_command(arch, &["-tier", tier], &program, &[]), "");
-        let expected = match arch {
-            Arch::X86_64 => run(std::process::Command::new(&program), ""),
-            Arch::Aarch64 => seen("interp"),
-        };
-        assert!(expected.stdout.starts_with("810 faults, "), "{expected:?}");
-        for tier in ["interp", "template", "jit", "auto"] {
+        let interpreted = seen("interp");
+        assert!(interpreted.stdout.starts_with("810 faults, "), "{interpreted:?}");
+        if arch == Arch::X86_64 {
+            // All but what the registers hold of the stack's place.
+            let native = run(std::process::Command::new(&program), "");
+            assert_eq!(native.stdout.lines().next(), interpreted.stdout.lines().next());
+        }
+        for tier in ["template", "jit", "auto"] {
             let compiled = seen(tier);
-            assert_eq!((compiled.status, compiled.stdout), (0, expected.stdout.clone()), "{arch:?} {tier}");
+            assert_eq!((compiled.status, &compiled.stdout), (0, &interpreted.stdout), "{arch:?} {tier}");
         }
     }
 }

@@ -89,6 +89,13 @@ on_both! {
         let scratch = Scratch::new(arch, "smc");
         alike(arch, &scratch, &compiled(arch, "smc"), &[]);
     }
+    functions_that_are_replaced(arch) {
+        let scratch = Scratch::new(arch, "patched");
+        let native = run(Command::new(compiled(Arch::X86_64, "patched")), "");
+        let program = compiled(arch, "patched");
+        assert!(alike(arch, &scratch, &program, &[]) > 500);
+        assert_eq!(with(arch, scratch.text(), &program, &[]).0.stdout, native.stdout);
+    }
     hot_loops(arch) {
         let scratch = Scratch::new(arch, "hot");
         alike(arch, &scratch, &compiled(arch, "sieve"), &[]);

@@ -55,6 +55,10 @@ pub enum BlockEnd {
 pub enum Stop {
     Fault(Fault),
     Trap(Trap),
+    /// A side exit, so many bytes behind the block's start.
+    Leave {
+        off: i32,
+    },
 }
 
 impl From<Fault> for Stop {
@@ -180,6 +184,7 @@ pub fn run_block(block: &Block, state: &mut GuestState, env: &Env, cells: &mut C
         return match interp.stop {
             Some(Stop::Fault(fault)) => BlockEnd::Fault { fault, pc },
             Some(Stop::Trap(trap)) => BlockEnd::Trap { trap, pc },
+            Some(Stop::Leave { off }) => BlockEnd::Next(block.pc.offset(off.into())),
             None => unreachable!("whoever stops says why"),
         };
     }

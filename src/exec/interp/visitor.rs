@@ -14,7 +14,7 @@ use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{
     ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
-    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
 };
 use guest::state::{MONITOR_SIZE, Slot};
 
@@ -282,6 +282,12 @@ impl OpVisitor for Interp<'_> {
             return Ok(());
         }
         Err(self.end(Stop::Trap(Trap::from_number(trap).unwrap_or(Trap::Illegal))))
+    }
+    fn side_exit(&mut self, when: When, c: Val, off: i32) -> Done {
+        if !when.happens(self.int(c)) {
+            return Ok(());
+        }
+        Err(self.end(Stop::Leave { off }))
     }
     fn fpenv_get(&mut self, dst: Val) -> Done {
         self.gives(dst, u64::from(fp::mxcsr()))

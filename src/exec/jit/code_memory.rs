@@ -48,6 +48,11 @@ pub fn slot_target(slot: SlotAddr) -> u64 {
     slot_word(slot, 1).load(Ordering::Relaxed)
 }
 
+/// Where a slot leads, in host code.
+pub fn slot_lead(slot: SlotAddr) -> u64 {
+    slot_word(slot, 0).load(Ordering::Relaxed)
+}
+
 /// What is left of a block's counter, which is a slot's first word.
 pub fn counter(slot: SlotAddr) -> i32 {
     slot_word(slot, 0).load(Ordering::Relaxed) as i32
@@ -162,6 +167,13 @@ impl CodeMemory {
         self.code_used = size;
         self.slots_used = slots * SLOT_BYTES;
         Some(self.bytes())
+    }
+
+    /// Has the pages of the first slots come at once rather than by a fault each. An old kernel refuses.
+    pub fn populate_slots(&self, slots: usize) {
+        const POPULATE_WRITE: u64 = 23;
+        let len = (slots * SLOT_BYTES).min(self.slots_used).next_multiple_of(PAGE);
+        sys::syscall(libc::SYS_madvise, [slot_at(0).0, len as u64, POPULATE_WRITE, 0, 0, 0]);
     }
 
     /// Whether the memory is where it is in every process that has a choice.

@@ -149,7 +149,7 @@ impl Growth<'_> {
             Follow::Any => Some(self.cache.translation(pc.raw(), self.control)),
             Follow::Ran(least) => {
                 let known = self.cache.peek(pc.raw(), self.control)?;
-                (known.runs() >= least).then_some(known)
+                (known.runs_in_traces() >= least).then_some(known)
             }
         }
     }

@@ -25,6 +25,7 @@ pub mod compile_thread;
 mod constants;
 pub mod entry;
 mod grow;
+mod host;
 mod jumps;
 mod loops;
 mod lower;
@@ -39,24 +40,25 @@ mod steps;
 pub mod template;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use crate::debug;
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
-use crate::host::crypto;
+use crate::exec::window::Origin;
 use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference, slot_at};
 use commit::Accesses;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
 use cranelift_codegen::ir::{ExternalName, Function, TrapCode, UserExternalName, UserExternalNameRef};
-use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
-use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
+pub use host::host_key;
 use jumps::Stack;
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
@@ -65,13 +67,17 @@ pub use owed::{OWED_SIZE, Owed, Source};
 pub use pieces::{FAULT_SIZE, Piece};
 use pieces::{FaultPoint, noted_way_out};
 pub use region::{Follow, Limits};
-pub use reuse::{Made, PieceAt, adopt, count, made, revive, slot_targets};
+pub use reuse::{
+    Made, PieceAt, adopt, count, counted, enter, is_traced, made, note_regions, revive, runs_before,
+    slot_targets, start_all,
+};
 pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use template::{Emitted, Emitter};
+pub use trace::{LENGTHENED, compile_trace, left_of};
 
 /// An installed region.
 pub struct Compiled {
@@ -89,6 +95,23 @@ impl Compiled {
 
     pub fn blocks(&self) -> usize {
         self.blocks
+    }
+
+    /// Tells blocks of the region that they are in; the first one is its head.
+    fn note(blocks: &[Arc<Translation>], entry: u64) {
+        let compiled = Arc::new(Self { head: Arc::clone(&blocks[0]), entry, blocks: blocks.len() });
+        for block in blocks {
+            block.regions().push(Arc::clone(&compiled));
+        }
+    }
+
+    pub fn head(&self) -> &Translation {
+        &self.head
+    }
+
+    /// Whether it is a trace, and its head's still.
+    pub fn is_trace(&self) -> bool {
+        self.head.trace().is_some_and(|trace| trace.entry == self.entry)
     }
 }
 
@@ -109,12 +132,15 @@ struct Engine {
     unlinked: u64,
     /// The slot for guest address 0.
     nowhere: SlotAddr,
-    /// The slots that lead to each entry, by number.
+    /// The slots that lead to each entry, by number, but those of saved code that lead to saved code.
     incoming: WordMap<u64, SmallVec<[u32; 4]>>,
+    /// Whether the slots of saved code have their pages.
+    populated: bool,
     /// By entry: all code but what was saved.
     pieces: BTreeMap<usize, Piece>,
-    /// How many of them are regions.
+    /// How many of them are regions, and traces.
     regions: usize,
+    traces: usize,
     full: bool,
 }
 
@@ -130,62 +156,6 @@ pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
     slow::with_locked(|| debug::perf::with_notes_locked(f))
 }
 
-/// The host, as Cranelift knows it; `None` where it cannot compile for it.
-fn isa() -> Option<&'static dyn TargetIsa> {
-    static ISA: OnceLock<Option<OwnedTargetIsa>> = OnceLock::new();
-    ISA.get_or_init(make_isa).as_deref()
-}
-
-fn make_isa() -> Option<OwnedTargetIsa> {
-    let mut flags = settings::builder();
-    for (name, value) in [
-        ("opt_level", "speed"),
-        ("regalloc_algorithm", "backtracking"),
-        // It is called by hand ([`verify`]).
-        ("enable_verifier", "false"),
-        ("enable_pinned_reg", "true"),
-        ("unwind_info", "false"),
-        ("enable_probestack", "false"),
-        // Slots are near, so that their addresses need no table; the code is position-independent anyway.
-        ("is_pic", "false"),
-    ] {
-        flags.set(name, value).ok()?;
-    }
-    let mut builder = cranelift_codegen::isa::lookup_by_name("x86_64").ok()?;
-    for (feature, present) in host_features() {
-        if present {
-            builder.enable(feature).ok()?;
-        }
-    }
-    builder.finish(settings::Flags::new(flags)).ok()
-}
-
-fn host_features() -> [(&'static str, bool); 11] {
-    use std::arch::is_x86_feature_detected as has;
-    [
-        ("has_sse3", has!("sse3")),
-        ("has_ssse3", has!("ssse3")),
-        ("has_sse41", has!("sse4.1")),
-        ("has_sse42", has!("sse4.2")),
-        ("has_popcnt", has!("popcnt")),
-        ("has_avx", has!("avx")),
-        ("has_avx2", has!("avx2")),
-        ("has_fma", has!("fma")),
-        ("has_bmi1", has!("bmi1")),
-        ("has_bmi2", has!("bmi2")),
-        ("has_lzcnt", has!("lzcnt")),
-    ]
-}
-
-/// What code depends on of the host.
-pub fn host_key() -> u64 {
-    let present = host_features().into_iter().map(|(_, present)| present);
-    present
-        .chain(crypto::features())
-        .chain([template::supported()])
-        .fold(1, |key, present| key << 1 | u64::from(present))
-}
-
 /// What one thread compiles with, used over and over.
 pub struct Compiler {
     isa: &'static dyn TargetIsa,
@@ -196,7 +166,7 @@ pub struct Compiler {
 impl Compiler {
     /// `None` where this host cannot be compiled for.
     pub fn new() -> Option<Self> {
-        Some(Self { isa: isa()?, context: Context::new(), builder: FunctionBuilderContext::new() })
+        Some(Self { isa: host::isa()?, context: Context::new(), builder: FunctionBuilderContext::new() })
     }
 
     /// Compiles a region from `head` and installs it. Whether it did.
@@ -215,10 +185,9 @@ impl Compiler {
         accesses: Accesses,
     ) -> Result<bool, Unmarked> {
         let Some(region) = region::Region::grow(cache, head, limits, accesses) else { return Ok(false) };
-        let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
         self.context.clear();
         let config = self.isa.frontend_config();
-        let lowered = lower::lower(&region, &mut self.context.func, &mut self.builder, config, counting);
+        let lowered = lower::lower(&region, &mut self.context.func, &mut self.builder, config, counting());
         if !lowered.complete {
             return Ok(false);
         }
@@ -323,7 +292,8 @@ fn with_prefix(code: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// Makes code of one block from templates and installs it, to ask for a region after [`BUDGET`] runs.
+/// Makes code of one block from templates and installs it, to become the head of a trace after [`LENGTHENED`] runs, and of
+/// a region after [`BUDGET`].
 /// `state` is as before the block. Whether it did.
 pub fn compile_block(
     emitter: &mut Emitter,
@@ -331,50 +301,26 @@ pub fn compile_block(
     block: &Arc<Translation>,
     state: &GuestState,
 ) -> bool {
-    let counting = if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off };
     let stack = Stack::of(cache.env().arch);
-    let Some(emitted) = emitter.emit(&block.block, state, stack, counting) else { return false };
+    let Some(emitted) = emitter.emit(&block.block, state, stack, counting()) else { return false };
     let install = || install_block(&emitted, block);
     let installed = cache.if_current(std::slice::from_ref(block), install).unwrap_or(false);
     debug::perf::write();
     installed
 }
 
+/// Whether instructions are counted.
+fn counting() -> Counting {
+    if debug::enabled(debug::item::STATS) { Counting::On } else { Counting::Off }
+}
+
 /// Puts a block's code in place. The cache is locked and the block is current.
 fn install_block(emitted: &Emitted<'_>, block: &Translation) -> bool {
     let mut guard = lock();
     let Some(engine) = engine(&mut guard) else { return false };
-    let unlinked = engine.unlinked;
-    let points = emitted.faults.iter().map(|point| FaultPoint {
-        at: point.offset,
-        site: Site { pc: point.pc, access: point.access, back: Back::Exact },
-        noted: point.noted,
-    });
-    let Some(faults) = pieces::pack(points) else { return false };
-    let count = emitted.slots.len() + 1;
-    let targets = (0..count).map(|index| match index.checked_sub(1) {
-        None => (u64::from(BUDGET), block.pc.raw()),
-        Some(slot) => (unlinked, emitted.slots[slot].raw()),
-    });
-    let Some(installed) = engine.memory.install(emitted.code, emitted.references, targets) else {
-        engine.report_full();
-        return false;
-    };
-    let piece = Piece {
-        code_len: emitted.code.len() as u32,
-        entry: template::ENTRY as u32,
-        first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
-        slots: count as u32,
-        head: block.pc,
-        faults,
-        owed: emitted.owed.into(),
-        points: Box::default(),
-    };
-    engine.pieces.insert(installed.entry as usize, piece);
-    engine.trace("template", installed.entry, emitted.code.len(), block.pc);
-    let entry = installed.entry + template::ENTRY as u64;
-    block.set_template(Template { entry, counter: SlotAddr(installed.slots) });
-    block.entry.store(entry, Ordering::Release);
+    let Some(made) = engine.put("template", emitted, block.pc, LENGTHENED) else { return false };
+    block.set_template(made);
+    block.entry.store(made.entry, Ordering::Release);
     true
 }
 
@@ -424,15 +370,56 @@ impl Engine {
         let nowhere = SlotAddr(slots);
         memory.patch(nowhere, unlinked);
         let (incoming, pieces) = (WordMap::default(), BTreeMap::new());
-        Some(Self { memory, unlinked, nowhere, incoming, pieces, regions: 0, full: false })
+        Some(Self {
+            memory,
+            unlinked,
+            nowhere,
+            incoming,
+            populated: false,
+            pieces,
+            regions: 0,
+            traces: 0,
+            full: false,
+        })
+    }
+
+    /// Puts code from templates in place, with a counter of `left` runs.
+    fn put(&mut self, kind: &str, emitted: &Emitted<'_>, pc: GuestAddr, left: u32) -> Option<Template> {
+        let points = emitted.faults.iter().map(|point| FaultPoint {
+            at: point.offset,
+            site: Site { pc: point.pc, access: point.access, back: Back::Exact },
+            noted: point.noted,
+        });
+        let faults = pieces::pack(points)?;
+        let count = emitted.slots.len() + 1;
+        let unlinked = self.unlinked;
+        let targets = (0..count).map(|index| match index.checked_sub(1) {
+            None => (u64::from(left), pc.raw()),
+            Some(slot) => (unlinked, emitted.slots[slot].raw()),
+        });
+        let Some(installed) = self.memory.install(emitted.code, emitted.references, targets) else {
+            self.report_full();
+            return None;
+        };
+        let piece = Piece {
+            code_len: emitted.code.len() as u32,
+            entry: template::ENTRY as u32,
+            first_slot: self.memory.slot_number(SlotAddr(installed.slots)) as u32,
+            slots: count as u32,
+            head: pc,
+            faults,
+            owed: emitted.owed.into(),
+            points: Box::default(),
+        };
+        self.pieces.insert(installed.entry as usize, piece);
+        self.trace(kind, installed.entry, emitted.code.len(), pc);
+        let entry = installed.entry + template::ENTRY as u64;
+        Some(Template { entry, counter: SlotAddr(installed.slots) })
     }
 
     /// The first of these blocks is entered through a region of all of them from now on.
     fn enter_region(&mut self, blocks: &[Arc<Translation>], entry: u64) {
-        let compiled = Arc::new(Compiled { head: Arc::clone(&blocks[0]), entry, blocks: blocks.len() });
-        for block in blocks {
-            block.regions().push(Arc::clone(&compiled));
-        }
+        Compiled::note(blocks, entry);
         self.replace_template(&blocks[0], entry);
         blocks[0].entry.store(entry, Ordering::Release);
     }
@@ -451,23 +438,33 @@ impl Engine {
         crate::log::once("code memory", || "code memory is full: nothing more is compiled".to_owned());
     }
 
-    /// What leads to a block's code from templates leads to its region from now on; who enters that code
+    /// What leads to a block's code from templates, or to its trace, leads to its region from now on; who enters that code
     /// all the same is sent to the run loop at its counter.
     fn replace_template(&mut self, head: &Translation, region: u64) {
-        let Some(template) = head.template() else { return };
-        let slots = self.incoming.remove(&template.entry).unwrap_or_default();
-        for &slot in &slots {
-            self.memory.patch(slot_at(slot as usize), region);
+        for old in [head.template(), head.trace()].into_iter().flatten().filter(|old| old.entry != region) {
+            let slots = self.redirect(head, old.entry, region);
+            self.incoming.entry(region).or_default().extend(slots);
+            code_memory::set_counter(old.counter, 0);
         }
-        self.incoming.entry(region).or_default().extend(slots);
-        code_memory::set_counter(template.counter, 0);
     }
 
-    /// Makes every slot that leads to `entry` lead to the run loop.
-    fn unlink(&mut self, entry: u64) {
-        for slot in self.incoming.remove(&entry).unwrap_or_default() {
-            self.memory.patch(slot_at(slot as usize), self.unlinked);
+    /// Makes every slot that leads to `entry`, which is of code of `head`, lead to the run loop.
+    fn unlink(&mut self, head: &Translation, entry: u64) {
+        self.redirect(head, entry, self.unlinked);
+    }
+
+    /// Makes every slot that leads to `entry`, which is of code of `head`, lead to `to`; which of them were noted.
+    fn redirect(&mut self, head: &Translation, entry: u64, to: u64) -> SmallVec<[u32; 4]> {
+        let noted = self.incoming.remove(&entry).unwrap_or_default();
+        let saved = match head.origin {
+            Origin::Saved(number) => saved::incoming(number),
+            _ => &[],
+        };
+        let leads_there = |slot: &&u32| code_memory::slot_lead(slot_at(**slot as usize)) == entry;
+        for &slot in noted.iter().chain(saved.iter().filter(leads_there)) {
+            self.memory.patch(slot_at(slot as usize), to);
         }
+        noted
     }
 }
 
@@ -526,10 +523,11 @@ pub fn link(slot: u64, target: &Translation) {
     engine.incoming.entry(entry).or_default().push(number);
 }
 
-/// Cuts off every region made from `gone`. The cache is locked.
+/// Cuts off every region and trace made from `gone`. The cache is locked.
 pub fn cut_off(gone: &Translation) {
     let regions = std::mem::take(&mut *gone.regions());
     let template = gone.take_template();
+    gone.take_trace();
     if regions.is_empty() && template.is_none() {
         return;
     }
@@ -537,18 +535,20 @@ pub fn cut_off(gone: &Translation) {
     let Some(engine) = guard.as_mut() else { return };
     if let Some(template) = template {
         gone.leave(template.entry, 0);
-        engine.unlink(template.entry);
+        engine.unlink(gone, template.entry);
     }
     for region in regions {
-        // It may get hot again with its other blocks as they are now.
-        let fallback = region.head.template();
-        if region.head.leave(region.entry, fallback.map_or(0, |template| template.entry)) {
-            region.head.runs.store(0, Ordering::Relaxed);
-            if let Some(template) = fallback {
-                code_memory::set_counter(template.counter, BUDGET);
-            }
+        let head = &region.head;
+        if region.is_trace() {
+            head.take_trace();
         }
-        engine.unlink(region.entry);
+        // It may get hot again with its other blocks as they are now.
+        let fallback = head.counting();
+        if head.leave(region.entry, fallback.map_or(0, |code| code.entry)) {
+            head.runs.store(0, Ordering::Relaxed);
+            head.start_again();
+        }
+        engine.unlink(&region.head, region.entry);
     }
 }
 

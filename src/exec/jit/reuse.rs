@@ -1,16 +1,18 @@
-//! Saved code: taken over from a file, set going block by block, and handed out to be saved.
+//! Saved code: taken over from a file, set going unit by unit or block by block, and handed out to be saved.
 
-use super::code_memory::{CodeMemory, slot_at, slot_target};
+use super::code_memory::{CodeMemory, counter, slot_at, slot_target};
 use super::pieces::Piece;
-use super::{BUDGET, Engine, lock};
-use crate::exec::saved::{self, BlockNumber, BlockRecord, Found};
+use super::{BUDGET, Compiled, Engine, LENGTHENED, left_of, lock};
+use crate::debug;
+use crate::exec::saved::{self, BlockNumber, BlockRecord, Found, Leads, RegionRecord, Together};
 use crate::exec::translation::{Template, Translation};
+use crate::exec::window::Origin;
 use guest::GuestAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Runs of a saved block until it asks for a region, at the least: where there is none still, it may be that none can be.
-const LEAST: u32 = BUDGET / 16;
+/// Runs of a saved block until it becomes the head of a trace, at the least.
+const LEAST: u32 = 16;
 
 /// Makes saved code the first of the code memory; its bytes. `None` where that cannot be.
 pub fn adopt(fd: i32, from: usize, len: usize, slots: usize) -> Option<&'static [u8]> {
@@ -24,36 +26,136 @@ pub fn adopt(fd: i32, from: usize, len: usize, slots: usize) -> Option<&'static 
     code
 }
 
-/// Sets saved blocks going: they have been put into the cache, which is locked. `at` finds those that are there.
+/// Whether somebody wants to know of each piece of code that comes into use.
+pub fn is_traced() -> bool {
+    debug::enabled(debug::item::CODE | debug::item::PERF_MAP | debug::item::JIT_DUMP)
+}
+
+/// Sets the code of a whole unit going, whose file has so many slots, to lead on as the file says.
+pub fn start_all(slots: usize, leads: Leads, blocks: impl Iterator<Item = (BlockNumber, BlockRecord)>) {
+    let mut guard = lock();
+    let Some(engine) = guard.as_mut() else { return };
+    if !std::mem::replace(&mut engine.populated, true) {
+        engine.memory.populate_slots(slots);
+    }
+    for (number, record) in blocks {
+        engine.start_block(number, &record, leads);
+    }
+}
+
+/// Makes translations of blocks whose unit is going what the code says.
+pub fn enter(blocks: &[Found]) {
+    let guard = lock();
+    let Some(engine) = guard.as_ref() else { return };
+    for Found { record, translation, .. } in blocks {
+        engine.enter_block(record, translation);
+    }
+}
+
+/// A unit was taken apart: tells its blocks of the regions that they are in.
+pub fn note_regions<'a>(
+    blocks: &[(BlockNumber, BlockRecord)],
+    at: impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>,
+) {
+    let guard = lock();
+    let Some(engine) = guard.as_ref() else { return };
+    for (_, record) in blocks.iter().filter(|(_, record)| saved::region_together(record).is_some()) {
+        let Some((region, members)) = saved::region_of(record) else { continue };
+        let members: Vec<_> = members.iter().filter_map(|&number| at(number).cloned()).collect();
+        let entry = engine.saved_entry(&region.piece);
+        if members.first().is_some_and(|head| head.entry.load(Ordering::Acquire) == entry) {
+            Compiled::note(&members, entry);
+        }
+    }
+}
+
+/// How often a saved block that is in use has run.
+pub fn counted(record: &BlockRecord) -> u32 {
+    let counted = |whole: u32, slot: u32| whole.saturating_sub(counter(slot_at(slot as usize)).max(0) as u32);
+    match saved::region_together(record) {
+        Some(region) if region.counters == 0 => BUDGET,
+        Some(trace) => counted(BUDGET, trace.piece.slots_at),
+        None if record.piece.code_len == 0 => 0,
+        None => counted(LENGTHENED, record.piece.slots_at),
+    }
+}
+
+/// Sets saved blocks going one by one: they have been put into the cache, which is locked. `at` finds those that are there.
 pub fn revive<'a>(blocks: &[Found], at: impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>) {
     let mut guard = lock();
     let Some(engine) = guard.as_mut() else { return };
-    for Found { record, translation } in blocks {
-        engine.revive_block(record, translation);
+    for Found { record, translation, together } in blocks {
+        match (together, translation.origin) {
+            (Together::No, Origin::Saved(number)) => engine.revive_block(number, record, translation),
+            _ => engine.enter_block(record, translation),
+        }
     }
+    let apart = || blocks.iter().filter(|found| found.together == Together::No);
     // Nobody has been told of them yet, so slots may be set last.
-    for Found { record, .. } in blocks {
+    for Found { record, .. } in apart() {
         engine.lead_on(record.piece.slots_at as usize + 1, &record.piece, &at);
     }
-    for Found { record, .. } in blocks {
+    for Found { record, .. } in apart() {
         engine.revive_region(record, &at);
     }
 }
 
 impl Engine {
-    fn revive_block(&mut self, record: &BlockRecord, translation: &Translation) {
-        let piece = &record.piece;
-        if piece.code_len == 0 {
-            return;
+    /// Sets all slots of a block whose unit is set going, and of the region that it is the head of.
+    fn start_block(&mut self, number: BlockNumber, record: &BlockRecord, leads: Leads) {
+        let region = saved::region_together(record);
+        if record.piece.code_len != 0 {
+            // Nobody enters it there who does not run it for the last time: its region is entered.
+            let left = if region.is_some() { 0 } else { runs_left(number) };
+            self.memory.set_slot(record.piece.slots_at as usize, left.into(), record.pc);
+            self.set_ways(record.piece.slots_at as usize + 1, &record.piece, leads);
         }
-        let counter = piece.slots_at as usize;
-        // What has run often in earlier processes is hot sooner in this one.
-        let left = BUDGET.saturating_sub(saved::runs(translation)).max(LEAST);
-        self.memory.set_slot(counter, left.into(), record.pc);
-        let entry = self.saved_entry(piece);
-        self.trace_saved("template", piece, translation.pc);
-        translation.set_template(Template { entry, counter: slot_at(counter) });
-        translation.entry.store(entry, Ordering::Release);
+        if let Some(RegionRecord { piece, counters, .. }) = region {
+            let first = piece.slots_at as usize;
+            if counters != 0 {
+                self.memory.set_slot(first, left_of(saved::runs(number)).into(), record.pc);
+            }
+            self.set_ways(first + counters as usize, &piece, leads);
+        }
+    }
+
+    /// Sets the slots of a piece, to lead on as the file says.
+    fn set_ways(&mut self, first: usize, piece: &saved::Piece, leads: Leads) {
+        let start = self.memory.bytes().as_ptr() as u64;
+        for (slot, (pc, lead)) in (first..).zip(leads.of(piece)) {
+            let host = if lead == 0 { self.unlinked } else { start + u64::from(lead) };
+            self.memory.set_slot(slot, host, pc);
+        }
+    }
+
+    /// Where a block is entered whose slots are set.
+    fn enter_block(&self, record: &BlockRecord, translation: &Translation) {
+        let entry = self.enter_template(record, translation);
+        let region = saved::region_together(record);
+        let further = region.map(|region| (region, self.saved_entry(&region.piece)));
+        if let Some((region, entry)) = further
+            && region.counters != 0
+        {
+            translation.set_trace(Template { entry, counter: slot_at(region.piece.slots_at as usize) });
+        }
+        if let Some(entry) = further.map(|(_, entry)| entry).or(entry) {
+            translation.entry.store(entry, Ordering::Release);
+        }
+    }
+
+    fn enter_template(&self, record: &BlockRecord, translation: &Translation) -> Option<u64> {
+        let piece = &record.piece;
+        let entry = (piece.code_len != 0).then(|| self.saved_entry(piece))?;
+        translation.set_template(Template { entry, counter: slot_at(piece.slots_at as usize) });
+        Some(entry)
+    }
+
+    fn revive_block(&mut self, number: BlockNumber, record: &BlockRecord, translation: &Translation) {
+        if let Some(entry) = self.enter_template(record, translation) {
+            self.memory.set_slot(record.piece.slots_at as usize, runs_left(number).into(), record.pc);
+            self.trace_saved("template", &record.piece, translation.pc);
+            translation.entry.store(entry, Ordering::Release);
+        }
     }
 
     fn saved_entry(&self, piece: &saved::Piece) -> u64 {
@@ -76,9 +178,6 @@ impl Engine {
             let entry = way.block.and_then(at).map_or(0, |target| target.entry.load(Ordering::Acquire));
             let host = if entry == 0 { self.unlinked } else { entry };
             self.memory.set_slot(slot, host, way.pc);
-            if entry != 0 {
-                self.incoming.entry(entry).or_default().push(slot as u32);
-            }
         }
     }
 
@@ -87,15 +186,36 @@ impl Engine {
         record: &BlockRecord,
         at: &impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>,
     ) {
-        let Some((piece, members)) = saved::region_of(record) else { return };
+        let Some((region, members)) = saved::region_of(record) else { return };
+        let (piece, counters) = (region.piece, region.counters as usize);
         let found = members.iter().map(|&number| at(number).cloned());
         let Some(blocks) = found.collect::<Option<Vec<_>>>() else { return };
         if blocks.first().is_none_or(|head| head.pc.raw() != record.pc || head.has_region()) {
             return;
         }
-        self.lead_on(piece.slots_at as usize, &piece, at);
-        self.trace_saved("region", &piece, blocks[0].pc);
-        self.enter_region(&blocks, self.saved_entry(&piece));
+        let (head, counter) = (&blocks[0], piece.slots_at as usize);
+        self.lead_on(counter + counters, &piece, at);
+        let entry = self.saved_entry(&piece);
+        if counters == 0 {
+            self.trace_saved("region", &piece, head.pc);
+            return self.enter_region(&blocks, entry);
+        }
+        self.trace_saved("trace", &piece, head.pc);
+        self.memory.set_slot(counter, left_of(runs_before(head)).into(), record.pc);
+        self.enter_trace(&blocks, Template { entry, counter: slot_at(counter) });
+    }
+}
+
+/// Runs until a saved block becomes the head of a trace: what has run often in earlier processes is hot sooner in this one.
+fn runs_left(number: BlockNumber) -> u32 {
+    LENGTHENED.saturating_sub(saved::runs(number)).max(LEAST)
+}
+
+/// How often a block has run in earlier processes.
+pub fn runs_before(translation: &Translation) -> u32 {
+    match translation.origin {
+        Origin::Saved(number) => saved::runs(number),
+        _ => 0,
     }
 }
 
@@ -120,9 +240,13 @@ pub fn made<T>(f: impl for<'a> FnOnce(&Made, PieceAt<'a>) -> T) -> Option<T> {
     }))
 }
 
-/// How many blocks this process has made code of, and how many regions.
-pub fn count() -> (usize, usize) {
-    lock().as_ref().map_or((0, 0), |engine| (engine.pieces.len() - engine.regions, engine.regions))
+/// How many blocks this process has made code of, how many traces, and how many regions.
+pub fn count() -> [usize; 3] {
+    let guard = lock();
+    guard.as_ref().map_or([0; 3], |engine| {
+        let (traces, regions) = (engine.traces, engine.regions);
+        [engine.pieces.len() - traces - regions, traces, regions]
+    })
 }
 
 /// The guest address that each slot of a piece stands for.

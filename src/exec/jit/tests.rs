@@ -9,9 +9,10 @@ mod pushes;
 mod random;
 mod regions;
 mod templates;
+mod traces;
 
 use super::template::Emitter;
-use super::{Compiler, Follow, Limits, compile_block};
+use super::{Compiler, Follow, Limits, compile_block, compile_trace};
 use crate::exec::Env;
 use crate::exec::cache::Cache;
 use crate::exec::interp::{BlockEnd, Cells, run_block};

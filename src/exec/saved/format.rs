@@ -17,7 +17,7 @@ use crate::exec::jit::{FAULT_SIZE, OWED_SIZE};
 pub const PAGE: usize = 4096;
 /// What one sum is of.
 pub const CHUNK: usize = 32 << 10;
-const MAGIC: u64 = u64::from_le_bytes(*b"QLSAVED\x01");
+const MAGIC: u64 = u64::from_le_bytes(*b"QLSAVED\x02");
 
 /// What code depends on besides the guest's bytes: a file is used where all of this is the same.
 pub const KEY_WORDS: usize = 12;
@@ -43,9 +43,11 @@ pub struct Counts {
     pub text: usize,
     /// Bytes of guest code.
     pub guest: usize,
+    pub units: usize,
+    pub stretches: usize,
 }
 
-const COUNTS: usize = 13;
+const COUNTS: usize = 15;
 
 impl Counts {
     fn words(&self) -> [u64; COUNTS] {
@@ -63,6 +65,8 @@ impl Counts {
             self.ops,
             self.text,
             self.guest,
+            self.units,
+            self.stretches,
         ]
         .map(|count| count as u64)
     }
@@ -88,6 +92,8 @@ impl Counts {
             ops: next()?,
             text: next()?,
             guest: next()?,
+            units: next()?,
+            stretches: next()?,
         })
     }
 
@@ -105,6 +111,7 @@ impl Counts {
             regions: next(self.regions, REGION_SIZE),
             targets: next(self.targets, 8),
             links: next(self.targets, 4),
+            leads: next(self.targets, 4),
             faults: next(self.faults, FAULT_SIZE),
             owed: next(self.owed, OWED_SIZE),
             points: next(self.points, 8),
@@ -112,6 +119,9 @@ impl Counts {
             ops: next(self.ops, 4),
             text: next(self.text, 1),
             guest: next(self.guest, 1),
+            units: next(self.units, UNIT_SIZE),
+            by_unit: next(self.blocks, 4),
+            stretches: next(self.stretches, STRETCH_SIZE),
             len: end,
         }
     }
@@ -167,8 +177,10 @@ pub struct Tables {
     pub regions: Part,
     /// Guest addresses that slots stand for.
     pub targets: Part,
-    /// The saved block at each of them: its number plus 1.
+    /// The saved block of the same unit at each of them: its number plus 1.
     pub links: Part,
+    /// Where that is entered, from the start of code memory; 0 where there is none.
+    pub leads: Part,
     pub faults: Part,
     pub owed: Part,
     /// Guest addresses of commit points.
@@ -179,6 +191,11 @@ pub struct Tables {
     pub ops: Part,
     pub text: Part,
     pub guest: Part,
+    pub units: Part,
+    /// The numbers of all blocks, unit by unit.
+    pub by_unit: Part,
+    /// Where units have their guest code.
+    pub stretches: Part,
     pub len: usize,
 }
 
@@ -191,11 +208,13 @@ pub fn bucket(pc: u64, control: u64, places: usize) -> usize {
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl Reader<'_> {
+    #[inline]
     pub fn u64(&mut self) -> Option<u64> {
         let (first, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(u64::from_le_bytes(*first))
     }
+    #[inline]
     pub fn u32(&mut self) -> Option<u32> {
         let (first, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -278,6 +297,7 @@ impl Piece {
         );
     }
 
+    #[inline]
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             code_at: reader.u32()?,
@@ -301,6 +321,8 @@ pub struct BlockRecord {
     pub control: u64,
     /// Where its first instruction is.
     pub start: u64,
+    /// The unit that it is of.
+    pub unit: u32,
     /// Its bytes: where in the table, and how many.
     pub guest_at: u32,
     pub guest_len: u16,
@@ -308,54 +330,116 @@ pub struct BlockRecord {
     pub guarded: u16,
     /// Its code from templates.
     pub piece: Piece,
-    /// The region that it is the head of, plus 1.
+    /// The region or trace that it is the head of, plus 1.
     pub region: u32,
 }
 
-pub const BLOCK_SIZE: usize = 24 + 8 + 4 * PIECE_WORDS + 4;
+pub const BLOCK_SIZE: usize = 24 + 12 + 4 * PIECE_WORDS + 4;
 
 impl BlockRecord {
     pub fn write(&self, out: &mut Vec<u8>) {
         put64(out, [self.pc, self.control, self.start]);
-        put32(out, &[self.guest_at, u32::from(self.guest_len) | u32::from(self.guarded) << 16]);
+        put32(out, &[self.unit, self.guest_at, u32::from(self.guest_len) | u32::from(self.guarded) << 16]);
         self.piece.write(out);
         put32(out, &[self.region]);
     }
 
-    pub fn read(bytes: &[u8]) -> Option<Self> {
+    #[inline]
+    pub fn read(bytes: &[u8; BLOCK_SIZE]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let [pc, control, start] = [reader.u64()?, reader.u64()?, reader.u64()?];
-        let (guest_at, both) = (reader.u32()?, reader.u32()?);
+        let [unit, guest_at, both] = [reader.u32()?, reader.u32()?, reader.u32()?];
         let piece = Piece::read(&mut reader)?;
         let (guest_len, guarded) = (both as u16, (both >> 16) as u16);
-        Some(Self { pc, control, start, guest_at, guest_len, guarded, piece, region: reader.u32()? })
+        Some(Self { pc, control, start, unit, guest_at, guest_len, guarded, piece, region: reader.u32()? })
     }
 }
 
-/// A region.
+/// A region, or a trace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RegionRecord {
     pub piece: Piece,
+    /// How many of its slots are counters: a trace has one.
+    pub counters: u32,
     pub points_at: u32,
     pub points: u32,
     /// The blocks that it was made from; the first one is its head.
     pub members_at: u32,
     pub members: u32,
+    /// Whether they are all of one unit: 1, or 0.
+    pub of_one_unit: u32,
 }
 
-pub const REGION_SIZE: usize = 4 * (PIECE_WORDS + 4);
+pub const REGION_SIZE: usize = 4 * (PIECE_WORDS + 6);
 
 impl RegionRecord {
     pub fn write(&self, out: &mut Vec<u8>) {
         self.piece.write(out);
-        put32(out, &[self.points_at, self.points, self.members_at, self.members]);
+        put32(out, &[self.counters, self.points_at, self.points]);
+        put32(out, &[self.members_at, self.members, self.of_one_unit]);
     }
 
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let piece = Piece::read(&mut reader)?;
-        let (points_at, points) = (reader.u32()?, reader.u32()?);
-        Some(Self { piece, points_at, points, members_at: reader.u32()?, members: reader.u32()? })
+        let [counters, points_at, points] = [reader.u32()?, reader.u32()?, reader.u32()?];
+        let [members_at, members, of_one_unit] = [reader.u32()?, reader.u32()?, reader.u32()?];
+        Some(Self { piece, counters, points_at, points, members_at, members, of_one_unit })
+    }
+}
+
+/// Blocks that come into use together: those of one mapping of a file, as far as they were there together once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct UnitRecord {
+    /// Where its guest code is: from the first byte to behind the last one.
+    pub start: u64,
+    pub end: u64,
+    pub stretches_at: u32,
+    pub stretches: u32,
+    /// Whether its pages are guarded against jumps: 1, or 0.
+    pub guarded: u32,
+    /// Its blocks, in the table of all by unit.
+    pub blocks_at: u32,
+    pub blocks: u32,
+}
+
+pub const UNIT_SIZE: usize = 16 + 5 * 4;
+
+impl UnitRecord {
+    pub fn write(&self, out: &mut Vec<u8>) {
+        put64(out, [self.start, self.end]);
+        put32(out, &[self.stretches_at, self.stretches, self.guarded, self.blocks_at, self.blocks]);
+    }
+
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let [start, end] = [reader.u64()?, reader.u64()?];
+        let [stretches_at, stretches, guarded] = [reader.u32()?, reader.u32()?, reader.u32()?];
+        let [blocks_at, blocks] = [reader.u32()?, reader.u32()?];
+        Some(Self { start, end, stretches_at, stretches, guarded, blocks_at, blocks })
+    }
+}
+
+/// Guest code without a gap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    pub start: u64,
+    /// Its bytes: where in the table, and how many.
+    pub guest_at: u32,
+    pub guest_len: u32,
+}
+
+pub const STRETCH_SIZE: usize = 16;
+
+impl Stretch {
+    pub fn write(&self, out: &mut Vec<u8>) {
+        put64(out, [self.start]);
+        put32(out, &[self.guest_at, self.guest_len]);
+    }
+
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        Some(Self { start: reader.u64()?, guest_at: reader.u32()?, guest_len: reader.u32()? })
     }
 }
 
@@ -381,18 +465,45 @@ mod tests {
             pc: u64::MAX - 1,
             control: 0x1f80,
             start: 8,
+            unit: 17,
             guest_at: 9,
             guest_len: 960,
             guarded: 2,
             piece,
             region: 10,
         };
-        let region = RegionRecord { piece, points_at: 11, points: 12, members_at: 13, members: 14 };
+        let region = RegionRecord {
+            piece,
+            counters: 1,
+            points_at: 11,
+            points: 12,
+            members_at: 13,
+            members: 14,
+            of_one_unit: 1,
+        };
+        let unit = UnitRecord {
+            start: 18,
+            end: 19,
+            stretches_at: 20,
+            stretches: 21,
+            guarded: 1,
+            blocks_at: 26,
+            blocks: 22,
+        };
+        let stretch = Stretch { start: 23, guest_at: 24, guest_len: 25 };
+        let (mut units, mut stretches) = (Vec::new(), Vec::new());
+        unit.write(&mut units);
+        stretch.write(&mut stretches);
+        assert_eq!((units.len(), stretches.len()), (UNIT_SIZE, STRETCH_SIZE));
+        assert_eq!((UnitRecord::read(&units), Stretch::read(&stretches)), (Some(unit), Some(stretch)));
         let (mut blocks, mut regions) = (Vec::new(), Vec::new());
         block.write(&mut blocks);
         region.write(&mut regions);
         assert_eq!((blocks.len(), regions.len()), (BLOCK_SIZE, REGION_SIZE));
-        assert_eq!((BlockRecord::read(&blocks), RegionRecord::read(&regions)), (Some(block), Some(region)));
+        assert_eq!(
+            (BlockRecord::read(blocks.first_chunk().unwrap()), RegionRecord::read(&regions)),
+            (Some(block), Some(region))
+        );
     }
 
     #[test]

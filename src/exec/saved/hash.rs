@@ -17,14 +17,17 @@ fn word(bytes: &[u8]) -> u64 {
 #[must_use]
 pub fn of(bytes: &[u8]) -> u64 {
     let mut lanes = [K, !K, K.rotate_left(17), K ^ bytes.len() as u64];
-    let mut quads = bytes.chunks_exact(32);
-    for quad in &mut quads {
-        for (lane, bytes) in lanes.iter_mut().zip(quad.chunks_exact(8)) {
-            *lane = step(*lane, word(bytes));
+    let (words, rest) = bytes.as_chunks();
+    let (quads, single) = words.as_chunks::<4>();
+    for quad in quads {
+        for (lane, word) in lanes.iter_mut().zip(quad) {
+            *lane = step(*lane, u64::from_le_bytes(*word));
         }
     }
-    for (lane, bytes) in lanes.iter_mut().zip(quads.remainder().chunks(8)) {
-        *lane = step(*lane, word(bytes));
+    let single = single.iter().map(|word| u64::from_le_bytes(*word));
+    let last = (!rest.is_empty()).then(|| word(rest));
+    for (lane, word) in lanes.iter_mut().zip(single.chain(last)) {
+        *lane = step(*lane, word);
     }
     let all = lanes.into_iter().fold(0, step);
     all ^ all >> 32

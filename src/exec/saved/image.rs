@@ -1,7 +1,8 @@
 //! A file of saved code, mapped: nothing in it is believed before its chunk was compared with its sum.
 
 use super::format::{
-    self, BlockRecord, CHUNK, Counts, HEADER, Key, PAGE, Part, Piece, Reader, RegionRecord, Tables,
+    self, BlockRecord, CHUNK, Counts, HEADER, Key, PAGE, Part, Piece, Reader, RegionRecord, Stretch, Tables,
+    UnitRecord,
 };
 use super::hash;
 use crate::exec::jit;
@@ -54,8 +55,30 @@ pub struct BlockNumber(pub u32);
 pub struct Way {
     /// The guest address, or 0 where it is computed.
     pub pc: u64,
-    /// A saved block there.
+    /// A saved block of the same unit there.
     pub block: Option<BlockNumber>,
+}
+
+/// Where slots lead when they are all in use.
+#[derive(Clone, Copy)]
+pub struct Leads {
+    targets: &'static [[u8; 8]],
+    leads: &'static [[u8; 4]],
+}
+
+impl Leads {
+    /// Of each slot of a piece: the guest address, and where that is entered, from the start of code memory; 0 where that is
+    /// not to be had.
+    #[inline]
+    pub fn of(&self, piece: &Piece) -> impl Iterator<Item = (u64, u32)> + use<> {
+        let range = piece.targets_at as usize..piece.targets_at as usize + piece.targets as usize;
+        let targets = self.targets.get(range.clone()).unwrap_or_default();
+        let leads = self.leads.get(range).unwrap_or_default();
+        targets
+            .iter()
+            .map(|pc| u64::from_le_bytes(*pc))
+            .zip(leads.iter().map(|lead| u32::from_le_bytes(*lead)))
+    }
 }
 
 impl Image {
@@ -161,7 +184,7 @@ impl Image {
         if number.0 as usize >= self.counts.blocks {
             return None;
         }
-        BlockRecord::read(self.entries(self.tables.blocks, number.0, 1)?)
+        BlockRecord::read(self.entries(self.tables.blocks, number.0, 1)?.first_chunk()?)
     }
 
     pub fn region(&self, number: u32) -> Option<RegionRecord> {
@@ -204,6 +227,44 @@ impl Image {
         }))
     }
 
+    pub fn unit(&self, number: u32) -> Option<UnitRecord> {
+        if number as usize >= self.counts.units {
+            return None;
+        }
+        UnitRecord::read(self.entries(self.tables.units, number, 1)?)
+    }
+
+    /// The guest code of a unit: where it is, and its bytes.
+    pub fn stretches(&self, unit: &UnitRecord) -> Option<impl Iterator<Item = Option<(u64, &'static [u8])>>> {
+        let all = self.entries(self.tables.stretches, unit.stretches_at, unit.stretches)?;
+        Some(all.chunks_exact(format::STRETCH_SIZE).map(|bytes| {
+            let stretch = Stretch::read(bytes)?;
+            Some((stretch.start, self.entries(self.tables.guest, stretch.guest_at, stretch.guest_len)?))
+        }))
+    }
+
+    /// The blocks of a unit.
+    pub fn blocks_of(&self, unit: &UnitRecord) -> impl Iterator<Item = (BlockNumber, BlockRecord)> {
+        let numbers = self.entries(self.tables.by_unit, unit.blocks_at, unit.blocks).unwrap_or_default();
+        let blocks = self.whole(self.tables.blocks, self.counts.blocks).unwrap_or_default();
+        let (numbers, blocks) = (numbers.as_chunks().0.iter(), blocks.as_chunks().0);
+        numbers.filter_map(|&number| {
+            let number = u32::from_le_bytes(number);
+            Some((BlockNumber(number), BlockRecord::read(blocks.get(number as usize)?)?))
+        })
+    }
+
+    /// Where all slots lead with their units.
+    pub fn leads(&self) -> Option<Leads> {
+        let targets = self.whole(self.tables.targets, self.counts.targets)?.as_chunks().0;
+        Some(Leads { targets, leads: self.whole(self.tables.leads, self.counts.targets)?.as_chunks().0 })
+    }
+
+    /// Whether nothing in it is damaged.
+    pub fn is_whole(&self) -> bool {
+        self.code(0, self.code.len()).is_some() && self.table(0, self.data.len()).is_some()
+    }
+
     /// Whether the guest addresses of a region's commit points are there.
     pub fn has_points(&self, region: &RegionRecord) -> bool {
         self.entries(self.tables.points, region.points_at, region.points).is_some()
@@ -230,11 +291,16 @@ impl Image {
         self.entries(self.tables.owed, piece.owed_at, piece.owed)
     }
 
+    /// Whether its slots are of the file; so many of them are counters.
+    pub fn fits(&self, piece: &Piece, counters: usize) -> bool {
+        piece.code_len == 0
+            || piece.slots_at as usize + piece.targets as usize + counters <= self.counts.slots
+    }
+
     /// Whether all that running the piece needs is there; so many of its slots are counters.
     pub fn has(&self, piece: &Piece, counters: usize) -> bool {
-        let slots_end = piece.slots_at as usize + piece.targets as usize + counters;
         piece.code_len == 0
-            || slots_end <= self.counts.slots
+            || self.fits(piece, counters)
                 && self.ways(piece).is_some()
                 && self.code(piece.code_at as usize, piece.code_len as usize).is_some()
                 && self.faults(piece).is_some()

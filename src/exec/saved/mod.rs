@@ -8,8 +8,9 @@
 //! Why a wrong file cannot hurt:
 //! - What the code depends on besides the guest's bytes (our build, the host's features, the CPU model, options) is a
 //!   key that must be the same ([`Use::key`]); the program only says which of many files is looked at.
-//! - A block is used when its guest bytes are in memory at this moment, byte by byte; from then on it is like any other
-//!   translation, dropped when they change. Which file they are from, and where that is, does not matter.
+//! - A block is used when its guest bytes are in memory at this moment, byte by byte, and those of all blocks that it
+//!   leads to ([`units`]); from then on it is like any other translation, dropped when they change. Which file they are
+//!   from, and where that is, does not matter.
 //! - Damage is found by sums, before anything of the chunk is used ([`image`]); only the user can have made the file
 //!   ([`directory`]).
 //!
@@ -17,11 +18,13 @@
 //! longer to make than to write; a forked child does not. It writes all that was in the file, and the new: also code of
 //! blocks that have run once only, because they will run once in the next process too.
 
+mod arrange;
 mod directory;
 mod format;
 pub mod hash;
 mod image;
 mod save;
+mod units;
 
 use super::Env;
 use super::jit::{self, Piece as LivePiece};
@@ -31,16 +34,18 @@ use crate::host::files::{OwnedFile, Status};
 use crate::host::sys;
 use crate::mem::space;
 pub use directory::{Directory, Refused};
-pub use format::{BlockRecord, Piece};
+pub use format::{BlockRecord, Piece, RegionRecord};
 use format::{KEY_WORDS, Key};
 use guest::GuestAddr;
 use guest::arch::{LiftConfig, LiftLimits};
 use guest::ir::Block;
 use image::Image;
-pub use image::{BlockNumber, Way};
+pub use image::{BlockNumber, Leads, Way};
 pub use save::save;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use units::{Stage, Units};
+pub use units::{apart, incoming, start, take_apart, touched, usable};
 
 /// The ending of files' names.
 const SUFFIX: &str = ".code";
@@ -90,8 +95,9 @@ struct Saved {
     /// Who may write: the process that was executed, and its user.
     writer: (u64, u64),
     image: Option<Image>,
-    /// Which blocks of the image are in use, a bit for each.
+    /// Which blocks of the image are translations, a bit for each.
     in_use: Box<[AtomicU64]>,
+    units: Units,
     /// Where the image's code starts, piece by piece, for faults.
     pieces: OnceLock<Vec<(u32, Whose)>>,
 }
@@ -124,8 +130,9 @@ pub fn open(directory: Directory, what: &Use) {
     let blocks = image.as_ref().map_or(0, |image| image.counts.blocks);
     jit::reserve_ops(image.as_ref().map_or(0, |image| image.counts.ops));
     let in_use = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-    let saved = Saved { directory, name, key, writer: identity(), image, in_use, pieces: OnceLock::new() };
-    let _ = SAVED.set(saved);
+    let units = Units::new(image.as_ref().map_or(0, |image| image.counts.units));
+    let (writer, pieces) = (identity(), OnceLock::new());
+    let _ = SAVED.set(Saved { directory, name, key, writer, image, in_use, units, pieces });
 }
 
 fn mark_used(file: &OwnedFile) {
@@ -139,15 +146,26 @@ fn mark_used(file: &OwnedFile) {
 pub struct Found {
     pub record: BlockRecord,
     pub translation: Arc<Translation>,
+    pub together: Together,
+}
+
+/// Whether a block comes into use with its unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Together {
+    No,
+    Yes,
 }
 
 /// How many blocks are looked for ahead: each that is found then is one time less that compiled code is left.
 const AHEAD: usize = 64;
 
-/// The saved block at `pc`, and blocks that are likely to run soon: those of its region, and where it leads. They count
-/// as in use.
+/// The saved block at `pc`; where its unit is not in memory, also blocks that are likely to run soon: those of its region,
+/// and where it leads. They count as in use.
 pub fn find(pc: u64, control: u64) -> Option<Vec<Found>> {
     let (saved, image) = saved()?;
+    if let Some(found) = units::find(saved, image, pc, control) {
+        return Some(vec![found]);
+    }
     let mut search = Search { saved, image, found: Vec::new() };
     search.add_target(pc, control);
     let mut at = 0;
@@ -199,7 +217,8 @@ impl Search {
     }
 
     fn add(&mut self, number: BlockNumber, record: BlockRecord) {
-        if self.saved.take(number) {
+        let apart = self.saved.units.stage(record.unit) == Stage::Apart || jit::is_traced();
+        if apart && self.saved.take(number) {
             match self.saved.check(self.image, number, record) {
                 Some(found) => self.found.push(found),
                 None => self.saved.give_back(number),
@@ -233,7 +252,8 @@ impl Saved {
         if !image.has(&record.piece, 1) || !is_in_memory(&recorded) {
             return None;
         }
-        Some(Found { record, translation: Arc::new(Translation::saved(&record, number)) })
+        let translation = Arc::new(Translation::saved(&record, number));
+        Some(Found { record, translation, together: Together::No })
     }
 }
 
@@ -269,14 +289,11 @@ pub fn dropped(gone: &Translation) {
 }
 
 /// How often a block has run in earlier processes.
-pub fn runs(translation: &Translation) -> u32 {
-    match (translation.origin, saved()) {
-        (Origin::Saved(number), Some((_, image))) => image.runs(number),
-        _ => 0,
-    }
+pub fn runs(number: BlockNumber) -> u32 {
+    saved().map_or(0, |(_, image)| image.runs(number))
 }
 
-/// How many saved blocks are in use.
+/// How many translations are saved blocks.
 pub fn in_use() -> u32 {
     let words = SAVED.get().map_or(&[][..], |saved| &saved.in_use);
     words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
@@ -292,14 +309,22 @@ pub fn ways(piece: &Piece) -> Option<impl Iterator<Item = Way> + use<>> {
     saved()?.1.ways(piece)
 }
 
-/// The region that a block is the head of, and the blocks in it.
-pub fn region_of(record: &BlockRecord) -> Option<(Piece, Vec<BlockNumber>)> {
+/// The region or trace that a block is the head of, and the blocks in it.
+pub fn region_of(record: &BlockRecord) -> Option<(RegionRecord, Vec<BlockNumber>)> {
     let (_, image) = saved()?;
     let region = image.region(record.region.checked_sub(1)?)?;
-    if !image.has(&region.piece, 0) || !image.has_points(&region) {
+    if !image.has(&region.piece, region.counters as usize) || !image.has_points(&region) {
         return None;
     }
-    Some((region.piece, image.members(&region)?))
+    Some((region, image.members(&region)?))
+}
+
+/// The region or trace that a block is the head of, if it comes into use with the block's unit.
+pub fn region_together(record: &BlockRecord) -> Option<RegionRecord> {
+    let number = record.region.checked_sub(1)?;
+    let (_, image) = saved()?;
+    let region = image.region(number)?;
+    (region.of_one_unit != 0 && image.fits(&region.piece, region.counters as usize)).then_some(region)
 }
 
 /// The piece of saved code that is at an offset into code memory: where it starts, and what there is to know of it.
@@ -316,7 +341,7 @@ pub fn piece_at(offset: usize) -> Option<(usize, LivePiece)> {
         Whose::Region(number) => {
             let region = image.region(number)?;
             let head = image.block(*image.members(&region)?.first()?)?;
-            live(image, &region.piece, GuestAddr(head.pc), image.points(&region)?, 0)?
+            live(image, &region.piece, GuestAddr(head.pc), image.points(&region)?, region.counters)?
         }
     };
     Some((start as usize, piece))

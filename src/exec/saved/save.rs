@@ -1,25 +1,26 @@
 //! Writing a file of saved code: what was in it before stays where it was, and the new is added behind.
 
+use super::arrange::{self, ByAddress, FileCode, UnitDraft, file_code, mapping_of};
 use super::format::{self, BlockRecord, Counts, PAGE, Piece, Reader, RegionRecord};
 use super::image::Image;
-use super::{BlockNumber, Saved, hash, identity};
-use crate::exec::cache::{Cache, WordMap};
+use super::{BlockNumber, Saved, hash, identity, units};
+use crate::exec::cache::Cache;
 use crate::exec::jit::template::Emitter;
-use crate::exec::jit::{self, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
+use crate::exec::jit::{self, Compiled, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
 use crate::host::sys;
-use crate::mem::space;
 use guest::GuestAddr;
 use guest::ir::Terminator;
 use guest::state::GuestState;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 use std::sync::Arc;
 
-/// What making code takes, in microseconds: of a block (with lifting it) and of a region; and what the decoder takes
+/// What making code takes, in microseconds: of a block (with lifting it), a trace and a region; and what the decoder takes
 /// that makes its tables when it is used first.
 const BLOCK: usize = 4;
+const TRACE: usize = 20;
 const REGION: usize = 700;
 const DECODER: usize = 300;
 /// What writing takes: a file, and so many bytes of it in a microsecond.
@@ -42,14 +43,16 @@ pub fn save(cache: &Cache, state: &GuestState) {
     if saved.image.as_ref().is_some_and(Image::is_damaged) {
         return saved.directory.remove(&saved.name);
     }
-    let (_, regions) = jit::count();
-    if cache.count() <= super::in_use() as usize && regions == 0 && !has_run_long() {
+    let [_, traces, regions] = jit::count();
+    if cache.count() <= super::in_use() as usize && traces + regions == 0 && !has_run_long() {
         return;
     }
     let translations = cache.all();
     let files = file_code();
     let new: Vec<_> = translations.iter().filter(|t| is_lasting(t, &files)).collect();
-    if let Worth::NotYet { spent } = worth(saved, new.len(), regions) {
+    if let Worth::NotYet { spent } =
+        worth(saved, new.len() * BLOCK + traces * TRACE + regions * REGION, new.len())
+    {
         return save_hints(saved, &translations, spent);
     }
     let cold = new.into_iter().filter(|t| t.template().is_none()).take(MOST_COLD);
@@ -69,7 +72,7 @@ pub fn save(cache: &Cache, state: &GuestState) {
 
 /// Whether the process has taken so much time that its runs may be worth being counted.
 fn has_run_long() -> bool {
-    const LONG: i64 = 5_000_000;
+    const LONG: i64 = 10_000_000;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let clock = libc::CLOCK_PROCESS_CPUTIME_ID as u64;
     sys::syscall(libc::SYS_clock_gettime, [clock, &raw mut time as u64, 0, 0, 0, 0]);
@@ -84,30 +87,30 @@ enum Worth {
     NotYet { spent: u32 },
 }
 
-/// Whether this process and those before it have spent more on what is not in the file than it takes to write it.
-fn worth(saved: &Saved, blocks: usize, regions: usize) -> Worth {
+/// Whether this process, which has spent so many microseconds `making` code, and those before it have spent more on what is not
+/// in the file than it takes to write it.
+fn worth(saved: &Saved, making: usize, blocks: usize) -> Worth {
     const BLOCK_BYTES: usize = 400;
     let (size, before) =
         saved.image.as_ref().map_or((0, 0), |image| (image.counts.file_len(), image.spent as usize));
     let writing = FILE + (size + blocks * BLOCK_BYTES) / BYTES;
     let decoder = if blocks > 0 { DECODER } else { 0 };
-    let spent = before + blocks * BLOCK + regions * REGION + decoder;
+    let spent = before + making + decoder;
     if spent > 2 * writing { Worth::It } else { Worth::NotYet { spent: spent as u32 } }
 }
 
 /// Notes in the file as it is how often saved blocks have run, and what was spent.
 fn save_hints(saved: &Saved, translations: &[Arc<Translation>], spent: u32) {
     let Some(image) = &saved.image else { return };
-    let mut runs: Vec<u32> =
-        (0..image.counts.blocks as u32).map(|number| image.runs(BlockNumber(number))).collect();
-    let mut new = 0;
+    let mut runs = units::runs(saved, image);
     for t in translations {
         if let Origin::Saved(number) = t.origin {
             let known = &mut runs[number.0 as usize];
-            let now = t.runs().max(*known);
-            new += u64::from(now - std::mem::replace(known, now));
+            *known = t.runs().max(*known);
         }
     }
+    let before = (0..).map(|number| image.runs(BlockNumber(number)));
+    let new: u64 = runs.iter().zip(before).map(|(now, before)| u64::from(now - before)).sum();
     let counted = new >= COUNTED;
     if !counted && spent == image.spent {
         return;
@@ -144,7 +147,10 @@ impl Table {
 /// The tables of the file to be.
 #[derive(Default)]
 struct Draft {
+    units: UnitDraft,
     blocks: Vec<BlockRecord>,
+    /// The guest code of each block.
+    code: Vec<Cow<'static, [u8]>>,
     runs: Vec<u32>,
     regions: Table,
     targets: Table,
@@ -154,7 +160,6 @@ struct Draft {
     members: Table,
     ops: Table,
     text: Table,
-    guest: Table,
 }
 
 /// A file that is to be written.
@@ -192,11 +197,11 @@ impl Draft {
     fn of(
         saved: &Saved,
         translations: &[Arc<Translation>],
-        files: &[Range<u64>],
+        files: &[FileCode],
         piece: PieceAt<'_>,
     ) -> Option<Self> {
         let mut draft = match &saved.image {
-            Some(image) => Self::of_image(image)?,
+            Some(image) => Self::of_image(saved, image)?,
             None => Self::default(),
         };
         let mut numbers = HashMap::new();
@@ -211,16 +216,21 @@ impl Draft {
     }
 
     /// All that the image has.
-    fn of_image(image: &Image) -> Option<Self> {
+    fn of_image(saved: &Saved, image: &Image) -> Option<Self> {
         let tables = image.tables();
         let table = |part: format::Part, count: usize| {
             Some(Table { old: image.whole(part, count)?, new: Vec::new() })
         };
         let counts = &image.counts;
         let blocks = (0..counts.blocks as u32).map(|number| image.block(BlockNumber(number)));
+        let blocks = blocks.collect::<Option<Vec<_>>>()?;
+        let code = blocks.iter().map(|block| image.guest_bytes(block).map(Cow::Borrowed));
+        let units = (0..counts.units as u32).map(|number| image.unit(number)).collect::<Option<_>>()?;
         Some(Self {
-            blocks: blocks.collect::<Option<_>>()?,
-            runs: (0..counts.blocks as u32).map(|number| image.runs(BlockNumber(number))).collect(),
+            units: UnitDraft::new(units, saved.units.together()),
+            code: code.collect::<Option<_>>()?,
+            blocks,
+            runs: units::runs(saved, image),
             regions: table(tables.regions, counts.regions)?,
             targets: table(tables.targets, counts.targets)?,
             faults: table(tables.faults, counts.faults)?,
@@ -229,34 +239,32 @@ impl Draft {
             members: table(tables.members, counts.members)?,
             ops: table(tables.ops, counts.ops)?,
             text: table(tables.text, counts.text)?,
-            guest: table(tables.guest, counts.guest)?,
         })
     }
 
     /// The block's number, if it can be saved. Its code is added where it has some that is new.
-    fn add_block(&mut self, t: &Translation, files: &[Range<u64>], piece: PieceAt<'_>) -> Option<u32> {
+    fn add_block(&mut self, t: &Translation, files: &[FileCode], piece: PieceAt<'_>) -> Option<u32> {
         let code = t.template().and_then(|template| piece(template.entry));
         let number = match t.origin {
             Origin::Unknown => return None,
             Origin::Saved(number) => number.0,
             Origin::Memory { hash, guarded } => {
                 let mark = t.block.insns.first().filter(|_| code.is_some() || !t.regions().is_empty())?;
-                if !is_lasting(t, files) {
-                    return None;
-                }
+                let file = mapping_of(files, mark.pc.raw()).filter(|_| is_lasting(t, files))?;
                 let bytes = still_there(mark.pc.raw(), t, hash)?;
                 self.runs.push(0);
                 self.blocks.push(BlockRecord {
                     pc: t.pc.raw(),
                     control: t.control,
                     start: mark.pc.raw(),
-                    guest_at: self.guest.len() as u32,
+                    unit: self.units.of(file),
+                    guest_at: 0,
                     guest_len: bytes.len() as u16,
                     guarded: guarded.number(),
                     piece: Piece::default(),
                     region: 0,
                 });
-                self.guest.new.extend_from_slice(&bytes);
+                self.code.push(Cow::Owned(bytes));
                 self.blocks.len() as u32 - 1
             }
         };
@@ -306,37 +314,40 @@ impl Draft {
         numbers: &HashMap<*const Translation, u32>,
         piece: PieceAt<'_>,
     ) {
-        let mut members: BTreeMap<u64, (usize, Vec<u32>)> = BTreeMap::new();
+        let mut members: BTreeMap<u64, (Arc<Compiled>, Vec<u32>)> = BTreeMap::new();
         for translation in translations {
             for region in translation.regions().iter() {
                 let (Some(entry), Some(&number)) = (region.current(), numbers.get(&Arc::as_ptr(translation)))
                 else {
                     continue;
                 };
-                let (blocks, found) = members.entry(entry).or_insert((region.blocks(), Vec::new()));
+                let (_, found) = members.entry(entry).or_insert((Arc::clone(region), Vec::new()));
                 let is_head = translation.entry.load(std::sync::atomic::Ordering::Acquire) == entry;
                 found.insert(if is_head { 0 } else { found.len() }, number);
-                debug_assert!(found.len() <= *blocks);
+                debug_assert!(found.len() <= region.blocks());
             }
         }
-        for (entry, (blocks, found)) in members {
-            if blocks == found.len()
+        for (entry, (region, found)) in members {
+            if region.blocks() == found.len()
                 && let Some((at, piece)) = piece(entry)
             {
-                self.add_region(at, piece, &found);
+                self.add_region(at, piece, region.is_trace().into(), &found);
             }
         }
     }
 
-    fn add_region(&mut self, code_at: u32, live: &jit::Piece, members: &[u32]) {
+    fn add_region(&mut self, code_at: u32, live: &jit::Piece, counters: u32, members: &[u32]) {
         let head = members[0] as usize;
-        let piece = self.piece(code_at, live, 0, |_, target| target);
+        let unit = self.blocks[head].unit;
+        let piece = self.piece(code_at, live, counters, |_, target| target);
         let record = RegionRecord {
             piece,
+            counters,
             points_at: (self.points.len() / 8) as u32,
             points: live.points.len() as u32,
             members_at: (self.members.len() / 4) as u32,
             members: members.len() as u32,
+            of_one_unit: members.iter().all(|&one| self.blocks[one as usize].unit == unit).into(),
         };
         format::put64(&mut self.points.new, live.points.iter().map(|point| point.raw()));
         format::put32(&mut self.members.new, members);
@@ -351,8 +362,9 @@ impl Draft {
         }
     }
 
-    fn finish(self, saved: &Saved, made: &Made) -> Option<File> {
-        let (index, links) = (self.index(), bytes32(&self.links()));
+    fn finish(mut self, saved: &Saved, made: &Made) -> Option<File> {
+        let arranged = arrange::arrange(&mut self.blocks, &self.code, &mut self.units.units);
+        let (index, (links, leads)) = (self.index(), self.ways());
         let counts = Counts {
             code: made.code.len(),
             slots: made.slots,
@@ -366,24 +378,32 @@ impl Draft {
             members: self.members.len() / 4,
             ops: self.ops.len() / 4,
             text: self.text.len(),
-            guest: self.guest.len(),
+            guest: arranged.guest.len(),
+            units: self.units.units.len(),
+            stretches: arranged.count,
         };
         let mut blocks = Vec::with_capacity(self.blocks.len() * format::BLOCK_SIZE);
         self.blocks.iter().for_each(|block| block.write(&mut blocks));
+        let mut units = Vec::new();
+        self.units.units.iter().for_each(|unit| unit.write(&mut units));
         let whole = |new| Table { old: &[], new };
         let tables = vec![
             whole(bytes32(&index)),
             whole(blocks),
             self.regions,
             self.targets,
-            whole(links),
+            whole(bytes32(&links)),
+            whole(bytes32(&leads)),
             self.faults,
             self.owed,
             self.points,
             self.members,
             self.ops,
             self.text,
-            self.guest,
+            whole(arranged.guest),
+            whole(units),
+            whole(bytes32(&arranged.by_unit)),
+            whole(arranged.stretches),
         ];
         debug_assert_eq!(table_parts(&tables).map(<[u8]>::len).sum::<usize>(), counts.tables().len);
         let padding = vec![0; counts.code_pages() - counts.code];
@@ -399,28 +419,30 @@ impl Draft {
         Some(File { header, code: made.code, slots: made.slots, padding, sums, tables, hints })
     }
 
-    /// The saved block at each target, of the newest where there are several: its number plus 1.
-    fn links(&self) -> Vec<u32> {
-        let mut links = vec![0; self.targets.len() / 8];
-        let mut numbers = WordMap::default();
-        for (block, number) in self.blocks.iter().zip(1_u32..) {
-            numbers.insert((block.pc, block.control), number);
-        }
+    /// The block of the same unit at each target, its number plus 1; and where that is entered.
+    fn ways(&self) -> (Vec<u32>, Vec<u32>) {
+        let count = self.targets.len() / 8;
+        let (mut links, mut leads) = (vec![0; count], vec![0; count]);
+        let by_address = ByAddress::of(&self.blocks);
         for block in &self.blocks {
-            for piece in [Some(block.piece), self.region_piece(block)].into_iter().flatten() {
+            let region = self.region(block).map(|region| region.piece);
+            for piece in [Some(block.piece), region].into_iter().flatten() {
                 for at in piece.targets_at..piece.targets_at + piece.targets {
                     let target = Reader(self.targets.entry(at, 8)).u64().unwrap_or(0);
-                    links[at as usize] = numbers.get(&(target, block.control)).copied().unwrap_or(0);
+                    if let Some(to) = by_address.get(block, target, &self.blocks) {
+                        let block = &self.blocks[to.0 as usize];
+                        links[at as usize] = to.0 + 1;
+                        leads[at as usize] = arrange::lead(block, self.region(block));
+                    }
                 }
             }
         }
-        links
+        (links, leads)
     }
 
-    /// The code of the region that a block is the head of.
-    fn region_piece(&self, head: &BlockRecord) -> Option<Piece> {
-        let region = self.regions.entry(head.region.checked_sub(1)?, format::REGION_SIZE);
-        Some(RegionRecord::read(region)?.piece)
+    /// The region that a block is the head of.
+    fn region(&self, head: &BlockRecord) -> Option<RegionRecord> {
+        RegionRecord::read(self.regions.entry(head.region.checked_sub(1)?, format::REGION_SIZE))
     }
 
     /// The hash table that [`Image::find`] looks into.
@@ -483,19 +505,13 @@ fn code_sums(image: Option<&Image>, code: &[u8], padding: &[u8]) -> Option<Vec<u
     (0..padded).step_by(format::CHUNK).map(sum).collect()
 }
 
-/// Where files are mapped whose code the guest cannot change, in order.
-fn file_code() -> Vec<Range<u64>> {
-    let mappings = space().mappings().into_iter();
-    mappings.filter(|(_, m)| m.is_file_code()).map(|(start, m)| start..m.end).collect()
-}
-
 /// Whether a translation is of a file's code, and lifting its bytes alone gives the same.
-fn is_lasting(t: &Translation, files: &[Range<u64>]) -> bool {
+fn is_lasting(t: &Translation, files: &[FileCode]) -> bool {
     let whole = matches!(t.origin, Origin::Memory { .. })
         && !matches!(t.block.terminator, Terminator::Trap { .. } | Terminator::FetchFault { .. });
     let start = t.pc.raw();
-    let after = files.partition_point(|range| range.start <= start);
-    whole && files[..after].last().is_some_and(|range| start.wrapping_add(t.code_len) <= range.end)
+    let file = mapping_of(files, start).filter(|_| whole);
+    file.is_some_and(|file| start.wrapping_add(t.code_len) <= file.range.end)
 }
 
 /// The guest code of a translation, if it is what it was lifted from.

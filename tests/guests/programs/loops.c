@@ -20,14 +20,17 @@
 #define LOOP __attribute__((noinline)) static
 
 enum { PAGE = 4096, PAGES = 24, SIZE = PAGE * PAGES, ROUNDS = 300 };
-static char *const base = (char *)0x20000000;
+static char *const base = (char *)0x200000000;
 static unsigned long faults;
 static uint64_t seen;
 
 static void add(uint64_t value) { seen = (seen ^ value) * 1099511628211ull; }
 
-// What does not depend on where the stack is.
-static void add_register(uint64_t value) { add(value >> 40 ? 0 : value); }
+// Without what depends on where the stack and the heap are.
+static void add_register(uint64_t value) {
+    int elsewhere = value >> 40 || (value >= 0x400000 && value < 0x60000000);
+    add(elsewhere ? 0 : value);
+}
 
 static void on_fault(int signal, siginfo_t *info, void *context) {
     ucontext_t *uc = context;
@@ -38,8 +41,9 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     add((uint64_t)info->si_addr);
     add(info->si_code + signal);
 #ifdef __x86_64__
-    for (int i = 0; i <= REG_RIP; i++)
-        add_register(i == REG_RSP ? 0 : uc->uc_mcontext.gregs[i]);
+    for (int i = 0; i < REG_RSP; i++)
+        add_register(uc->uc_mcontext.gregs[i]);
+    add(uc->uc_mcontext.gregs[REG_RIP]);
     add(uc->uc_mcontext.gregs[REG_EFL] & 0x8d5);
     uint64_t *vectors = (uint64_t *)uc->uc_mcontext.fpregs->_xmm;
     for (int i = 0; i < 32; i++)
@@ -131,5 +135,5 @@ int main(void) {
     }
     for (int i = 0; i < SIZE / 8; i++)
         sum = sum * 31 + ((uint32_t *)base)[2 * i] + ((uint32_t *)base)[2 * i + 1];
-    printf("%lu faults, %u, registers %016lx\n", faults, sum, (unsigned long)seen);
+    printf("%lu faults, %u\nregisters %016lx\n", faults, sum, (unsigned long)seen);
 }

@@ -20,7 +20,7 @@ pub use op::{Effect, OP_COUNT, Op, OpVisitor};
 pub use text::{ParseError, parse_block};
 pub use types::{
     ArmFloat, Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind,
-    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width, flag,
+    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width, flag,
 };
 pub use verify::{VerifyError, verify};
 

@@ -2,7 +2,7 @@
 
 use super::types::{
     ArmFloat, Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind,
-    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
 };
 use crate::state::Slot;
 use std::fmt;

@@ -272,6 +272,9 @@ macro_rules! for_each_op {
                 fence = Fence { ord: Order }, Commits;
                 /// Raises the trap (a `Trap` number) where `c != 0`.
                 trap_if = TrapIf { trap: u8, c: Val }, Traps;
+                /// Goes on `off` bytes behind the block's start where `c != 0` holds, or where it fails. Between the blocks of
+                /// a trace; lifters end a block instead.
+                side_exit = SideExit { when: When, c: Val, off: i32 }, Traps;
                 /// Sets the floating-point environment (MXCSR layout). Ends the block afterwards.
                 fpenv_set = FpenvSet { a: Val }, Commits;
             }

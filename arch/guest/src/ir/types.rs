@@ -107,9 +107,20 @@ macro_rules! word_enums {
     )*};
 }
 
+impl When {
+    /// Whether it happens for this value of the condition.
+    #[must_use]
+    pub const fn happens(self, c: u64) -> bool {
+        (c != 0) == matches!(self, Self::Holds)
+    }
+}
+
 word_enums! {
     /// Width of an integer operation. Operand bits above it are ignored; results are zero-extended.
     Width { W8 = "w8", W16 = "w16", W32 = "w32", W64 = "w64" }
+
+    /// Whether something happens where a condition holds, or where it fails.
+    When { Holds = "holds", Fails = "fails" }
 
     /// Length of a vector value, in 16-byte units.
     VecLen { X1 = "x1", X2 = "x2", X4 = "x4" }

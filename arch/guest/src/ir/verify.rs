@@ -170,7 +170,7 @@ fn check_exits(block: &Block) -> Result<(), VerifyError> {
             marks.next();
             written = false;
         }
-        if written && op.effect().may_exit() && !harmless(op) {
+        if written && op.effect().may_exit() && !harmless(op) && !matches!(op, Op::SideExit { .. }) {
             return Err(VerifyError::LateExit { index, op: op.to_string() });
         }
         written |= op.effect() == Effect::WritesState;

@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{InstBuilder, types};
 use guest::Trap;
 use guest::ir::{
     ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
-    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
 };
 use guest::state::Slot;
 
@@ -235,6 +235,10 @@ impl OpVisitor for Lowering<'_, '_> {
         }
         self.trap_where(condition, Trap::from_number(trap).unwrap_or(Trap::Illegal));
         self.note_aligned(condition);
+    }
+    /// Regions are made of blocks, not of traces.
+    fn side_exit(&mut self, _when: When, _c: Val, _off: i32) {
+        self.out.complete = false;
     }
     fn fpenv_set(&mut self, _a: Val) {
         self.slow();

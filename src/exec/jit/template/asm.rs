@@ -98,6 +98,17 @@ pub enum Cc {
     G = 15,
 }
 
+impl Cc {
+    /// What holds where this does not.
+    pub const fn not(self) -> Self {
+        const ALL: [Cc; 16] = {
+            use Cc::{A, Ae, B, Be, E, G, Ge, L, Le, Ne, No, Np, Ns, O, P, S};
+            [O, No, B, Ae, E, Ne, Be, A, S, Ns, P, Np, L, Ge, Le, G]
+        };
+        ALL[self as usize ^ 1]
+    }
+}
+
 /// The arithmetic group: its number is the `/digit` of the immediate form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

@@ -1,13 +1,14 @@
 //! A block's start and its ways out.
 
 use super::asm::{Alu, CONTEXT, Cc, Label, RAX, RCX, RDI, RSP, Reg, Rm, Shift, op};
-use super::regs::{Loc, state};
+use super::regs::{Loc, cell, state};
 use super::{Emitter, Stub};
 use crate::exec::jit::code_memory::{SLOT_BYTES, SlotReference};
 use crate::exec::jit::entry::{self, exit};
 use crate::exec::jit::jumps::{JUMP_ENTRIES, RETURN_MASK};
+use crate::exec::jit::owed::{Noted, Owed, Source};
 use guest::GuestAddr;
-use guest::ir::{Block, Hint, Terminator, Val, Width};
+use guest::ir::{Block, Hint, Terminator, Val, When, Width};
 use guest::state::PC;
 
 /// Where a block's code is entered, from its start.
@@ -60,7 +61,7 @@ impl Emitter {
         }
         let cc = self.condition(cond);
         // A short jump over the first way out, whose length is known only behind it.
-        let from = self.jump_ahead(0x70 | (cc as u8 ^ 1));
+        let from = self.jump_ahead(0x70 | cc.not() as u8);
         self.chain(taken);
         self.land(from);
         self.chain(other);
@@ -151,6 +152,36 @@ impl Emitter {
         self.land(from);
     }
 
+    /// Goes on `off` bytes behind the start where the condition says so. What is still to be written then is written behind
+    /// the code, from where it is here.
+    pub(super) fn leave_when(&mut self, when: When, c: Val, off: i32) {
+        if let Loc::Konst(value) = self.regs.loc(c)
+            && !when.happens(value)
+        {
+            return;
+        }
+        let cc = self.condition(c);
+        let cc = if when == When::Holds { cc } else { cc.not() };
+        let owed = self.owed_here();
+        let stub = self.stub(Stub::SideExit { target: self.start.offset(off.into()), owed });
+        self.asm.jcc(cc, stub);
+    }
+
+    /// Makes writes that were left out.
+    fn make_owed(&mut self, noted: Noted) {
+        for Owed { slot, from } in noted.of(&self.late.owed) {
+            let to = state(slot.0);
+            match from {
+                Source::Register(number) => self.asm.store(Width::W64, Reg(number), to),
+                Source::Constant(value) => self.store_word(i64::from(value) as u64, to),
+                Source::Cell(v) => {
+                    self.asm.load(Width::W64, RAX, cell(v));
+                    self.asm.store(Width::W64, RAX, to);
+                }
+            }
+        }
+    }
+
     /// Returns with the pc at a computed address.
     fn leave_to(&mut self, target: Val, code: u64) {
         let to = self.int(target);
@@ -205,6 +236,10 @@ impl Emitter {
                 Stub::Failed { pc } => {
                     self.store_pc(RCX, pc);
                     self.ret();
+                }
+                Stub::SideExit { target, owed } => {
+                    self.make_owed(owed);
+                    self.chain(target);
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Much of what instructions write is written again soon, by the same block: flags most of all. The passes drop such writes only
 //! where nothing in between may leave the block. Where what may leave it is an access, the write is left out here, and the
-//! access notes where the value is ([`Owed`]).
+//! access notes where the value is ([`Owed`]). So it is at the side exits of a trace, which make the write on their way out.
 
 use super::Emitter;
 use super::asm::Reg;
@@ -60,7 +60,11 @@ impl Late {
             match op {
                 Op::Put { w: Width::W64, slot, .. } if slot >= ARCH_BASE => self.until[at] = self.write(slot),
                 Op::SetFlags { .. } => self.until[at] = self.write(FLAG_KIND),
-                Op::Load { .. } | Op::Store { .. } | Op::Vload { .. } | Op::Vstore { .. } => {
+                Op::Load { .. }
+                | Op::Store { .. }
+                | Op::Vload { .. }
+                | Op::Vstore { .. }
+                | Op::SideExit { .. } => {
                     let open = self.again.iter_mut().filter(|again| again.access.is_none());
                     open.for_each(|again| again.access = Some(at as u32));
                 }

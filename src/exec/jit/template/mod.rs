@@ -74,6 +74,8 @@ enum Stub {
     Leave { pc: GuestAddr, code: u64 },
     /// Leaves with the exit in rax.
     Failed { pc: GuestAddr },
+    /// Goes on elsewhere, once what is owed is written.
+    SideExit { target: GuestAddr, owed: Noted },
 }
 
 /// A block's code, ready to be installed.
@@ -120,6 +122,13 @@ pub struct Emitter {
     weight_at: usize,
     /// How many ops are left to the interpreter that a region has code for.
     interpreted: usize,
+}
+
+/// How many instructions there are from an op on to the next side exit.
+fn insns_from(block: &Block, op: usize) -> usize {
+    let is_exit = |op: &Op| matches!(op, Op::SideExit { .. });
+    let end = block.ops[op..].iter().position(is_exit).map_or(usize::MAX, |more| op + more);
+    block.insns.iter().filter(|mark| (op..=end).contains(&(mark.first_op as usize))).count()
 }
 
 /// Whether the host has what the pieces are made of.
@@ -173,7 +182,7 @@ impl Emitter {
         self.look_ahead(block);
         self.prologue();
         if counting == Counting::On {
-            self.count(block.insns.len());
+            self.count(insns_from(block, 0));
         }
         let mut marks = block.insns.iter().peekable();
         for (at, &op) in block.ops.iter().enumerate() {
@@ -181,6 +190,9 @@ impl Emitter {
                 self.pc = mark.pc;
             }
             self.one(at as u32, op);
+            if counting == Counting::On && matches!(op, Op::SideExit { .. }) {
+                self.count(insns_from(block, at + 1));
+            }
         }
         self.at = block.ops.len() as u32;
         self.regs.unpin();
@@ -246,7 +258,7 @@ impl Emitter {
             let user = regs.last[usize::from(dst.0)];
             let tests = match block.ops.get(user as usize) {
                 None => matches!(block.terminator, Terminator::Branch { .. }),
-                Some(Op::Select { c, .. } | Op::TrapIf { c, .. }) => *c == dst,
+                Some(Op::Select { c, .. } | Op::TrapIf { c, .. } | Op::SideExit { c, .. }) => *c == dst,
                 Some(_) => false,
             };
             if tests {

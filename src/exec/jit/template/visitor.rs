@@ -7,7 +7,7 @@ use super::regs::Loc;
 use super::vector::{ADD, LaneShift, MUL, SUB};
 use guest::ir::{
     ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
-    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, Width,
+    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
 };
 use guest::state::Slot;
 
@@ -230,6 +230,9 @@ impl OpVisitor for Emitter {
     }
     fn trap_if(&mut self, trap: u8, c: Val) {
         self.trap_when(trap, c);
+    }
+    fn side_exit(&mut self, when: When, c: Val, off: i32) {
+        self.leave_when(when, c, off);
     }
 
     vector_code! {

@@ -10,19 +10,19 @@ use guest::ir::*;
 use guest::state::{ARCH_BASE, PC, VECTORS};
 use std::fmt::Write as _;
 
-struct Rng(u64);
+pub struct Rng(pub u64);
 
 impl Rng {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         (self.next() >> 33) as usize % n
     }
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
     fn word(&mut self) -> u64 {
@@ -130,7 +130,8 @@ from_all!(
     Crypto,
     FlagKind,
     Cond,
-    guest::ir::ArmFloat
+    guest::ir::ArmFloat,
+    When
 );
 
 impl Arbitrary for Val {
@@ -296,7 +297,7 @@ impl Maker<'_> {
     }
 }
 
-fn make_block(rng: &mut Rng, pc: u64, memory: &Memory, which: Option<usize>) -> Block {
+pub fn make_block(rng: &mut Rng, pc: u64, memory: &Memory, which: Option<usize>) -> Block {
     let nan_rule =
         rng.pick(&[NanRule::X86, NanRule::X86, NanRule::Arm, NanRule::ArmDefault, NanRule::ArmControl(14)]);
     let mut block =
@@ -343,7 +344,7 @@ fn make_block(rng: &mut Rng, pc: u64, memory: &Memory, which: Option<usize>) -> 
     maker.block
 }
 
-fn random_state(rng: &mut Rng) -> GuestState {
+pub fn random_state(rng: &mut Rng) -> GuestState {
     let mut state = GuestState::default();
     for offset in (ARCH_BASE.0..4096).step_by(8) {
         state.set_u64(Slot(offset), rng.word());
@@ -376,8 +377,9 @@ fn compare(block: &Block, rng: &mut Rng, memory: &Memory, port: &Port) {
     let flushes = if block.nan_rule == NanRule::X86 { rng.pick(&[0, 0, 0, 0x8000, 0x40, 0x8040]) } else { 0 };
     let environment = 0x1f80 | (rng.below(4) as u32) << 13 | flushes;
     let (head, in_region) = try_compile(vec![block.clone()]);
-    // A region keeps the state in cells, and refuses what goes past them.
-    assert!(in_region || block.ops.iter().any(|&op| goes_past_cells(op)), "{block}");
+    // A region keeps the state in cells, and refuses what goes past them; and traces.
+    let is_refused = |&op: &Op| goes_past_cells(op) || matches!(op, Op::SideExit { .. });
+    assert!(in_region || block.ops.iter().any(is_refused), "{block}");
     let under = |run: &mut dyn FnMut() -> BlockEnd| {
         memory.fill(seed);
         fp::set_mxcsr(environment);

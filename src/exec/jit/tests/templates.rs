@@ -4,7 +4,7 @@
 use super::random::differences;
 use super::regions::{X, Y, Z, block, counting_loop, jump, storing_loop};
 use super::*;
-use crate::exec::jit::{BUDGET, code_memory};
+use crate::exec::jit::{LENGTHENED, code_memory};
 use crate::mem::{CodeInvalidation, Invalidated};
 use guest::ir::flags::FlagRecord;
 use guest::ir::{Builder, Cond, FlagKind, Order, Terminator, Width};
@@ -179,15 +179,15 @@ fn endless(pc: u64) -> Block {
 }
 
 #[test]
-fn a_counter_that_has_run_out_asks_for_a_region() {
+fn a_counter_that_has_run_out_asks_for_more() {
     let _alone = alone();
     let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
     state.set_u64(Y, 1);
     let head = compile_template(endless(0xc_0000), &state);
     let end = run_compiled(&head, &mut state, &port, &mut compiled);
-    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0xc_0000)), u64::from(BUDGET)));
+    assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0xc_0000)), u64::from(LENGTHENED)));
     assert_eq!(compiled.take_hot(), crate::exec::tier::Hot::Yes);
-    assert_eq!((head.runs(), head.has_region()), (BUDGET, false));
+    assert_eq!((head.runs(), head.has_region()), (LENGTHENED, false));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_region_takes_the_place_of_its_heads_template() {
     assert_eq!(run_compiled(&first, &mut state, &port, &mut compiled), BlockEnd::Next(GuestAddr(0xe_0800)));
     let template = second.template().unwrap();
     let left = code_memory::counter(template.counter);
-    assert_eq!(left, BUDGET as i32 - 20);
+    assert_eq!(left, LENGTHENED as i32 - 20);
     // ... and to its region when there is one; the template, entered by its address, leaves at once.
     assert!(Compiler::new().unwrap().compile(cache(), &second, LIMITS));
     assert!(second.has_region());
