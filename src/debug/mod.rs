@@ -5,7 +5,7 @@ mod symbols;
 
 use crate::exec::Env;
 use crate::exec::vcpu::{Stats, Vcpu};
-use guest::ir::Block;
+use guest::ir::{Block, passes};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -55,7 +55,9 @@ pub fn trace_translation(env: &Env, block: &Block) {
         }
     }
     if enabled(item::IR) {
-        text.push_str(&block.to_string());
+        let mut shown = block.clone();
+        passes::optimize(&mut shown);
+        text.push_str(&shown.to_string());
     }
     crate::log::write(&text);
 }

@@ -13,7 +13,7 @@ use guest::GuestAddr;
 use guest::arch::{LiftConfig, LiftLimits, MAX_INSN_LEN};
 use guest::ir::{Block, Terminator};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -38,6 +38,8 @@ pub type WordMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
 #[derive(Default)]
 pub struct WordHasher(u64);
 
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl Hasher for WordHasher {
     fn finish(&self) -> u64 {
         self.0
@@ -50,15 +52,30 @@ impl Hasher for WordHasher {
         }
     }
     fn write_u64(&mut self, word: u64) {
-        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ word).wrapping_mul(MIX);
         self.0 = mixed ^ mixed >> 32;
+    }
+    /// A number below 256, which decides on one of sixteen places that are next to each other: a map looks for places by
+    /// the low bits, and tells by the high ones what it finds there.
+    fn write_u16(&mut self, near: u16) {
+        let near = u64::from(near);
+        self.0 = ((self.0 & !15) | near >> 4) ^ (near.wrapping_mul(MIX) & !0 << 48);
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Key {
     pc: u64,
     control: u64,
+}
+
+impl Hash for Key {
+    /// Blocks near each other have places near each other, which new code comes by one after the other.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        const NEAR: u64 = 256;
+        hasher.write_u64((self.pc / NEAR) ^ self.control.rotate_left(32));
+        hasher.write_u16((self.pc % NEAR) as u16);
+    }
 }
 
 impl Translation {
@@ -91,7 +108,7 @@ impl ByNumber {
 
     /// Notes a translation, if it is of a saved block.
     fn note(&mut self, translation: &Arc<Translation>) {
-        let Origin::Saved(number) = translation.origin else { return };
+        let Origin::Saved(number) = *translation.origin() else { return };
         if self.places.is_empty() {
             self.places = vec![0; saved::count()];
         }
@@ -104,7 +121,7 @@ impl ByNumber {
     }
 
     fn forget(&mut self, translation: &Translation) {
-        let Origin::Saved(number) = translation.origin else { return };
+        let Origin::Saved(number) = *translation.origin() else { return };
         if let Some(place) = self.places.get(number.0 as usize).and_then(|place| place.checked_sub(1)) {
             self.translations[place as usize] = None;
         }
@@ -173,14 +190,24 @@ impl Cache {
 
     /// In a forked child: only this thread is left.
     pub fn forget_other_threads(&self, mine: &Arc<Port>) {
+        saved::end_of_early();
         lock(&self.ports).retain(|p| Arc::ptr_eq(p, mine));
     }
 
     /// The translation at `pc`, made if need be.
     pub fn translation(&self, pc: u64, control: u64) -> Arc<Translation> {
+        let (translation, lifted) = self.look_up(pc, control);
+        if let Some(block) = lifted {
+            block.recycle();
+        }
+        translation
+    }
+
+    /// The same, with its IR as it was lifted if it was made now: to be run at once, for most code runs once.
+    pub fn look_up(&self, pc: u64, control: u64) -> (Arc<Translation>, Option<Block>) {
         let key = Key { pc, control };
         if let Some(found) = lock(&self.inner).blocks.get(&key) {
-            return Arc::clone(found);
+            return (Arc::clone(found), None);
         }
         let before = self.generation.load(Ordering::Acquire);
         // Looking for saved blocks reads pages that nobody may ever need, with a lock held.
@@ -191,21 +218,22 @@ impl Cache {
                 self.keep_saved(&mut inner, found);
                 crate::debug::perf::write();
                 if let Some(kept) = inner.blocks.get(&key) {
-                    return Arc::clone(kept);
+                    return (Arc::clone(kept), None);
                 }
             } else {
                 found.iter().for_each(|found| saved::dropped(&found.translation));
             }
         }
-        let made = Arc::new(self.translate(pc, control, max_block_insns(), Changes::AreNoticed));
+        let (made, block) = self.translate(pc, control);
+        let made = Arc::new(made);
         let mut inner = lock(&self.inner);
         if self.generation.load(Ordering::Acquire) == before {
             if let Some(kept) = inner.blocks.get(&key) {
-                return Arc::clone(kept);
+                return (Arc::clone(kept), None);
             }
             self.keep(&mut inner, key, &made);
         }
-        made
+        (made, block)
     }
 
     /// Keeps blocks whose code was saved.
@@ -288,7 +316,7 @@ impl Cache {
 
     /// The same for a control state.
     pub fn insert_for(&self, block: Block, control: u64) -> Arc<Translation> {
-        let made = Arc::new(Translation::new(block, control, Origin::Unknown));
+        let made = Arc::new(Translation::of_block(block, control));
         self.keep(&mut lock(&self.inner), made.key(), &made);
         made
     }
@@ -306,8 +334,11 @@ impl Cache {
     }
 
     /// Lifts one instruction at `pc`, to be run once.
-    pub fn translate_one(&self, pc: u64, control: u64) -> Translation {
-        self.translate(pc, control, 1, Changes::AreNot)
+    pub fn lift_one(&self, pc: u64, control: u64) -> Block {
+        let mut window = Window::within(pc, self.limit(pc, control), Changes::AreNot);
+        let block = translation::finished(self.lift(pc, control, 1, &mut window));
+        crate::debug::trace_translation(self.env, &block);
+        block
     }
 
     /// How far code may be read for a block at `pc`. Where pages are waited for, no further than its first instruction: pages
@@ -336,13 +367,20 @@ impl Cache {
         self.env.arch.lift(&config, LiftLimits { max_insns }, window, GuestAddr(pc))
     }
 
-    fn translate(&self, pc: u64, control: u64, max_insns: usize, changes: Changes) -> Translation {
-        let mut window = Window::within(pc, self.limit(pc, control), changes);
-        let block = self.lift(pc, control, max_insns, &mut window);
+    /// The translation at `pc`, and its IR where it does not keep that.
+    fn translate(&self, pc: u64, control: u64) -> (Translation, Option<Block>) {
+        let mut window = Window::within(pc, self.limit(pc, control), Changes::AreNoticed);
+        let block = self.lift(pc, control, max_block_insns(), &mut window);
         let origin = window.origin(&block);
-        let block = translation::finished(block);
+        window.recycle();
+        if origin == Origin::Unknown {
+            let block = translation::finished(block);
+            crate::debug::trace_translation(self.env, &block);
+            return (Translation::of_block(block, control), None);
+        }
+        translation::verify(&block);
         crate::debug::trace_translation(self.env, &block);
-        Translation::new(block, control, origin)
+        (Translation::of_origin(&block, control, origin), Some(block))
     }
 
     /// Drops everything (another program was loaded).

@@ -8,10 +8,12 @@ use super::jit::compile_thread::{self, Insist};
 use super::jit::entry::{self, Context, exit};
 use super::jit::template::{self, Emitter};
 use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, LENGTHENED, Limits};
-use super::translation::Translation;
+use super::saved;
+use super::translation::{self, Translation};
 use crate::host::fault_table::classify;
 use crate::host::fp;
 use crate::host::signals::Port;
+use guest::ir::Block;
 use guest::state::GuestState;
 use guest::{GuestAddr, Trap};
 use std::cell::RefCell;
@@ -65,12 +67,14 @@ impl TierPolicy {
         Self { mode }
     }
 
-    /// Chooses, counting the run. `state` is as before it; `hot` says that the block has asked for a region.
+    /// Chooses, counting the run. `state` is as before it; `hot` says that the block has asked for a region. `lifted` is
+    /// the IR of a new one.
     #[inline]
     pub fn choose(
         &self,
         cache: &'static Cache,
         translation: &Arc<Translation>,
+        lifted: Option<&mut Block>,
         state: &GuestState,
         hot: Hot,
     ) -> Tier {
@@ -84,7 +88,12 @@ impl TierPolicy {
         let runs = translation.runs.load(Ordering::Relaxed).wrapping_add(1);
         translation.runs.store(runs, Ordering::Relaxed);
         if self.mode == TierMode::Interp || (self.mode == TierMode::Auto && runs != WARM) {
-            return Tier::Interpreter;
+            return match lifted {
+                Some(ir) if self.mode == TierMode::Auto && saved::is_early() => {
+                    make_early(cache, translation, ir, state)
+                }
+                _ => Tier::Interpreter,
+            };
         }
         self.promote(cache, translation, state, runs)
     }
@@ -92,7 +101,7 @@ impl TierPolicy {
     /// Has code made of a block that others have run already.
     pub fn prepare(&self, cache: &Cache, translation: &Arc<Translation>, state: &GuestState) {
         let has_code = translation.entry.load(Ordering::Acquire) != 0;
-        if self.mode == TierMode::Auto && !has_code && !translation.block.insns.is_empty() {
+        if self.mode == TierMode::Auto && !has_code && !translation.is_empty() {
             make_block(cache, translation, state);
         }
     }
@@ -107,7 +116,7 @@ impl TierPolicy {
         runs: u32,
     ) -> Tier {
         let once = runs == 1 || self.mode == TierMode::Auto;
-        if translation.block.insns.is_empty() || !once {
+        if translation.is_empty() || !once {
             return Tier::Interpreter;
         }
         if self.mode == TierMode::Jit {
@@ -169,6 +178,15 @@ fn make_block(cache: &Cache, translation: &Arc<Translation>, state: &GuestState)
         return Tier::Interpreter;
     }
     with_emitter(|emitter| jit::compile_block(emitter, cache, translation, state));
+    compiled_or_not(translation)
+}
+
+/// Makes code of a block that has not run yet, which is to be saved anyway.
+fn make_early(cache: &Cache, translation: &Arc<Translation>, ir: &mut Block, state: &GuestState) -> Tier {
+    translation::finish(ir);
+    if template::supported() {
+        with_emitter(|emitter| jit::compile_lifted(emitter, cache, translation, ir, state));
+    }
     compiled_or_not(translation)
 }
 

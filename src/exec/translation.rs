@@ -2,10 +2,11 @@
 
 use super::jit::code_memory::{self, SlotAddr};
 use super::saved::{self, BlockNumber, BlockRecord};
-use super::window::Origin;
-use super::{cache::Cache, jit};
+use super::window::{Origin, Recorded, notes_target};
+use super::{Env, cache, cache::Cache, jit};
 use guest::GuestAddr;
-use guest::ir::{Block, Hint, Terminator, passes};
+use guest::arch::{LiftConfig, LiftLimits};
+use guest::ir::{Block, passes};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -18,7 +19,6 @@ pub struct Translation {
     pub control: u64,
     /// Bytes of guest code from its first instruction to the end of its last one.
     pub code_len: u64,
-    pub origin: Origin,
     pub block: Lifted,
     /// How often it has run in the interpreter.
     pub runs: AtomicU32,
@@ -37,10 +37,13 @@ pub struct Translation {
     regions: Mutex<Vec<Arc<jit::Compiled>>>,
 }
 
-/// A block's IR. That of a block whose code was saved is lifted when somebody asks for it.
+/// A block's IR, which is lifted when somebody asks for it: most of the blocks that run once do not run again, and
+/// with code at hand only the compiler of regions asks.
 pub struct Lifted {
     block: OnceLock<Box<Block>>,
-    saved: Option<BlockNumber>,
+    pc: GuestAddr,
+    control: u64,
+    origin: Origin,
 }
 
 impl fmt::Display for Lifted {
@@ -52,23 +55,58 @@ impl fmt::Display for Lifted {
 impl Deref for Lifted {
     type Target = Block;
     fn deref(&self) -> &Block {
-        self.block.get_or_init(|| {
-            let lifted = self.saved.and_then(|number| saved::lift(Cache::made_for()?, number));
-            Box::new(finished(lifted.expect("a block is there, or its record, which was read before")))
-        })
+        self.block.get_or_init(|| self.lift().kept())
     }
+}
+
+impl Lifted {
+    /// Hands the IR to `f`, and does not keep it for that.
+    pub fn with<T>(&self, f: impl FnOnce(&Block) -> T) -> T {
+        if let Some(block) = self.block.get() {
+            return f(block);
+        }
+        let block = self.lift();
+        let result = f(&block);
+        block.recycle();
+        result
+    }
+
+    fn lift(&self) -> Block {
+        let lifted = Cache::made_for().and_then(|env| match &self.origin {
+            Origin::Unknown => None,
+            Origin::Saved(number) => saved::lift(env, *number),
+            Origin::Memory(code) => {
+                let start = self.pc.raw().wrapping_sub(code.before.into());
+                let recorded = Recorded { start, bytes: &code.bytes, guarded: code.guarded };
+                Some(lift_recorded(env, recorded, self.pc, self.control))
+            }
+        });
+        finished(lifted.expect("a block is there, or what it was lifted from"))
+    }
+}
+
+/// Lifts recorded code.
+pub fn lift_recorded(env: &Env, mut code: Recorded<'_>, pc: GuestAddr, control: u64) -> Block {
+    let config = LiftConfig { features: env.features, control };
+    let limits = LiftLimits { max_insns: cache::max_block_insns() };
+    env.arch.lift(&config, limits, &mut code, pc)
 }
 
 /// The block after the passes.
 pub fn finished(mut block: Block) -> Block {
-    verify(&block);
-    passes::optimize(&mut block);
-    verify(&block);
+    finish(&mut block);
     block
 }
 
+/// Runs the passes over a block.
+pub fn finish(block: &mut Block) {
+    verify(block);
+    passes::optimize(block);
+    verify(block);
+}
+
 /// Checked builds verify every block: a violation is a lifter's or a pass's bug.
-fn verify(block: &Block) {
+pub fn verify(block: &Block) {
     if cfg!(debug_assertions)
         && let Err(error) = guest::ir::verify(block)
     {
@@ -77,27 +115,31 @@ fn verify(block: &Block) {
 }
 
 impl Translation {
-    /// A block that has just been lifted.
-    pub fn new(block: Block, control: u64, origin: Origin) -> Self {
+    /// A block whose IR is this.
+    pub fn of_block(block: Block, control: u64) -> Self {
         let (pc, code_len) = (block.pc, block.code_len());
-        let block = Lifted { block: OnceLock::from(Box::new(block)), saved: None };
-        Self::with(pc, control, code_len, origin, block)
+        let kept = OnceLock::from(block.kept());
+        Self::with(code_len, Lifted { block: kept, pc, control, origin: Origin::Unknown })
+    }
+
+    /// The same, to be lifted again from `origin` if need be.
+    pub fn of_origin(block: &Block, control: u64, origin: Origin) -> Self {
+        let lifted = Lifted { block: OnceLock::new(), pc: block.pc, control, origin };
+        Self::with(block.code_len(), lifted)
     }
 
     /// A block whose code was saved.
     pub fn saved(record: &BlockRecord, number: BlockNumber) -> Self {
         let end = record.start.wrapping_add(record.guest_len.into());
-        let block = Lifted { block: OnceLock::new(), saved: Some(number) };
-        let (pc, origin) = (GuestAddr(record.pc), Origin::Saved(number));
-        Self::with(pc, record.control, end.wrapping_sub(record.pc), origin, block)
+        let (pc, control, origin) = (GuestAddr(record.pc), record.control, Origin::Saved(number));
+        Self::with(end.wrapping_sub(record.pc), Lifted { block: OnceLock::new(), pc, control, origin })
     }
 
-    fn with(pc: GuestAddr, control: u64, code_len: u64, origin: Origin, block: Lifted) -> Self {
+    fn with(code_len: u64, block: Lifted) -> Self {
         Self {
-            pc,
-            control,
+            pc: block.pc,
+            control: block.control,
             code_len,
-            origin,
             block,
             runs: AtomicU32::new(0),
             template: [AtomicU64::new(0), AtomicU64::new(0)],
@@ -108,6 +150,16 @@ impl Translation {
             valid: AtomicBool::new(true),
             regions: Mutex::default(),
         }
+    }
+
+    /// What it was lifted from.
+    pub fn origin(&self) -> &Origin {
+        &self.block.origin
+    }
+
+    /// Whether there is no instruction in it.
+    pub fn is_empty(&self) -> bool {
+        self.code_len == 0
     }
 
     /// Its code from templates.
@@ -177,7 +229,10 @@ impl Translation {
     /// Whether the first slot of its code from templates, behind the counter, is no way out but says where the
     /// computed jump led last.
     pub fn notes_target(&self) -> bool {
-        matches!(self.block.terminator, Terminator::Indirect { hint: Hint::None | Hint::Call(_), .. })
+        match self.origin() {
+            Origin::Memory(code) => code.notes_target,
+            _ => notes_target(&self.block.terminator),
+        }
     }
 
     /// Where its computed jump led last, as far as its code from templates has seen.

@@ -10,9 +10,10 @@ use super::translation::Translation;
 use crate::debug;
 use crate::host::signals::{self, Port};
 use crate::mem::{self, space};
-use guest::ir::Width;
+use guest::ir::{Block, Width};
 use guest::state::{GuestState, JUMPED_FROM};
 use guest::{Access, Fault, FaultKind, GuestAddr, Trap};
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -172,21 +173,23 @@ impl Vcpu {
         self.compiled.interpreted();
         loop {
             let index = self.local_index(pc);
+            let (new, mut lifted) = (OnceCell::new(), None);
             let translation = match &self.local[index] {
                 Some(local) if local.pc == pc && local.translation.control == self.control => {
                     &local.translation
                 }
-                _ => {
-                    if !self.wait_for_code(pc) {
-                        return interrupted_before(GuestAddr(pc));
+                _ => match self.look_up(pc) {
+                    None => return interrupted_before(GuestAddr(pc)),
+                    // Most of what is new does not run again.
+                    Some((translation, Some(block))) => {
+                        lifted = Some(block);
+                        new.get_or_init(|| translation)
                     }
-                    if offspring::is_reporting() && !self.cache.has(pc, self.control) {
-                        offspring::report(pc, self.control);
+                    Some((translation, None)) => {
+                        let index = self.place_for(pc);
+                        &self.local[index].insert(Local { pc, translation }).translation
                     }
-                    let translation = self.cache.translation(pc, self.control);
-                    let index = self.place_for(pc);
-                    &self.local[index].insert(Local { pc, translation }).translation
-                }
+                },
             };
             if debug::enabled(debug::item::EXEC) {
                 debug::trace_execution(pc);
@@ -198,20 +201,24 @@ impl Vcpu {
                 }
                 Allowed::Yes => {
                     let hot = self.compiled.take_hot();
-                    self.policy.choose(self.cache, translation, &self.state, hot)
+                    self.policy.choose(self.cache, translation, lifted.as_mut(), &self.state, hot)
                 }
                 Allowed::No => Tier::Interpreter,
             };
             let end = self.port.execute(|| match tier {
                 Tier::Interpreter => {
                     self.compiled.interpreted();
-                    self.interpreted += translation.block.insns.len() as u64;
-                    run_block(&translation.block, &mut self.state, self.env, &mut self.cells)
+                    let block = lifted.as_ref().unwrap_or_else(|| &translation.block);
+                    self.interpreted += block.insns.len() as u64;
+                    run_block(block, &mut self.state, self.env, &mut self.cells)
                 }
                 Tier::Compiled(code) => {
                     self.compiled.run(code, translation, &mut self.state, self.env, &self.port)
                 }
             });
+            if let Some(block) = lifted {
+                block.recycle();
+            }
             let Some(end) = end else { return interrupted_before(GuestAddr(pc)) };
             pc = match end {
                 BlockEnd::Next(next) => next.raw(),
@@ -231,6 +238,17 @@ impl Vcpu {
                 return BlockEnd::Next(GuestAddr(pc));
             }
         }
+    }
+
+    /// The translation at `pc`, and its IR if it is new; nothing where a signal has come first.
+    fn look_up(&self, pc: u64) -> Option<(Arc<Translation>, Option<Block>)> {
+        if !self.wait_for_code(pc) {
+            return None;
+        }
+        if offspring::is_reporting() && !self.cache.has(pc, self.control) {
+            offspring::report(pc, self.control);
+        }
+        Some(self.cache.look_up(pc, self.control))
     }
 
     /// Where pages may be waited for, those of the instruction at `pc` are waited for here: no lock is held, and a signal ends
@@ -330,8 +348,7 @@ impl Vcpu {
             if self.state.pc() == at.raw() {
                 break;
             }
-            let translation = self.single();
-            let end = run_block(&translation.block, &mut self.state, self.env, &mut self.cells);
+            let end = run_block(&self.single(), &mut self.state, self.env, &mut self.cells);
             if let Some(exit) = self.settle(end) {
                 return exit;
             }
@@ -352,16 +369,18 @@ impl Vcpu {
     }
 
     /// Lifts exactly one instruction, bypassing the cache.
-    fn single(&mut self) -> Translation {
+    fn single(&mut self) -> Block {
         self.interpreted += 1;
-        self.cache.translate_one(self.state.pc(), self.control)
+        self.cache.lift_one(self.state.pc(), self.control)
     }
 
     /// Lifts and interprets it.
     fn run_single(&mut self) -> BlockEnd {
-        let translation = self.single();
-        let run = || run_block(&translation.block, &mut self.state, self.env, &mut self.cells);
-        self.port.execute(run).unwrap_or_else(|| interrupted_before(translation.pc))
+        let block = self.single();
+        let run = || run_block(&block, &mut self.state, self.env, &mut self.cells);
+        let end = self.port.execute(run).unwrap_or_else(|| interrupted_before(block.pc));
+        block.recycle();
+        end
     }
 
     /// Runs one instruction, then raises [`Trap::SingleStep`].

@@ -1,30 +1,43 @@
 //! Guest code as lifters read it: from memory, or from a record of it.
 
-use super::saved::{BlockNumber, hash};
+use super::saved::BlockNumber;
 use crate::mem::{Changes, space};
 use guest::GuestAddr;
 use guest::arch::{CodeReader, MAX_INSN_LEN};
-use guest::ir::Block;
+use guest::ir::{Block, Hint, Terminator};
+use smallvec::SmallVec;
+use std::cell::Cell;
 
-/// How much code is fetched at once.
+/// How much code is fetched at first, and at once when that was not enough: most blocks are short.
+const FETCHED_FIRST: usize = 128;
 const FETCHED: usize = 256;
 /// Room for the longest block.
 const ROOM: usize = 1280;
 
 /// What a block was lifted from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Origin {
     /// More than can be said here.
     Unknown,
-    /// Memory.
-    Memory {
-        /// Of the bytes from its first instruction to the end of its last one.
-        hash: u64,
-        guarded: Guarded,
-    },
+    /// Memory, which had this code.
+    Memory(Code),
     /// A record in the file of saved code.
     Saved(BlockNumber),
 }
+
+/// A copy of a block's guest code, from its first instruction to the end of its last one: lifted, it gives the block.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Code {
+    /// How far the first instruction starts before the block's pc.
+    pub before: u8,
+    pub guarded: Guarded,
+    /// The block's end, as far as is often asked for.
+    pub notes_target: bool,
+    pub bytes: SmallVec<[u8; USUAL]>,
+}
+
+/// Most blocks have no more bytes of code.
+const USUAL: usize = 36;
 
 /// Whether the page that a block is in was guarded against jumps, as far as its lifter asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +62,7 @@ pub struct Window {
     start: u64,
     /// Nothing is read from here on.
     end: u64,
-    bytes: [u8; ROOM],
+    bytes: Box<[u8; ROOM]>,
     len: usize,
     /// Whether there may be more code behind it.
     goes_on: bool,
@@ -59,13 +72,18 @@ pub struct Window {
     mixed: bool,
 }
 
+thread_local! {
+    /// The last window's bytes, for the next one.
+    static SPARE: Cell<Option<Box<[u8; ROOM]>>> = const { Cell::new(None) };
+}
+
 impl Window {
     /// From `start` on, before `end`.
     pub fn within(start: u64, end: u64, changes: Changes) -> Self {
         let mut window = Self {
             start,
             end,
-            bytes: [0; ROOM],
+            bytes: SPARE.take().unwrap_or_else(|| Box::new([0; ROOM])),
             len: 0,
             goes_on: true,
             changes,
@@ -78,7 +96,8 @@ impl Window {
 
     fn grow(&mut self) {
         let there = usize::try_from(self.end.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        let end = (self.len + FETCHED).min(ROOM).min(there).max(self.len);
+        let more = if self.len == 0 { FETCHED_FIRST } else { FETCHED };
+        let end = (self.len + more).min(ROOM).min(there).max(self.len);
         let from = GuestAddr(self.start.wrapping_add(self.len as u64));
         let got = space().fetch(from, &mut self.bytes[self.len..end], self.changes);
         self.goes_on = self.len + got == end && end < there;
@@ -90,21 +109,40 @@ impl Window {
         self.grow();
     }
 
-    /// What `block` was lifted from; unknown where the window does not hold all of that any more.
-    pub fn origin(&self, block: &Block) -> Origin {
-        match self.bytes_of(block) {
-            Some(bytes) if !self.mixed => Origin::Memory { hash: hash::of(bytes), guarded: self.guarded },
-            _ => Origin::Unknown,
-        }
+    /// Hands the memory on.
+    pub fn recycle(self) {
+        SPARE.set(Some(self.bytes));
     }
 
-    fn bytes_of(&self, block: &Block) -> Option<&[u8]> {
-        let first = block.insns.first()?.pc.raw();
+    /// What `block` was lifted from; unknown where the window does not hold all of that any more, or its bytes alone
+    /// would give another block.
+    pub fn origin(&self, block: &Block) -> Origin {
+        self.code_of(block).map_or(Origin::Unknown, Origin::Memory)
+    }
+
+    fn code_of(&self, block: &Block) -> Option<Code> {
+        let whole = !self.mixed
+            && !matches!(block.terminator, Terminator::Trap { .. } | Terminator::FetchFault { .. });
+        let first = block.insns.first().filter(|_| whole)?.pc.raw();
+        Some(Code {
+            before: u8::try_from(block.pc.raw().wrapping_sub(first)).ok()?,
+            guarded: self.guarded,
+            notes_target: notes_target(&block.terminator),
+            bytes: SmallVec::from_slice(self.bytes_of(block, first)?),
+        })
+    }
+
+    fn bytes_of(&self, block: &Block, first: u64) -> Option<&[u8]> {
         let last = block.insns.last()?;
         let end = last.pc.raw().wrapping_add(u64::from(last.len));
         let range = first.wrapping_sub(self.start) as usize..end.wrapping_sub(self.start) as usize;
         self.bytes[..self.len].get(range)
     }
+}
+
+/// Whether code from templates notes where a block that ends so has led last.
+pub fn notes_target(terminator: &Terminator) -> bool {
+    matches!(terminator, Terminator::Indirect { hint: Hint::None | Hint::Call(_), .. })
 }
 
 impl CodeReader for Window {
@@ -135,20 +173,20 @@ impl CodeReader for Window {
 
 /// A block's guest code as it was recorded.
 #[derive(Clone, Copy, Debug)]
-pub struct Recorded {
+pub struct Recorded<'a> {
     pub start: u64,
-    pub bytes: &'static [u8],
+    pub bytes: &'a [u8],
     pub guarded: Guarded,
 }
 
-impl Recorded {
+impl Recorded<'_> {
     /// The address behind it.
     pub fn end(&self) -> u64 {
         self.start.wrapping_add(self.bytes.len() as u64)
     }
 }
 
-impl CodeReader for Recorded {
+impl CodeReader for Recorded<'_> {
     fn is_guarded(&mut self, _pc: GuestAddr) -> bool {
         self.guarded == Guarded::Yes
     }

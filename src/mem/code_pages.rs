@@ -24,6 +24,8 @@ pub trait CodeInvalidation: Sync + Send {
 #[derive(Default, Debug)]
 pub struct CodePages {
     pages: BTreeMap<u64, Guard>,
+    /// What was added last, if it is there still: new code comes page by page.
+    last: Option<(u64, Guard)>,
 }
 
 /// How writes into a page with translations are noticed.
@@ -40,11 +42,15 @@ pub enum Guard {
 impl CodePages {
     #[must_use]
     pub const fn new() -> Self {
-        Self { pages: BTreeMap::new() }
+        Self { pages: BTreeMap::new(), last: None }
     }
 
     /// Notes that a translation of `page` is being made, or of an alias of it; what was noted before.
     pub fn add(&mut self, page: u64, guard: Guard) -> Option<Guard> {
+        if self.last == Some((page, guard)) {
+            return Some(guard);
+        }
+        self.last = Some((page, guard));
         self.pages.insert(page, guard)
     }
 
@@ -61,6 +67,7 @@ impl CodePages {
 
     /// Takes one page out.
     pub fn remove(&mut self, page: u64) -> Option<(u64, Guard)> {
+        self.last = None;
         self.pages.remove(&page).map(|guard| (page, guard))
     }
 
@@ -72,6 +79,7 @@ impl CodePages {
 
     /// Takes the pages of the range out.
     pub fn take(&mut self, range: &Range<u64>) -> Vec<(u64, Guard)> {
+        self.last = None;
         let found: Vec<_> = self.pages.range(range.clone()).map(|(&page, &guard)| (page, guard)).collect();
         for (page, _) in &found {
             self.pages.remove(page);

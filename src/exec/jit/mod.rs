@@ -56,6 +56,7 @@ use cranelift_codegen::ir::{ExternalName, Function, TrapCode, UserExternalName, 
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::{CompiledCode, Context, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
+use guest::ir::Block;
 use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 pub use host::host_key;
@@ -301,8 +302,19 @@ pub fn compile_block(
     block: &Arc<Translation>,
     state: &GuestState,
 ) -> bool {
+    block.block.with(|ir| compile_lifted(emitter, cache, block, ir, state))
+}
+
+/// The same of a block's IR.
+pub fn compile_lifted(
+    emitter: &mut Emitter,
+    cache: &Cache,
+    block: &Arc<Translation>,
+    ir: &Block,
+    state: &GuestState,
+) -> bool {
     let stack = Stack::of(cache.env().arch);
-    let Some(emitted) = emitter.emit(&block.block, state, stack, counting()) else { return false };
+    let Some(emitted) = emitter.emit(ir, state, stack, counting()) else { return false };
     let install = || install_block(&emitted, block);
     let installed = cache.if_current(std::slice::from_ref(block), install).unwrap_or(false);
     debug::perf::write();
@@ -456,7 +468,7 @@ impl Engine {
     /// Makes every slot that leads to `entry`, which is of code of `head`, lead to `to`; which of them were noted.
     fn redirect(&mut self, head: &Translation, entry: u64, to: u64) -> SmallVec<[u32; 4]> {
         let noted = self.incoming.remove(&entry).unwrap_or_default();
-        let saved = match head.origin {
+        let saved = match *head.origin() {
             Origin::Saved(number) => saved::incoming(number),
             _ => &[],
         };

@@ -85,8 +85,8 @@ pub fn revive<'a>(blocks: &[Found], at: impl Fn(BlockNumber) -> Option<&'a Arc<T
     let mut guard = lock();
     let Some(engine) = guard.as_mut() else { return };
     for Found { record, translation, together } in blocks {
-        match (together, translation.origin) {
-            (Together::No, Origin::Saved(number)) => engine.revive_block(number, record, translation),
+        match (together, translation.origin()) {
+            (Together::No, Origin::Saved(number)) => engine.revive_block(*number, record, translation),
             _ => engine.enter_block(record, translation),
         }
     }
@@ -213,7 +213,7 @@ fn runs_left(number: BlockNumber) -> u32 {
 
 /// How often a block has run in earlier processes.
 pub fn runs_before(translation: &Translation) -> u32 {
-    match translation.origin {
+    match *translation.origin() {
         Origin::Saved(number) => saved::runs(number),
         _ => 0,
     }

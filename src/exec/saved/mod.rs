@@ -28,7 +28,7 @@ mod units;
 
 use super::Env;
 use super::jit::{self, Piece as LivePiece};
-use super::translation::Translation;
+use super::translation::{Translation, lift_recorded};
 use super::window::{Guarded, Origin, Recorded};
 use crate::host::files::{OwnedFile, Status};
 use crate::host::sys;
@@ -37,12 +37,11 @@ pub use directory::{Directory, Refused};
 pub use format::{BlockRecord, Piece, RegionRecord};
 use format::{KEY_WORDS, Key};
 use guest::GuestAddr;
-use guest::arch::{LiftConfig, LiftLimits};
 use guest::ir::Block;
 use image::Image;
 pub use image::{BlockNumber, Leads, Way};
 pub use save::save;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use units::{Stage, Units};
 pub use units::{apart, incoming, start, take_apart, touched, usable};
@@ -130,9 +129,37 @@ pub fn open(directory: Directory, what: &Use) {
     let blocks = image.as_ref().map_or(0, |image| image.counts.blocks);
     jit::reserve_ops(image.as_ref().map_or(0, |image| image.counts.ops));
     let in_use = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+    if image.is_none() {
+        EARLY.store(MOST_COLD, Ordering::Relaxed);
+    }
     let units = Units::new(image.as_ref().map_or(0, |image| image.counts.units));
     let (writer, pieces) = (identity(), OnceLock::new());
     let _ = SAVED.set(Saved { directory, name, key, writer, image, in_use, units, pieces });
+}
+
+/// Blocks that have run only once of which code is saved.
+const MOST_COLD: usize = 3072;
+/// How many blocks may get code before they run once. A process that starts a file makes code of most that is in it in the
+/// end, so at first it does not wait for the second run, before which it would lift it again.
+static EARLY: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a new block is to get code at once. Counts it.
+pub fn is_early() -> bool {
+    let left = EARLY.load(Ordering::Relaxed);
+    left != 0 && EARLY.compare_exchange(left, left - 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
+/// How many blocks that have run only once are to get code now, at the end of the process.
+fn cold_left() -> usize {
+    match saved() {
+        None => EARLY.load(Ordering::Relaxed),
+        Some(_) => MOST_COLD,
+    }
+}
+
+/// Nothing is to get code early any more: this process does not save.
+pub fn end_of_early() {
+    EARLY.store(0, Ordering::Relaxed);
 }
 
 fn mark_used(file: &OwnedFile) {
@@ -257,7 +284,7 @@ impl Saved {
     }
 }
 
-fn recorded(image: &Image, record: &BlockRecord) -> Option<Recorded> {
+fn recorded(image: &Image, record: &BlockRecord) -> Option<Recorded<'static>> {
     let (bytes, guarded) = (image.guest_bytes(record)?, Guarded::of_number(record.guarded)?);
     Some(Recorded { start: record.start, bytes, guarded })
 }
@@ -266,13 +293,11 @@ fn recorded(image: &Image, record: &BlockRecord) -> Option<Recorded> {
 pub fn lift(env: &Env, number: BlockNumber) -> Option<Block> {
     let (_, image) = saved()?;
     let record = image.block(number)?;
-    let config = LiftConfig { features: env.features, control: record.control };
-    let limits = LiftLimits { max_insns: super::cache::max_block_insns() };
-    Some(env.arch.lift(&config, limits, &mut recorded(image, &record)?, GuestAddr(record.pc)))
+    Some(lift_recorded(env, recorded(image, &record)?, GuestAddr(record.pc), record.control))
 }
 
 /// Whether these bytes may be executed here and now. Changes of them are noticed from now on.
-fn is_in_memory(recorded: &Recorded) -> bool {
+fn is_in_memory(recorded: &Recorded<'_>) -> bool {
     let same = space().holds_code(GuestAddr(recorded.start), recorded.bytes);
     let guarded = |at: u64| space().protection(GuestAddr(at)).is_some_and(|prot| prot.guarded());
     same && match recorded.guarded {
@@ -283,8 +308,8 @@ fn is_in_memory(recorded: &Recorded) -> bool {
 
 /// A translation was dropped: its block may be found again.
 pub fn dropped(gone: &Translation) {
-    if let (Origin::Saved(number), Some(saved)) = (gone.origin, SAVED.get()) {
-        saved.give_back(number);
+    if let (Origin::Saved(number), Some(saved)) = (gone.origin(), SAVED.get()) {
+        saved.give_back(*number);
     }
 }
 

@@ -4,17 +4,17 @@ use super::arrange::{self, ByAddress, FileCode, UnitDraft, file_code, mapping_of
 use super::format::{self, BlockRecord, Counts, PAGE, Piece, Reader, RegionRecord};
 use super::image::Image;
 use super::{BlockNumber, Saved, hash, identity, units};
-use crate::exec::cache::Cache;
+use crate::exec::cache::{Cache, WordMap};
 use crate::exec::jit::template::Emitter;
 use crate::exec::jit::{self, Compiled, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
 use crate::host::sys;
 use guest::GuestAddr;
-use guest::ir::Terminator;
 use guest::state::GuestState;
+use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What making code takes, in microseconds: of a block (with lifting it), a trace and a region; and what the decoder takes
@@ -26,8 +26,6 @@ const DECODER: usize = 300;
 /// What writing takes: a file, and so many bytes of it in a microsecond.
 const FILE: usize = 100;
 const BYTES: usize = 1000;
-/// Blocks that have run only once of which code is made to be saved.
-const MOST_COLD: usize = 2048;
 /// Code beyond this is not saved: the file is removed, and the next run starts another one.
 const MOST_CODE: usize = 64 << 20;
 const MOST_SLOTS: usize = 1 << 21;
@@ -47,7 +45,9 @@ pub fn save(cache: &Cache, state: &GuestState) {
     if cache.count() <= super::in_use() as usize && traces + regions == 0 && !has_run_long() {
         return;
     }
-    let translations = cache.all();
+    let mut translations = cache.all();
+    // Where they are in memory is about the order in which they and their code were made.
+    translations.sort_unstable_by_key(Arc::as_ptr);
     let files = file_code();
     let new: Vec<_> = translations.iter().filter(|t| is_lasting(t, &files)).collect();
     if let Worth::NotYet { spent } =
@@ -55,7 +55,7 @@ pub fn save(cache: &Cache, state: &GuestState) {
     {
         return save_hints(saved, &translations, spent);
     }
-    let cold = new.into_iter().filter(|t| t.template().is_none()).take(MOST_COLD);
+    let cold = new.into_iter().filter(|t| t.template().is_none()).take(super::cold_left());
     let mut emitter = Emitter::default();
     for block in cold {
         jit::compile_block(&mut emitter, cache, block, state);
@@ -104,7 +104,7 @@ fn save_hints(saved: &Saved, translations: &[Arc<Translation>], spent: u32) {
     let Some(image) = &saved.image else { return };
     let mut runs = units::runs(saved, image);
     for t in translations {
-        if let Origin::Saved(number) = t.origin {
+        if let Origin::Saved(number) = t.origin() {
             let known = &mut runs[number.0 as usize];
             *known = t.runs().max(*known);
         }
@@ -204,10 +204,12 @@ impl Draft {
             Some(image) => Self::of_image(saved, image)?,
             None => Self::default(),
         };
-        let mut numbers = HashMap::new();
+        let mut numbers = WordMap::default();
         for translation in translations {
-            if let Some(number) = draft.add_block(translation, files, piece) {
-                numbers.insert(Arc::as_ptr(translation), number);
+            if let Some(number) = draft.add_block(translation, files, piece)
+                && !translation.regions().is_empty()
+            {
+                numbers.insert((translation.pc.raw(), translation.control), number);
             }
         }
         draft.add_regions(translations, &numbers, piece);
@@ -245,26 +247,29 @@ impl Draft {
     /// The block's number, if it can be saved. Its code is added where it has some that is new.
     fn add_block(&mut self, t: &Translation, files: &[FileCode], piece: PieceAt<'_>) -> Option<u32> {
         let code = t.template().and_then(|template| piece(template.entry));
-        let number = match t.origin {
+        let number = match t.origin() {
             Origin::Unknown => return None,
             Origin::Saved(number) => number.0,
-            Origin::Memory { hash, guarded } => {
-                let mark = t.block.insns.first().filter(|_| code.is_some() || !t.regions().is_empty())?;
-                let file = mapping_of(files, mark.pc.raw()).filter(|_| is_lasting(t, files))?;
-                let bytes = still_there(mark.pc.raw(), t, hash)?;
+            Origin::Memory(from) => {
+                let has_code = code.is_some() || !t.regions().is_empty();
+                let start = t.pc.raw().wrapping_sub(from.before.into());
+                let file = mapping_of(files, start).filter(|_| has_code && is_lasting(t, files))?;
+                if !is_still_there(start, &from.bytes) {
+                    return None;
+                }
                 self.runs.push(0);
                 self.blocks.push(BlockRecord {
                     pc: t.pc.raw(),
                     control: t.control,
-                    start: mark.pc.raw(),
+                    start,
                     unit: self.units.of(file),
                     guest_at: 0,
-                    guest_len: bytes.len() as u16,
-                    guarded: guarded.number(),
+                    guest_len: from.bytes.len() as u16,
+                    guarded: from.guarded.number(),
                     piece: Piece::default(),
                     region: 0,
                 });
-                self.code.push(Cow::Owned(bytes));
+                self.code.push(Cow::Owned(from.bytes.to_vec()));
                 self.blocks.len() as u32 - 1
             }
         };
@@ -311,14 +316,14 @@ impl Draft {
     fn add_regions(
         &mut self,
         translations: &[Arc<Translation>],
-        numbers: &HashMap<*const Translation, u32>,
+        numbers: &WordMap<(u64, u64), u32>,
         piece: PieceAt<'_>,
     ) {
         let mut members: BTreeMap<u64, (Arc<Compiled>, Vec<u32>)> = BTreeMap::new();
         for translation in translations {
             for region in translation.regions().iter() {
-                let (Some(entry), Some(&number)) = (region.current(), numbers.get(&Arc::as_ptr(translation)))
-                else {
+                let key = (translation.pc.raw(), translation.control);
+                let (Some(entry), Some(&number)) = (region.current(), numbers.get(&key)) else {
                     continue;
                 };
                 let (_, found) = members.entry(entry).or_insert((Arc::clone(region), Vec::new()));
@@ -505,19 +510,15 @@ fn code_sums(image: Option<&Image>, code: &[u8], padding: &[u8]) -> Option<Vec<u
     (0..padded).step_by(format::CHUNK).map(sum).collect()
 }
 
-/// Whether a translation is of a file's code, and lifting its bytes alone gives the same.
+/// Whether a translation is of a file's code.
 fn is_lasting(t: &Translation, files: &[FileCode]) -> bool {
-    let whole = matches!(t.origin, Origin::Memory { .. })
-        && !matches!(t.block.terminator, Terminator::Trap { .. } | Terminator::FetchFault { .. });
     let start = t.pc.raw();
-    let file = mapping_of(files, start).filter(|_| whole);
+    let file = mapping_of(files, start).filter(|_| matches!(t.origin(), Origin::Memory(_)));
     file.is_some_and(|file| start.wrapping_add(t.code_len) <= file.range.end)
 }
 
-/// The guest code of a translation, if it is what it was lifted from.
-fn still_there(start: u64, t: &Translation, hash: u64) -> Option<Vec<u8>> {
-    let end = t.pc.raw().wrapping_add(t.code_len);
-    let mut bytes = vec![0; end.checked_sub(start)? as usize];
-    let read = crate::mem::Memory.read_prefix(GuestAddr(start), &mut bytes) == bytes.len();
-    (read && hash::of(&bytes) == hash).then_some(bytes)
+/// Whether this is in memory.
+fn is_still_there(start: u64, bytes: &[u8]) -> bool {
+    let mut now: SmallVec<[u8; 64]> = SmallVec::from_elem(0, bytes.len());
+    crate::mem::Memory.read_prefix(GuestAddr(start), &mut now) == bytes.len() && now[..] == *bytes
 }

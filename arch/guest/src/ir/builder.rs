@@ -37,8 +37,8 @@ pub struct Builder {
     untags: bool,
 }
 
-/// What grows while a block is built. It is used over and over: a block keeps exact copies, because there
-/// are very many blocks, and most are short.
+/// What grows while a block is built. It is used over and over: a finished block has its vectors, and hands them on
+/// ([`Block::recycle`]).
 #[derive(Default)]
 struct Work {
     ops: Vec<Op>,
@@ -62,21 +62,58 @@ struct Known {
     value: Val,
 }
 
-impl Work {
-    fn clear(&mut self) {
+/// The ops that access guest memory, and their addresses.
+macro_rules! accesses {
+    ($addr:pat) => {
+        Op::Load { addr: $addr, .. }
+            | Op::Vload { addr: $addr, .. }
+            | Op::Rmw { addr: $addr, .. }
+            | Op::Cas { addr: $addr, .. }
+            | Op::Cas128 { addr: $addr, .. }
+            | Op::Load128 { addr: $addr, .. }
+            | Op::LoadEx { addr: $addr, .. }
+            | Op::LoadEx128 { addr: $addr, .. }
+            | Op::StoreEx { addr: $addr, .. }
+            | Op::StoreEx128 { addr: $addr, .. }
+            | Op::Store { addr: $addr, .. }
+            | Op::Vstore { addr: $addr, .. }
+            | Op::ProbeWrite { addr: $addr, .. }
+    };
+}
+
+#[inline(always)]
+const fn has_address(op: &Op) -> bool {
+    matches!(op, accesses!(_))
+}
+
+impl Block {
+    /// The block is not needed any more: the next one is built in its memory.
+    pub fn recycle(mut self) {
+        let mut work = SPARE.take().unwrap_or_default();
         self.ops.clear();
         self.insns.clear();
         self.pool.clear();
-        self.consts.clear();
-        self.known.clear();
-        self.untagged.clear();
+        (work.ops, work.insns, work.pool) = (self.ops, self.insns, self.pool);
+        SPARE.set(Some(work));
+    }
+
+    /// The block in memory of its own, of exact size: there are very many blocks, and most are short.
+    #[must_use]
+    pub fn kept(self) -> Box<Self> {
+        let kept = Box::new(self.clone());
+        self.recycle();
+        kept
     }
 }
 
 impl Builder {
     #[must_use]
     pub fn new(pc: GuestAddr, nan_rule: NanRule) -> Self {
-        let work = SPARE.take().unwrap_or_default();
+        const OPS: usize = 256;
+        const INSNS: usize = 64;
+        let mut work = SPARE.take().unwrap_or_default();
+        work.ops.reserve(OPS);
+        work.insns.reserve(INSNS);
         Self { pc, nan_rule, work, cells: 0, last_flags: None, untags: false }
     }
 
@@ -95,21 +132,10 @@ impl Builder {
     }
 
     /// The op on an address without a tag.
+    #[cold]
+    #[inline(never)]
     fn without_tag(&mut self, mut op: Op) -> Op {
-        if let Op::Load { addr, .. }
-        | Op::Vload { addr, .. }
-        | Op::Rmw { addr, .. }
-        | Op::Cas { addr, .. }
-        | Op::Cas128 { addr, .. }
-        | Op::Load128 { addr, .. }
-        | Op::LoadEx { addr, .. }
-        | Op::LoadEx128 { addr, .. }
-        | Op::StoreEx { addr, .. }
-        | Op::StoreEx128 { addr, .. }
-        | Op::Store { addr, .. }
-        | Op::Vstore { addr, .. }
-        | Op::ProbeWrite { addr, .. } = &mut op
-        {
+        if let accesses!(addr) = &mut op {
             *addr = self.untagged(*addr);
         }
         op
@@ -138,18 +164,21 @@ impl Builder {
         let work = &mut *self.work;
         let block = Block {
             pc: self.pc,
-            ops: work.ops.as_slice().to_vec(),
-            insns: work.insns.as_slice().to_vec(),
-            pool: work.pool.as_slice().to_vec(),
+            ops: std::mem::take(&mut work.ops),
+            insns: std::mem::take(&mut work.insns),
+            pool: std::mem::take(&mut work.pool),
             terminator,
             nan_rule: self.nan_rule,
             cells: self.cells as u16,
         };
-        work.clear();
+        work.consts.clear();
+        work.known.clear();
+        work.untagged.clear();
         SPARE.set(Some(self.work));
         block
     }
 
+    #[inline(always)]
     pub(super) fn fresh(&mut self, kind: Kind) -> Val {
         let cells = match kind {
             Kind::Int => 1,
@@ -161,8 +190,10 @@ impl Builder {
         value
     }
 
+    // Inlined, with what it calls: of each op's method only what that op needs is left.
+    #[inline(always)]
     pub(super) fn push(&mut self, op: Op) {
-        let op = if self.untags { self.without_tag(op) } else { op };
+        let op = if has_address(&op) && self.untags { self.without_tag(op) } else { op };
         self.note(op);
         self.work.ops.push(op);
     }
@@ -175,6 +206,7 @@ impl Builder {
     }
 
     /// Keeps what is known about state and flags true across `op`.
+    #[inline(always)]
     fn note(&mut self, op: Op) {
         match op {
             Op::Get { dst, w, slot } => {

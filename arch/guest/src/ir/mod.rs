@@ -16,11 +16,12 @@ mod verify;
 
 pub use block::{Block, Hint, InsnMark, NanRule, Reads, Terminator, Writes};
 pub use builder::Builder;
-pub use op::{Effect, OP_COUNT, Op, OpVisitor};
+pub use op::{Effect, OP_COUNT, Op, OpVisitor, Values};
 pub use text::{ParseError, parse_block};
 pub use types::{
     ArmFloat, Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind,
-    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width, flag,
+    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, VALUE_PLACES, Val, VecLen, When,
+    Width, flag,
 };
 pub use verify::{VerifyError, verify};
 

@@ -34,6 +34,14 @@ impl Effect {
     }
 }
 
+/// The values that an op defines and reads, [`Val::NONE`] where there are fewer. For those who ask more than once: each
+/// question to an [`Op`] is a jump that nobody can predict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Values {
+    pub result: Val,
+    pub uses: [Val; 4],
+}
+
 macro_rules! result_kind {
     (Int) => {
         Kind::Int
@@ -150,6 +158,23 @@ macro_rules! define_ops {
                     $( Self::$vvar { dst: _, $($vf),* } => { $( if let Some(v) = $vf.value() { f(v) } )* } )*
                     $( Self::$evar { $($ef),* } => { $( if let Some(v) = $ef.value() { f(v) } )* } )*
                 }
+            }
+
+            /// The values it defines and reads.
+            #[must_use]
+            pub fn values(self) -> Values {
+                let mut values = Values { result: Val::NONE, uses: [Val::NONE; 4] };
+                let mut places = values.uses.iter_mut();
+                match self {
+                    $( Self::$vvar { dst, $($vf),* } => {
+                        values.result = dst;
+                        $( if let Some(v) = $vf.value() && let Some(place) = places.next() { *place = v } )*
+                    } )*
+                    $( Self::$evar { $($ef),* } => {
+                        $( if let Some(v) = $ef.value() && let Some(place) = places.next() { *place = v } )*
+                    } )*
+                }
+                values
             }
 
             /// The op with every operand renamed.

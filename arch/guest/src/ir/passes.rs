@@ -1,7 +1,7 @@
 //! Generic passes over a finished block: what neither lifter nor tier should think about.
 
 use super::flags::needed;
-use super::{Block, Effect, Kind, Op, Terminator, Writes};
+use super::{Block, Effect, Kind, Op, Terminator, VALUE_PLACES, Val, Values, Writes};
 use crate::state::{STATE_SIZE, Slot};
 use std::cell::Cell;
 use std::ops::Range;
@@ -11,7 +11,8 @@ use std::ops::Range;
 struct Work {
     /// By op: whether it stays.
     keep: Vec<bool>,
-    /// By cell: whether its value is used.
+    values: Vec<Values>,
+    /// By value: whether it is used.
     used: Vec<bool>,
 }
 
@@ -21,15 +22,27 @@ thread_local! {
 
 /// Removes state writes that are overwritten before anything can see them, and values nobody uses.
 pub fn optimize(block: &mut Block) {
+    let mut work = SPARE.take().unwrap_or_default();
+    work.values.clear();
     for op in &mut block.ops {
         name_needed_only(op);
+        work.values.push(op.values());
+        debug_assert!(are_those_of(&op.values(), *op), "{op}");
     }
-    let mut work = SPARE.take().unwrap_or_default();
     if !find_live(block, &mut work) {
         mark_unwritten(block, &work.keep);
         compact(block, &work.keep);
     }
     SPARE.set(Some(work));
+}
+
+/// Whether the values are all that the op has.
+fn are_those_of(values: &Values, op: Op) -> bool {
+    let mut uses = Vec::new();
+    op.for_each_use(|v| uses.push(v));
+    uses.resize(values.uses.len().max(uses.len()), Val::NONE);
+    let result = op.result().map_or(Val::NONE, |(v, _)| v);
+    *values == Values { result, uses: values.uses } && values.uses[..] == uses
 }
 
 /// An op that sets flags names no value that its record does not need, so that nothing is computed for it.
@@ -104,24 +117,26 @@ impl Overwritten {
 
 /// Backwards: an op stays if it does more than give a value, or its value is used by one that stays, and
 /// if the state it writes can be seen. Whether all of them do.
-fn find_live(block: &Block, Work { keep, used }: &mut Work) -> bool {
+fn find_live(block: &Block, Work { keep, values, used }: &mut Work) -> bool {
     keep.clear();
     keep.resize(block.ops.len(), true);
-    used.clear();
-    used.resize(usize::from(block.cells), false);
+    used.resize(VALUE_PLACES, true);
+    used[..usize::from(block.cells)].fill(false);
     if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator {
         used[usize::from(v.0)] = true;
     }
     let mut overwritten = Overwritten { bits: [0; STATE_SIZE / 64], words: 0..0 };
     let (mut flags_overwritten, mut all) = (false, true);
-    for (index, &op) in block.ops.iter().enumerate().rev() {
-        let unused = op.result().is_some_and(|(dst, _)| !used[usize::from(dst.0)]);
-        let dead = (unused && op.effect().droppable())
-            || writes_in_vain(op, &mut overwritten, &mut flags_overwritten);
+    for (index, (&op, values)) in block.ops.iter().zip(values).enumerate().rev() {
+        let effect = op.effect();
+        let unused = !used[usize::from(values.result.0)];
+        let dead = (unused && effect.droppable())
+            || (!matches!(effect, Effect::Pure | Effect::Float)
+                && writes_in_vain(op, &mut overwritten, &mut flags_overwritten));
         if dead {
             (keep[index], all) = (false, false);
         } else {
-            op.for_each_use(|v| used[usize::from(v.0)] = true);
+            values.uses.iter().for_each(|v| used[usize::from(v.0)] = true);
         }
     }
     all

@@ -8,6 +8,14 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Val(pub u16);
 
+impl Val {
+    /// No value; an array with [`VALUE_PLACES`] entries has a place for it.
+    pub const NONE: Self = Self(super::MAX_CELLS as u16);
+}
+
+/// How many entries an array by value has.
+pub const VALUE_PLACES: usize = super::MAX_CELLS + 1;
+
 /// What kind of value a [`Val`] is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {

@@ -14,6 +14,7 @@ mod crypto;
 mod far;
 mod flags;
 mod fma;
+mod forms;
 mod int;
 mod mmx;
 mod muldiv;
@@ -32,12 +33,12 @@ mod vex;
 mod x87;
 mod xstate;
 
-use crate::cpu;
 use crate::state::{MXCSR_MASKS, eflags};
+use forms::Form;
 use guest::arch::{CodeReader, LiftConfig, LiftLimits, MAX_INSN_LEN};
 use guest::ir::{Block, Builder, Hint, NanRule, Terminator, Val, VecLen};
 use guest::{GuestAddr, Trap};
-use iced_x86::{CpuidFeature, Decoder, DecoderError, DecoderOptions, EncodingKind, Instruction};
+use iced_x86::{CpuidFeature, Decoder, DecoderError, DecoderOptions, Instruction, Mnemonic};
 
 /// Emits the IR of the current instruction.
 pub(crate) type Handler = fn(&mut Lifter);
@@ -68,7 +69,7 @@ const LONGEST: usize = 15;
 
 /// What decoding at an address gave.
 enum Decoded {
-    Insn(Handler),
+    Insn(Form),
     Illegal {
         len: u8,
     },
@@ -79,12 +80,10 @@ enum Decoded {
     },
 }
 
-/// The handler of an instruction, or none where the CPU model lacks it.
-pub(crate) fn handler(insn: &Instruction, features: u64) -> Option<Handler> {
-    let mnemonic = vex::semantics(insn)?;
-    let found = int::lookup(insn)
+/// The handler of an instruction of a family where the code and whether there is a memory operand decide on it.
+fn plain_handler(insn: &Instruction, mnemonic: Mnemonic, features: u64) -> Option<Handler> {
+    int::lookup(insn)
         .or_else(|| control::lookup(insn))
-        .or_else(|| far::lookup(insn))
         .or_else(|| stack::lookup(insn))
         .or_else(|| sse_move::lookup(insn, mnemonic))
         .or_else(|| shift::lookup(insn))
@@ -95,6 +94,11 @@ pub(crate) fn handler(insn: &Instruction, features: u64) -> Option<Handler> {
         .or_else(|| sse_convert::lookup(insn, mnemonic))
         .or_else(|| sse_int::lookup(mnemonic))
         .or_else(|| sse_shuffle::lookup(mnemonic))
+}
+
+/// The handler of another instruction.
+fn rare_handler(insn: &Instruction, mnemonic: Mnemonic) -> Option<Handler> {
+    far::lookup(insn)
         .or_else(|| avx::lookup(insn))
         .or_else(|| fma::lookup(insn))
         .or_else(|| crypto::lookup(insn, mnemonic))
@@ -105,8 +109,7 @@ pub(crate) fn handler(insn: &Instruction, features: u64) -> Option<Handler> {
         .or_else(|| system::lookup(insn, mnemonic))
         .or_else(|| sse_text::lookup(mnemonic))
         .or_else(|| x87::lookup(insn))
-        .or_else(|| mmx::lookup(insn))?;
-    cpu::allows(features, insn).then_some(found)
+        .or_else(|| mmx::lookup(insn))
 }
 
 /// Lifts a block at `pc`.
@@ -174,7 +177,7 @@ impl Lifter {
                     Decoded::Insn(_) if unmasked && pc != start.0 && may_raise(&self.insn) => {
                         return Terminator::Jump { target: GuestAddr(pc), hint: Hint::None };
                     }
-                    Decoded::Insn(handler) => self.emit(handler),
+                    Decoded::Insn(form) => self.emit(form),
                     other => return self.end_undecoded(&other, start, GuestAddr(pc)),
                 }
                 if let Some(end) = self.end.take() {
@@ -201,17 +204,15 @@ impl Lifter {
                 _ => Decoded::Illegal { len: self.insn.len().clamp(1, 15) as u8 },
             };
         }
-        match handler(&self.insn, features) {
-            Some(handler) => Decoded::Insn(handler),
+        match forms::of(&self.insn, features) {
+            Some(form) => Decoded::Insn(form),
             None => Decoded::Illegal { len: self.insn.len() as u8 },
         }
     }
 
-    fn emit(&mut self, handler: Handler) {
+    fn emit(&mut self, form: Form) {
         self.ir.begin_insn(GuestAddr(self.insn.ip()), self.insn.len() as u8);
-        self.mmx = mmx::touches_mmx(&self.insn);
-        self.vex = self.insn.encoding() == EncodingKind::VEX;
-        self.n = vex::length(&self.insn);
+        (self.mmx, self.vex, self.n) = (form.mmx, form.vex, form.n);
         self.shadows = false;
         if self.aligns {
             self.check_alignment();
@@ -219,7 +220,7 @@ impl Lifter {
         if self.mmx {
             self.enter_mmx();
         }
-        handler(self);
+        (form.handler)(self);
     }
 
     /// The end of a block before something that is no instruction, or the block that reports it.

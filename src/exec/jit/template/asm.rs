@@ -132,6 +132,44 @@ pub enum Shift {
     Sar = 7,
 }
 
+/// The first bytes of an instruction, which are appended at once: all but an immediate and a distance.
+#[derive(Default)]
+struct Head {
+    bytes: u128,
+    /// In bits.
+    len: u32,
+}
+
+impl Head {
+    fn push(&mut self, byte: u8) {
+        self.bytes |= u128::from(byte) << self.len;
+        self.len += 8;
+    }
+
+    fn modrm(&mut self, reg: u8, rm: Rm) {
+        match rm {
+            Rm::Reg(r) => self.push(0xc0 | reg << 3 | r.0 & 7),
+            Rm::Mem(base, disp) => {
+                let low = base.0 & 7;
+                let short = i8::try_from(disp);
+                let mode = match short {
+                    Ok(0) if low != 5 => 0x00,
+                    Ok(_) => 0x40,
+                    Err(_) => 0x80,
+                };
+                self.push(mode | reg << 3 | low);
+                if low == 4 {
+                    self.push(0x24);
+                }
+                let bytes = disp.to_le_bytes();
+                let count = [0, 1, 4][usize::from(mode >> 6)];
+                bytes[..count].iter().for_each(|&byte| self.push(byte));
+            }
+            Rm::Rip { .. } => self.push(reg << 3 | 5),
+        }
+    }
+}
+
 /// Code being written.
 #[derive(Default, Debug)]
 pub struct Asm {
@@ -155,11 +193,12 @@ impl Asm {
 
     /// An instruction with a ModRM byte. `w` decides about the operand size prefix and REX.W.
     pub fn ins(&mut self, code: Code, w: Width, reg: Reg, rm: Rm) {
+        let mut head = Head::default();
         if w == Width::W16 {
-            self.code.push(0x66);
+            head.push(0x66);
         }
         if code.prefix != 0 {
-            self.code.push(code.prefix);
+            head.push(code.prefix);
         }
         let (low, base) = match rm {
             Rm::Reg(r) => (r.0, r.0),
@@ -171,38 +210,20 @@ impl Asm {
         let byte =
             w == Width::W8 || (code.escape.len() == 1 && matches!(code.byte, 0xb6 | 0xbe | 0x90..=0x9f));
         if rex != 0 || (byte && (low >= 4 || reg.0 >= 4)) {
-            self.code.push(0x40 | rex);
+            head.push(0x40 | rex);
         }
-        self.code.extend_from_slice(code.escape);
-        self.code.push(code.byte);
-        self.modrm(reg.0 & 7, rm);
+        code.escape.iter().for_each(|&byte| head.push(byte));
+        head.push(code.byte);
+        head.modrm(reg.0 & 7, rm);
+        self.append(head, rm);
     }
 
-    fn modrm(&mut self, reg: u8, rm: Rm) {
-        match rm {
-            Rm::Reg(r) => self.code.push(0xc0 | reg << 3 | r.0 & 7),
-            Rm::Mem(base, disp) => {
-                let low = base.0 & 7;
-                let short = i8::try_from(disp);
-                let mode = match short {
-                    Ok(0) if low != 5 => 0x00,
-                    Ok(_) => 0x40,
-                    Err(_) => 0x80,
-                };
-                self.code.push(mode | reg << 3 | low);
-                if low == 4 {
-                    self.code.push(0x24);
-                }
-                match (mode, short) {
-                    (0x40, Ok(short)) => self.code.push(short as u8),
-                    (0x80, _) => self.imm32(disp),
-                    _ => {}
-                }
-            }
-            Rm::Rip { to, after } => {
-                self.code.push(reg << 3 | 5);
-                self.distance(to, after);
-            }
+    fn append(&mut self, head: Head, rm: Rm) {
+        let end = self.code.len() + head.len as usize / 8;
+        self.code.extend_from_slice(&head.bytes.to_le_bytes());
+        self.code.truncate(end);
+        if let Rm::Rip { to, after } = rm {
+            self.distance(to, after);
         }
     }
 
@@ -294,8 +315,10 @@ impl Asm {
     /// The three-byte VEX form: its bits for registers above 7 are inverted.
     fn move_ymm(&mut self, code: u8, reg: Reg, place: Rm) {
         let high = matches!(place, Rm::Mem(base, _) if base.0 >= 8);
-        self.code.extend_from_slice(&[0xc4, if high { 0xc1 } else { 0xe1 }, 0x7c, code]);
-        self.modrm(reg.0 & 7, place);
+        let mut head = Head::default();
+        [0xc4, if high { 0xc1 } else { 0xe1 }, 0x7c, code].into_iter().for_each(|byte| head.push(byte));
+        head.modrm(reg.0 & 7, place);
+        self.append(head, place);
     }
 
     /// `vzeroupper`: otherwise what follows would wait for upper halves.

@@ -32,7 +32,7 @@ use super::owed::Noted;
 use super::slow;
 use asm::{Asm, Label, Reg};
 pub use exits::ENTRY;
-use guest::ir::{Block, Crypto, Effect, FlagKind, NanRule, Op, Terminator, Val, VecLen, Width};
+use guest::ir::{Block, Crypto, Effect, FlagKind, NanRule, Op, Terminator, Val, Values, VecLen, Width};
 use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
 use late::Late;
@@ -95,6 +95,8 @@ pub struct Emitted<'a> {
 pub struct Emitter {
     asm: Asm,
     regs: Registers,
+    /// By op.
+    values: Vec<Values>,
     stubs: Vec<Stub>,
     /// Where the stubs came to stand.
     places: Vec<usize>,
@@ -142,6 +144,7 @@ impl Default for Emitter {
         Self {
             asm: Asm::default(),
             regs: Registers::default(),
+            values: Vec::new(),
             stubs: Vec::new(),
             places: Vec::new(),
             constants: Vec::new(),
@@ -231,24 +234,28 @@ impl Emitter {
     fn look_ahead(&mut self, block: &Block) {
         let end = block.ops.len() as u32;
         let regs = &mut self.regs;
-        for (at, op) in block.ops.iter().enumerate() {
-            op.for_each_use(|v| {
+        self.values.clear();
+        self.values.extend(block.ops.iter().map(|op| op.values()));
+        for (at, values) in self.values.iter().enumerate() {
+            for v in values.uses {
                 regs.last[usize::from(v.0)] = at as u32;
                 regs.uses[usize::from(v.0)] = regs.uses[usize::from(v.0)].saturating_add(1);
-            });
+            }
         }
+        const NEVER: u32 = u32::MAX;
+        regs.last[usize::from(Val::NONE.0)] = NEVER;
         if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator
         {
             regs.last[usize::from(v.0)] = end;
             regs.uses[usize::from(v.0)] = regs.uses[usize::from(v.0)].saturating_add(1);
         }
         self.late.look_ahead(block);
-        for (at, op) in block.ops.iter().enumerate() {
+        for (at, values) in self.values.iter().enumerate() {
             let Some(until) = self.late.until(at as u32) else { continue };
-            op.for_each_use(|v| {
+            for v in values.uses {
                 let last = &mut regs.last[usize::from(v.0)];
                 *last = (*last).max(until);
-            });
+            }
         }
         for op in &block.ops {
             let Op::Icmp { dst, a, b, cc, w } = *op else { continue };
@@ -274,12 +281,13 @@ impl Emitter {
     fn one(&mut self, at: u32, op: Op) {
         (self.at, self.op) = (at, op);
         self.regs.unpin();
+        let values = self.values[at as usize];
         let mut compared = None;
-        op.for_each_use(|v| {
+        for v in values.uses {
             if let Loc::Compare(_, _, a, b) = self.regs.loc(v) {
                 compared = Some([a, b]);
             }
-        });
+        }
         if op.effect() == Effect::Float && self.nan_rule.is_soft() {
             self.slow()
         } else {
@@ -291,16 +299,11 @@ impl Emitter {
             }
         }
         self.end_of_late();
-        if let Some((dst, _)) = op.result()
-            && self.regs.last(dst) <= at
-        {
-            self.regs.release(dst);
-        }
-        op.for_each_use(|v| {
+        for v in [values.result].into_iter().chain(values.uses) {
             if self.regs.last(v) <= at {
                 self.regs.release(v);
             }
-        });
+        }
     }
 
     /// Counts `insns` as run.

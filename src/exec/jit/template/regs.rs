@@ -7,7 +7,7 @@
 use super::Emitter;
 use super::asm::{self, CONTEXT, RAX, Reg, Rm, STATE, op, op0f, sse};
 use crate::exec::jit::entry;
-use guest::ir::{IntCc, Val, Width};
+use guest::ir::{IntCc, VALUE_PLACES, Val, Width};
 use guest::state::Slot;
 
 /// Where a value is.
@@ -39,7 +39,7 @@ pub const X1: Reg = Reg(1);
 #[derive(Default, Debug)]
 pub struct Registers {
     pub locs: Vec<Loc>,
-    /// By value: the last op that uses it.
+    /// By value: the last op that uses it; that is never for [`Val::NONE`].
     pub last: Vec<u32>,
     /// By value: how many operands it is.
     pub uses: Vec<u8>,
@@ -53,12 +53,12 @@ pub struct Registers {
 
 impl Registers {
     pub fn reset(&mut self, cells: usize) {
-        self.locs.clear();
-        self.locs.resize(cells, Loc::Nowhere);
-        self.last.clear();
-        self.last.resize(cells, 0);
-        self.uses.clear();
-        self.uses.resize(cells, 0);
+        self.locs.resize(VALUE_PLACES, Loc::Nowhere);
+        self.locs[..cells].fill(Loc::Nowhere);
+        self.last.resize(VALUE_PLACES, 0);
+        self.last[..cells].fill(0);
+        self.uses.resize(VALUE_PLACES, 0);
+        self.uses[..cells].fill(0);
         self.vconsts.clear();
         (self.ints, self.xmms) = ([None; 16], [None; 16]);
         self.unpin();

@@ -175,7 +175,7 @@ fn run_often(
     let port = Port::default();
     for _ in 0..count {
         let hot = compiled.take_hot();
-        match policy.choose(cache(), head, state, hot) {
+        match policy.choose(cache(), head, None, state, hot) {
             Tier::Interpreter => {
                 compiled.interpreted();
                 run_interpreted(&head.block, state);
@@ -210,7 +210,7 @@ fn a_block_becomes_a_trace_and_that_goes_with_its_blocks() {
     let end = compiled.run(template.entry, &made[0], &mut state, env(), &Port::default());
     assert_eq!(end, BlockEnd::Next(made[0].pc));
     let hot = compiled.take_hot();
-    assert_eq!(policy.choose(cache(), &made[0], &state, hot), Tier::Compiled(trace.entry));
+    assert_eq!(policy.choose(cache(), &made[0], None, &state, hot), Tier::Compiled(trace.entry));
     assert!(!made[0].asked.load(Ordering::Relaxed), "its trace has not run often enough for a region");
     // The second block changes: the first is entered alone again, and counts anew.
     cache().invalidate(&Invalidated { pages: vec![made[1].pc.raw()] });
