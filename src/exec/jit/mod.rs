@@ -27,6 +27,7 @@ pub mod entry;
 mod grow;
 mod host;
 mod jumps;
+mod links;
 mod loops;
 mod lower;
 mod marks;
@@ -46,8 +47,7 @@ use crate::debug;
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
-use crate::exec::window::Origin;
-use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference, slot_at};
+use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference};
 use commit::Accesses;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -61,6 +61,7 @@ use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 pub use host::host_key;
 use jumps::Stack;
+pub use links::{cut_off, link};
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
 use owed::Noted;
@@ -449,35 +450,6 @@ impl Engine {
         self.full = true;
         crate::log::once("code memory", || "code memory is full: nothing more is compiled".to_owned());
     }
-
-    /// What leads to a block's code from templates, or to its trace, leads to its region from now on; who enters that code
-    /// all the same is sent to the run loop at its counter.
-    fn replace_template(&mut self, head: &Translation, region: u64) {
-        for old in [head.template(), head.trace()].into_iter().flatten().filter(|old| old.entry != region) {
-            let slots = self.redirect(head, old.entry, region);
-            self.incoming.entry(region).or_default().extend(slots);
-            code_memory::set_counter(old.counter, 0);
-        }
-    }
-
-    /// Makes every slot that leads to `entry`, which is of code of `head`, lead to the run loop.
-    fn unlink(&mut self, head: &Translation, entry: u64) {
-        self.redirect(head, entry, self.unlinked);
-    }
-
-    /// Makes every slot that leads to `entry`, which is of code of `head`, lead to `to`; which of them were noted.
-    fn redirect(&mut self, head: &Translation, entry: u64, to: u64) -> SmallVec<[u32; 4]> {
-        let noted = self.incoming.remove(&entry).unwrap_or_default();
-        let saved = match *head.origin() {
-            Origin::Saved(number) => saved::incoming(number),
-            _ => &[],
-        };
-        let leads_there = |slot: &&u32| code_memory::slot_lead(slot_at(**slot as usize)) == entry;
-        for &slot in noted.iter().chain(saved.iter().filter(leads_there)) {
-            self.memory.patch(slot_at(slot as usize), to);
-        }
-        noted
-    }
 }
 
 /// Each instruction that accesses guest memory, and which guest instruction it is of. Nothing else may trap so: what is
@@ -520,49 +492,6 @@ const UNLINKED: [u8; 8] = {
     let [a, b, c, d] = entry::PREFIX;
     [a, b, c, d, 0x48, 0x89, 0xf8, 0xc3]
 };
-
-/// Makes a slot lead to `target`, which stands for the slot's guest address.
-pub fn link(slot: u64, target: &Translation) {
-    let mut guard = lock();
-    let Some(engine) = guard.as_mut() else { return };
-    let entry = target.entry.load(Ordering::Acquire);
-    let slot = SlotAddr(slot);
-    if entry == 0 || code_memory::slot_target(slot) != target.pc.raw() {
-        return;
-    }
-    engine.memory.patch(slot, entry);
-    let number = engine.memory.slot_number(slot) as u32;
-    engine.incoming.entry(entry).or_default().push(number);
-}
-
-/// Cuts off every region and trace made from `gone`. The cache is locked.
-pub fn cut_off(gone: &Translation) {
-    let regions = std::mem::take(&mut *gone.regions());
-    let template = gone.take_template();
-    gone.take_trace();
-    if regions.is_empty() && template.is_none() {
-        return;
-    }
-    let mut guard = lock();
-    let Some(engine) = guard.as_mut() else { return };
-    if let Some(template) = template {
-        gone.leave(template.entry, 0);
-        engine.unlink(gone, template.entry);
-    }
-    for region in regions {
-        let head = &region.head;
-        if region.is_trace() {
-            head.take_trace();
-        }
-        // It may get hot again with its other blocks as they are now.
-        let fallback = head.counting();
-        if head.leave(region.entry, fallback.map_or(0, |code| code.entry)) {
-            head.runs.store(0, Ordering::Relaxed);
-            head.start_again();
-        }
-        engine.unlink(&region.head, region.entry);
-    }
-}
 
 /// Runs of a block from templates until it asks for a region, and until it asks again.
 pub const BUDGET: u32 = 100_000;
