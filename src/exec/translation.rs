@@ -7,10 +7,11 @@ use super::{Env, cache, cache::Cache, jit};
 use guest::GuestAddr;
 use guest::arch::{LiftConfig, LiftLimits};
 use guest::ir::{Block, passes};
+use once_cell::race::OnceBox;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A translation.
 pub struct Translation {
@@ -40,7 +41,8 @@ pub struct Translation {
 /// A block's IR, which is lifted when somebody asks for it: most of the blocks that run once do not run again, and
 /// with code at hand only the compiler of regions asks.
 pub struct Lifted {
-    block: OnceLock<Box<Block>>,
+    /// Set without waiting: a thread that forks while another one lifts leaves its child nobody who would end that.
+    block: OnceBox<Block>,
     pc: GuestAddr,
     control: u64,
     origin: Origin,
@@ -118,13 +120,13 @@ impl Translation {
     /// A block whose IR is this.
     pub fn of_block(block: Block, control: u64) -> Self {
         let (pc, code_len) = (block.pc, block.code_len());
-        let kept = OnceLock::from(block.kept());
+        let kept = OnceBox::with_value(block.kept());
         Self::with(code_len, Lifted { block: kept, pc, control, origin: Origin::Unknown })
     }
 
     /// The same, to be lifted again from `origin` if need be.
     pub fn of_origin(block: &Block, control: u64, origin: Origin) -> Self {
-        let lifted = Lifted { block: OnceLock::new(), pc: block.pc, control, origin };
+        let lifted = Lifted { block: OnceBox::new(), pc: block.pc, control, origin };
         Self::with(block.code_len(), lifted)
     }
 
@@ -132,7 +134,7 @@ impl Translation {
     pub fn saved(record: &BlockRecord, number: BlockNumber) -> Self {
         let end = record.start.wrapping_add(record.guest_len.into());
         let (pc, control, origin) = (GuestAddr(record.pc), record.control, Origin::Saved(number));
-        Self::with(end.wrapping_sub(record.pc), Lifted { block: OnceLock::new(), pc, control, origin })
+        Self::with(end.wrapping_sub(record.pc), Lifted { block: OnceBox::new(), pc, control, origin })
     }
 
     fn with(code_len: u64, block: Lifted) -> Self {

@@ -8,6 +8,7 @@ use super::{process_memory, tags, written};
 use crate::host::{layout, sys};
 use crate::mem::{Memory, space};
 use guest::GuestAddr;
+use once_cell::race::OnceBox;
 use std::sync::OnceLock;
 
 /// One number of the guest's table.
@@ -29,7 +30,8 @@ pub struct Entry {
 /// The guest's system calls by number. An entry is made when its call is made first: a process makes few of them.
 pub struct Dispatch {
     names: &'static [(u32, &'static str)],
-    entries: Vec<OnceLock<Option<Entry>>>,
+    /// Set without waiting, as a child of a thread that forks meanwhile would for ever.
+    entries: Vec<OnceBox<Option<Entry>>>,
 }
 
 static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
@@ -64,7 +66,7 @@ impl Dispatch {
     #[must_use]
     pub fn new(names: &'static [(u32, &'static str)]) -> Self {
         let size = names.iter().map(|&(number, _)| number as usize + 1).max().unwrap_or(0);
-        Self { names, entries: std::iter::repeat_with(OnceLock::new).take(size).collect() }
+        Self { names, entries: std::iter::repeat_with(OnceBox::new).take(size).collect() }
     }
 
     /// The table of the running guest.
@@ -76,7 +78,7 @@ impl Dispatch {
     #[must_use]
     pub fn entry(&self, number: u64) -> Option<&Entry> {
         let number = usize::try_from(number).ok()?;
-        self.entries.get(number)?.get_or_init(|| Entry::of(number, self.names)).as_ref()
+        self.entries.get(number)?.get_or_init(|| Box::new(Entry::of(number, self.names))).as_ref()
     }
 }
 
