@@ -13,8 +13,8 @@ use crate::debug;
 use crate::exec::cache::Cache;
 use crate::exec::translation::{Template, Translation, finished};
 use guest::GuestAddr;
-use guest::ir::{Block, Effect, Hint, InsnMark, MAX_CELLS, Op, Terminator, Val, VecLen, When, Width};
-use guest::state::{ARCH_BASE, GuestState, Slot};
+use guest::ir::{Block, Hint, InsnMark, KnownSlots, MAX_CELLS, Op, Terminator, Val, When};
+use guest::state::GuestState;
 use std::sync::Arc;
 
 /// Runs of a block from templates until it becomes the head of a trace.
@@ -41,24 +41,25 @@ struct Next {
 impl Trace {
     /// The trace from `head`. `None` where it would be `head` alone.
     pub fn of(cache: &Cache, head: &Arc<Translation>) -> Option<Self> {
-        let mut joined = Joined::new(&head.block);
+        let mut joined = head.block.with(Joined::new);
         let mut members = vec![Arc::clone(head)];
-        while let Some(next) = members.last().and_then(|last| likely(cache, last)) {
-            let again = members.iter().any(|member| member.pc == next.translation.pc);
-            if again || members.len() == MOST_BLOCKS || joined.add(&next).is_none() {
+        while let Some(Next { translation, exit }) = likely(cache, head.control, &joined.block.terminator) {
+            let again = members.iter().any(|member| member.pc == translation.pc);
+            if again || members.len() == MOST_BLOCKS {
                 break;
             }
-            members.push(next.translation);
+            let Some(()) = translation.block.with(|more| joined.add(more, exit)) else { break };
+            members.push(translation);
         }
         (members.len() > 1).then(|| Self { members, block: finished(joined.block) })
     }
 }
 
-/// Where a block has mostly gone on, as far as others have counted it. Where another trace or a region starts, that is led to:
-/// copies of the same code would displace each other in the host's caches.
-fn likely(cache: &Cache, last: &Translation) -> Option<Next> {
-    let at = |pc: GuestAddr| cache.peek(pc.raw(), last.control);
-    let (translation, exit) = match last.block.terminator {
+/// Where a block that ends so has mostly gone on, as far as others have counted it. Where another trace or a region starts, that is
+/// led to: copies of the same code would displace each other in the host's caches.
+fn likely(cache: &Cache, control: u64, end: &Terminator) -> Option<Next> {
+    let at = |pc: GuestAddr| cache.peek(pc.raw(), control);
+    let (translation, exit) = match *end {
         Terminator::Jump { target, hint: Hint::None } => (at(target)?, None),
         Terminator::Branch { taken, other, .. } => {
             let ways = [at(taken), at(other)];
@@ -72,25 +73,16 @@ fn likely(cache: &Cache, last: &Translation) -> Option<Next> {
         }
         _ => return None,
     };
-    let is_free = translation.trace().is_none() && !translation.has_region();
-    let fits = is_free && !translation.block.insns.is_empty();
-    fits.then_some(Next { translation, exit })
-}
-
-/// What a slot of the state holds.
-#[derive(Clone, Copy)]
-struct AtHand {
-    slot: Slot,
-    bytes: u16,
-    value: Val,
-    /// When it was used last: a number of ops.
-    at: usize,
+    let is_free = translation.trace().is_none() && !translation.has_region() && !translation.is_empty();
+    is_free.then_some(Next { translation, exit })
 }
 
 /// Blocks put together.
 struct Joined {
     block: Block,
-    at_hand: Vec<AtHand>,
+    slots: KnownSlots,
+    /// By value that a slot holds: the number of ops when that was last used.
+    used: Vec<usize>,
 }
 
 impl Joined {
@@ -104,21 +96,21 @@ impl Joined {
             nan_rule: head.nan_rule,
             cells: 0,
         };
-        let mut joined = Self { block, at_hand: Vec::new() };
+        let mut joined = Self { block, slots: KnownSlots::default(), used: Vec::new() };
         joined.append(head);
         joined
     }
 
     /// Adds a block, and the side exit before it. `None` where that is too much.
-    fn add(&mut self, next: &Next) -> Option<()> {
-        let (more, all) = (&next.translation.block, &self.block);
+    fn add(&mut self, more: &Block, exit: Option<(When, GuestAddr)>) -> Option<()> {
+        let all = &self.block;
         let fits = all.insns.len() + more.insns.len() <= MOST_INSNS
             && usize::from(all.cells) + usize::from(more.cells) <= MAX_CELLS
             && all.nan_rule == more.nan_rule;
         if !fits {
             return None;
         }
-        if let Some((when, target)) = next.exit {
+        if let Some((when, target)) = exit {
             let Terminator::Branch { cond: c, .. } = all.terminator else { return None };
             let off = i32::try_from(target.raw().wrapping_sub(all.pc.raw()) as i64).ok()?;
             self.block.ops.push(Op::SideExit { when, c, off });
@@ -130,6 +122,7 @@ impl Joined {
     fn append(&mut self, more: &Block) {
         let (base, pooled) = (self.block.cells, self.block.pool.len() as u16);
         let mut names: Vec<Val> = (0..more.cells).map(|cell| Val(base + cell)).collect();
+        self.used.resize(usize::from(base + more.cells), 0);
         let mut marks = more.insns.iter().peekable();
         for (index, &op) in more.ops.iter().enumerate() {
             while let Some(mark) = marks.next_if(|mark| mark.first_op as usize <= index) {
@@ -166,45 +159,28 @@ impl Joined {
         self.block.insns.push(InsnMark { first_op, ..*mark });
     }
 
-    /// The value that an op would read from the state.
+    /// The value that an op would read from the state, if it was at hand lately.
     fn at_hand(&mut self, op: Op) -> Option<Val> {
-        let (slot, bytes) = match op {
-            Op::Get { w: Width::W64, slot, .. } => (slot, 8),
-            Op::Vget { n: VecLen::X1, slot, .. } => (slot, 16),
-            _ => return None,
-        };
+        let value = match op {
+            Op::Get { w, slot, .. } => self.slots.find(slot, w.bytes() as u16),
+            Op::Vget { n, slot, .. } => self.slots.find(slot, 16 * n.units() as u16),
+            _ => None,
+        }?;
         let now = self.block.ops.len();
-        let mut known = self.at_hand.iter_mut();
-        let found = known.find(|known| (known.slot, known.bytes) == (slot, bytes))?;
-        (now - std::mem::replace(&mut found.at, now) <= KEPT).then_some(found.value)
+        let before = std::mem::replace(&mut self.used[usize::from(value.0)], now);
+        (now - before <= KEPT).then_some(value)
     }
 
     fn push(&mut self, op: Op) {
         self.block.ops.push(op);
-        match op {
-            Op::Get { dst: value, w: Width::W64, slot } | Op::Put { w: Width::W64, slot, a: value } => {
-                self.learn(slot, 8, value);
-            }
-            Op::Vget { dst: value, n: VecLen::X1, slot } | Op::Vput { n: VecLen::X1, slot, a: value } => {
-                self.learn(slot, 16, value);
-            }
-            Op::Put { w, slot, .. } => self.forget(slot, w.bytes() as u16),
-            Op::Vput { n, slot, .. } => self.forget(slot, 16 * n.units() as u16),
-            Op::SetFlags { .. } | Op::SetFlagsIf { .. } => self.forget(Slot(0), ARCH_BASE.0),
-            Op::Store { .. } | Op::Vstore { .. } | Op::Rmw { .. } | Op::Cas { .. } | Op::Fence { .. } => {}
-            other if other.effect() == Effect::Commits => self.at_hand.clear(),
-            _ => {}
+        self.slots.note(op);
+        if let Op::Get { dst: value, .. }
+        | Op::Vget { dst: value, .. }
+        | Op::Put { a: value, .. }
+        | Op::Vput { a: value, .. } = op
+        {
+            self.used[usize::from(value.0)] = self.block.ops.len();
         }
-    }
-
-    fn learn(&mut self, slot: Slot, bytes: u16, value: Val) {
-        self.forget(slot, bytes);
-        self.at_hand.push(AtHand { slot, bytes, value, at: self.block.ops.len() });
-    }
-
-    /// These bytes of the state are written.
-    fn forget(&mut self, slot: Slot, bytes: u16) {
-        self.at_hand.retain(|known| known.slot.0 + known.bytes <= slot.0 || slot.0 + bytes <= known.slot.0);
     }
 }
 

@@ -5,8 +5,8 @@
 //! the ops are made costs less than a pass over them.
 
 use super::{
-    Block, Cond, FSize, FlagKind, FloatCc, InsnMark, IntCc, Kind, MAX_CELLS, NanRule, Nans, Op, Reads,
-    Terminator, Val, VecLen, Width, Writes, flag,
+    Block, Cond, FSize, FlagKind, FloatCc, InsnMark, IntCc, Kind, KnownSlots, MAX_CELLS, NanRule, Nans, Op,
+    Reads, Terminator, Val, VecLen, Width, Writes, flag,
 };
 use crate::{GuestAddr, Trap, state::Slot};
 use std::cell::Cell;
@@ -45,21 +45,13 @@ struct Work {
     insns: Vec<InsnMark>,
     pool: Vec<u128>,
     consts: Vec<(u64, Val)>,
-    known: Vec<Known>,
+    known: KnownSlots,
     /// Addresses, and the same without a tag.
     untagged: Vec<(Val, Val)>,
 }
 
 thread_local! {
     static SPARE: Cell<Option<Box<Work>>> = const { Cell::new(None) };
-}
-
-/// A state slot whose value is at hand.
-#[derive(Clone, Copy)]
-struct Known {
-    slot: Slot,
-    bytes: u16,
-    value: Val,
 }
 
 /// The ops that access guest memory, and their addresses.
@@ -208,27 +200,11 @@ impl Builder {
     /// Keeps what is known about state and flags true across `op`.
     #[inline(always)]
     fn note(&mut self, op: Op) {
+        self.work.known.note(op);
         match op {
-            Op::Get { dst, w, slot } => {
-                self.reads(Reads::of(slot, w.bytes() as u16));
-                self.learn(slot, w.bytes() as u16, dst);
-            }
-            Op::Vget { dst, n, slot } => {
-                self.reads(Reads::of(slot, 16 * n.units() as u16));
-                self.learn(slot, 16 * n.units() as u16, dst);
-            }
+            Op::Get { w, slot, .. } => self.reads(Reads::of(slot, w.bytes() as u16)),
+            Op::Vget { n, slot, .. } => self.reads(Reads::of(slot, 16 * n.units() as u16)),
             Op::CondOp { .. } | Op::GetFlags { .. } => self.reads(Reads::FLAGS),
-            Op::Put { w, slot, a } => {
-                self.forget(slot, w.bytes() as u16);
-                if w == Width::W64 {
-                    self.learn(slot, 8, a);
-                }
-            }
-            Op::Vput { n, slot, a } => {
-                let bytes = 16 * n.units() as u16;
-                self.forget(slot, bytes);
-                self.learn(slot, bytes, a);
-            }
             Op::SetFlags { kind, w, a, b, r } => {
                 self.last_flags = Some(LastFlags { kind, w, a, b, r, fs: FSize::F64 });
             }
@@ -236,25 +212,14 @@ impl Builder {
                 self.reads(Reads::FLAGS);
                 self.last_flags = None;
             }
-            Op::CallState { .. } => {
-                self.work.known.clear();
-                self.last_flags = None;
-            }
+            Op::CallState { .. } => self.last_flags = None,
             _ => {}
         }
     }
 
-    fn learn(&mut self, slot: Slot, bytes: u16, value: Val) {
-        self.work.known.push(Known { slot, bytes, value });
-    }
-
-    fn forget(&mut self, slot: Slot, bytes: u16) {
-        self.work.known.retain(|k| k.slot.0 + k.bytes <= slot.0 || slot.0 + bytes <= k.slot.0);
-    }
-
     fn lookup(&mut self, slot: Slot, bytes: u16) -> Option<Val> {
         self.reads(Reads::of(slot, bytes));
-        self.work.known.iter().rev().find(|k| k.slot == slot && k.bytes == bytes).map(|k| k.value)
+        self.work.known.find(slot, bytes)
     }
 
     // ---- conveniences for lifters ----

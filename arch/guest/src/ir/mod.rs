@@ -7,6 +7,7 @@
 mod block;
 mod builder;
 pub mod flags;
+mod known;
 mod op;
 pub mod passes;
 mod table;
@@ -16,6 +17,7 @@ mod verify;
 
 pub use block::{Block, Hint, InsnMark, NanRule, Reads, Terminator, Writes};
 pub use builder::Builder;
+pub use known::KnownSlots;
 pub use op::{Effect, OP_COUNT, Op, OpVisitor, Values};
 pub use text::{ParseError, parse_block};
 pub use types::{
