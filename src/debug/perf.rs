@@ -65,7 +65,6 @@ pub fn with_notes_locked<T>(f: impl FnOnce() -> T) -> T {
 /// Opens the files that the options ask for; the path of one that cannot be written, and the errno.
 pub fn start() -> Result<(), (String, i32)> {
     if wanted() {
-        mapped_file::announce_image();
         *lock(&WRITER) = Some(Writer::open()?);
     }
     Ok(())

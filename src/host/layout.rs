@@ -59,13 +59,6 @@ pub fn foreign_mappings(is_guest: impl Fn(u64) -> bool) -> Vec<(u64, u64)> {
     ranges.filter(|&(start, _)| !is_ours(start) && !is_guest(start)).collect()
 }
 
-/// Host mappings in a range that may be executed and are a file's: (start, end) pairs.
-pub fn executable_mappings(range: std::ops::Range<u64>) -> Vec<(u64, u64)> {
-    let text = maps();
-    let files = kernel_mappings(&text).filter(|(.., rest)| rest.starts_with("r-xp") && rest.contains('/'));
-    files.map(|(start, end, _)| (start, end)).filter(|(start, _)| range.contains(start)).collect()
-}
-
 /// The path of the file that is mapped at an address.
 pub fn path_at(address: u64) -> Option<String> {
     let text = maps();

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)] // a slice of a mapping
 
 use super::heap;
-use super::layout::{self, EMULATOR_START, HEAP_START};
 use super::sys;
 
 /// Maps `len` bytes from a page's start on. Nobody changes such a file where it is (whoever has a new version puts a new
@@ -23,15 +22,4 @@ fn place(fd: i32, from: usize, len: usize, prot: i32) -> Option<u64> {
     let flags = (libc::MAP_PRIVATE | libc::MAP_FIXED) as u64;
     let args = [place, len as u64, prot as u64, flags, fd as u64, from as u64];
     (sys::check(sys::syscall(libc::SYS_mmap, args)) == Ok(place)).then_some(place)
-}
-
-/// Makes perf record where our own code is: it does when a mapping becomes executable by mmap or mprotect, not when it is
-/// moved, as the image was at its start. So the protection changes for a moment (what is executed stays executable).
-pub fn announce_image() {
-    const EXECUTABLE: i32 = libc::PROT_READ | libc::PROT_EXEC;
-    for (start, end) in layout::executable_mappings(EMULATOR_START..HEAP_START) {
-        for prot in [EXECUTABLE | libc::PROT_WRITE, EXECUTABLE] {
-            sys::syscall(libc::SYS_mprotect, [start, end - start, prot as u64, 0, 0, 0]);
-        }
-    }
 }
