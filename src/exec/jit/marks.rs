@@ -7,105 +7,43 @@
 //! code, and where it is not so, the region is made again without such ways. What was loaded may be moved to the stack
 //! there: no way out needs it.
 
-/// What is to be known of an instruction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Move {
-    len: usize,
-    /// The register, by its number and file.
-    register: (Kind, u8),
-    to_memory: bool,
-    /// Whether the memory is at the stack pointer.
-    on_stack: bool,
+use iced_x86::{
+    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpAccess, OpKind, Register, RflagsBits,
+};
+
+/// The move from or to memory at `at`; `None` for what is none.
+fn decode(code: &[u8], at: usize) -> Option<Instruction> {
+    let found = Decoder::new(64, code.get(at..)?, DecoderOptions::NONE).decode();
+    let has_memory = to_memory(&found) || found.op1_kind() == OpKind::Memory;
+    (has_memory && is_move(&found)).then_some(found)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    General,
-    Vector,
+/// Whether an instruction puts one operand, or a part of it, into another, and does nothing else.
+fn is_move(found: &Instruction) -> bool {
+    let two = found.op_count() == 2 || (found.op_count() == 3 && found.op2_kind() == OpKind::Immediate8);
+    let mut factory = InstructionInfoFactory::new();
+    let info = factory.info(found);
+    let accesses = (info.op0_access(), info.op1_access());
+    two && accesses == (OpAccess::Write, OpAccess::Read) && found.rflags_modified() == RflagsBits::NONE
 }
 
-/// What of an instruction stands before its operands.
-#[derive(Clone, Copy)]
-struct Opcode {
-    len: usize,
-    /// The highest bits of the numbers of the register, and of the memory's base.
-    extended: bool,
-    extended_base: bool,
-    kind: Kind,
-    to_memory: bool,
-    immediate: usize,
+fn to_memory(found: &Instruction) -> bool {
+    found.op0_kind() == OpKind::Memory
 }
 
-/// The move from or to memory at `at`; `None` for what is none (SDM vol. 2, ch. 2).
-fn decode(code: &[u8], at: usize) -> Option<Move> {
-    let Opcode { len, extended, extended_base, kind, to_memory, immediate } = opcode(code.get(at..)?)?;
-    let operands = code.get(at + len..)?;
-    let byte = |index: usize| operands.get(index).copied();
-    let (mode, low) = (byte(0)? >> 6, byte(0)? & 7);
-    let base = if low == 4 { byte(1)? & 7 } else { low };
-    let distance = match (mode, base) {
-        (3, _) => return None,
-        (0, 5) | (2, _) => 4,
-        (0, _) => 0,
-        _ => 1,
-    };
-    let len = len + 1 + usize::from(low == 4) + distance + immediate;
-    let number = byte(0)? >> 3 & 7 | u8::from(extended) << 3;
-    // The index that stands for none.
-    let on_stack = low == 4 && byte(1)? == 0x24 && !extended_base;
-    (at + len <= code.len()).then_some(Move { len, register: (kind, number), to_memory, on_stack })
-}
-
-fn opcode(code: &[u8]) -> Option<Opcode> {
-    let prefixes = code.iter().take_while(|byte| matches!(byte, 0x66 | 0xf2 | 0xf3)).count();
-    let narrow = code[..prefixes].contains(&0x66);
-    let (rex, after) = match code.get(prefixes)? {
-        &rex if rex & 0xf0 == 0x40 => (rex, prefixes + 1),
-        _ => (0, prefixes),
-    };
-    let (extended, extended_base) = (rex & 4 != 0, rex & 1 != 0);
-    let with = |len, kind, to_memory, immediate| {
-        Some(Opcode { len, extended, extended_base, kind, to_memory, immediate })
-    };
-    let vector = |len, opcode| with(len, Kind::Vector, moves_vector_to_memory(opcode)?, 0);
-    // The bits of VEX are inverted.
-    let vex = |byte: u8, found: Option<Opcode>| {
-        Some(Opcode { extended: byte & 0x80 == 0, extended_base: byte & 0x20 == 0, ..found? })
-    };
-    match *code.get(after..)? {
-        [0xc5, flags, opcode, ..] => vex(flags | 0x20, vector(3, opcode)),
-        [0xc4, map, _, opcode, ..] if map & 0x1f == 1 => vex(map, vector(4, opcode)),
-        // VPEXTRB and so on.
-        [0xc4, map, _, 0x14..=0x17, ..] if map & 0x1f == 3 => vex(map, with(4, Kind::Vector, true, 1)),
-        [0x0f, 0x3a, 0x14..=0x17, ..] => with(after + 3, Kind::Vector, true, 1),
-        // Moves that widen.
-        [0x0f, 0xb6 | 0xb7 | 0xbe | 0xbf, ..] => with(after + 2, Kind::General, false, 0),
-        [0x0f, opcode, ..] => vector(after + 2, opcode),
-        [0x63 | 0x8a | 0x8b, ..] => with(after + 1, Kind::General, false, 0),
-        [0x88 | 0x89, ..] => with(after + 1, Kind::General, true, 0),
-        [0xc6, ..] => with(after + 1, Kind::General, true, 1),
-        [0xc7, ..] => with(after + 1, Kind::General, true, if narrow { 2 } else { 4 }),
-        _ => None,
-    }
-}
-
-/// Whether such a move of a vector, or of a part of one, is to memory; `None` for what is none.
-fn moves_vector_to_memory(opcode: u8) -> Option<bool> {
-    match opcode {
-        0x10 | 0x12 | 0x16 | 0x28 | 0x6f => Some(false),
-        0x11 | 0x13 | 0x17 | 0x29 | 0x7f | 0xd6 => Some(true),
-        _ => None,
-    }
+/// Whether `found` puts what `load` has loaded on the stack.
+fn spills(found: &Instruction, load: &Instruction) -> bool {
+    let on_stack = found.memory_base() == Register::RSP && found.memory_index() == Register::None;
+    let same = found.op1_register().full_register() == load.op0_register().full_register();
+    to_memory(found) && on_stack && found.op1_kind() == OpKind::Register && same
 }
 
 /// Where the mark behind the access at `at` leads; `None` where there is none right behind it.
 pub fn way_out(code: &[u8], at: usize) -> Option<usize> {
     let access = decode(code, at)?;
-    let mut test = at + access.len;
-    while let Some(spill) = decode(code, test).filter(|_| !access.to_memory)
-        && (spill.to_memory, spill.on_stack, spill.register) == (true, true, access.register)
-    {
-        test += spill.len;
+    let mut test = at + access.len();
+    while let Some(spill) = decode(code, test).filter(|next| !to_memory(&access) && spills(next, &access)) {
+        test += spill.len();
     }
     let &[rex, 0x85, both, 0x0f, condition, ref rest @ ..] = code.get(test..)? else { return None };
     let same = both >> 6 == 3 && both >> 3 & 7 == both & 7 && matches!(rex, 0x48 | 0x4d);
@@ -151,7 +89,7 @@ mod tests {
         ] {
             let mut code = access.to_vec();
             code.extend([0x90; 8]);
-            assert_eq!(decode(&code, 0).map(|found| found.len), Some(access.len()), "{access:x?}");
+            assert_eq!(decode(&code, 0).map(|found| found.len()), Some(access.len()), "{access:x?}");
         }
         // mov rax, rcx; call; add [rax], ecx; vpaddd xmm0, xmm0, [rcx].
         for other in [&[0x48, 0x89, 0xc8][..], &[0xe8, 0, 0, 0, 0], &[0x01, 0x08], &[0xc5, 0xf9, 0xfe, 0x01]]
