@@ -36,12 +36,12 @@ const MASKS: u32 = 0x1f80;
 /// What `--tier` asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum TierMode {
-    /// The interpreter first, then templates, then regions for what is hot.
+    /// The interpreter first, then templates, then traces and regions for what is hot.
     #[default]
     Auto,
     /// The interpreter only.
     Interp,
-    /// Single blocks made from templates on first sight only.
+    /// Templates only: single blocks on first sight, then traces.
     Template,
     /// Regions only, made on first sight.
     Jit,

@@ -1,7 +1,7 @@
-//! Compiled code: single blocks from templates (tier 1), regions of hot blocks from Cranelift (tier 2).
+//! Compiled code: single blocks and traces from templates (tier 1), regions of hot blocks from Cranelift (tier 2).
 //!
 //! Everything that stays after a compilation is here: the code, which regions there are, and how they lead
-//! to each other. A block from templates is a region of one block as far as all this goes. Regions are left
+//! to each other. A block from templates is a region of one block as far as all this goes, a trace one of several. Regions are left
 //! through slots (see [`code_memory`]) that start out leading back to the run loop; when the target is compiled
 //! the run loop makes the slot lead there.
 //!

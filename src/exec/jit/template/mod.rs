@@ -9,8 +9,8 @@
 //!
 //! Such code keeps to the conventions of regions (pinned state, slots, jump cache, poll flag, see
 //! [`super::entry`] and [`super::code_memory`]), so both kinds lead to each other freely. At its start
-//! stands the poll, then a counter in the block's first slot: when that has run out, the block asks for a
-//! region.
+//! stands the poll, then a counter in the block's first slot: when that has run out, the block becomes the head of a
+//! trace ([`super::trace`]), which these templates make as one block, and when that one's has, of a region.
 
 mod asm;
 mod divide;
