@@ -2,6 +2,7 @@
 
 mod file_code;
 mod program_break;
+mod reopened;
 
 use super::access::Memory;
 use super::aliases;
@@ -286,11 +287,14 @@ impl Space {
         // What is mapped without a gap changes, even if there is one behind it.
         let covered = inner.table.covered_from(addr).min(end);
         if covered > addr {
-            self.drop_code(&mut inner, addr..covered);
-            let host = Prot(prot & Prot::KNOWN).host() | (prot & !Prot::KNOWN);
-            sys::check(host_mprotect(addr, covered - addr, host))?;
-            inner.table.protect(addr..covered, Prot(prot & Prot::KNOWN));
-            self.guard_new(&mut inner, &(addr..covered));
+            let (range, known) = (addr..covered, Prot(prot & Prot::KNOWN));
+            let keeps = Self::keeps_code(&inner, &range, prot);
+            if !keeps || self.protect_with_code(&mut inner, &range, known).is_err() {
+                self.drop_code(&mut inner, range.clone());
+                sys::check(host_mprotect(addr, covered - addr, known.host() | (prot & !Prot::KNOWN)))?;
+            }
+            inner.table.protect(range.clone(), known);
+            self.guard_new(&mut inner, &range);
         }
         if covered < end { Err(libc::ENOMEM) } else { Ok(0) }
     }

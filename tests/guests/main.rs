@@ -163,6 +163,12 @@ on_every_tier! {
     functions_that_are_replaced(arch, tier) {
         program_same_as_native(arch, tier, "patched", &[]);
     }
+    code_of_a_file_that_gives_way_to_another(arch, tier) {
+        program_same_as_native(arch, tier, "units", &["replaced"]);
+    }
+    code_on_pages_that_are_opened_and_closed(arch, tier) {
+        program_same_as_native(arch, tier, "units", &["opened"]);
+    }
     code_that_others_change(arch, tier) {
         program_same_as_native(arch, tier, "rewritten", &[]);
     }
