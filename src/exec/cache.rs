@@ -241,7 +241,8 @@ impl Cache {
         let mut new = Vec::with_capacity(found.len());
         for found in found {
             let key = found.translation.key();
-            let started = found.together == Together::No || saved::start(&found.record);
+            let at = |number| inner.saved.get(number);
+            let started = found.together == Together::No || saved::start(&found.record, at);
             match !started || inner.blocks.contains_key(&key) {
                 true => saved::dropped(&found.translation),
                 false => {
@@ -256,27 +257,29 @@ impl Cache {
     /// Takes units of saved code apart that have code on one of these pages, or all of them: each of their blocks is a
     /// translation then.
     fn take_apart(&self, inner: &mut Inner, pages: Option<&[u64]>) {
-        for unit in saved::touched(pages) {
-            let blocks = saved::take_apart(unit);
-            let unknown = blocks.iter().filter(|(number, _)| inner.saved.get(*number).is_none());
-            let new: Vec<_> = unknown.map(|&(number, record)| saved::apart(number, record)).collect();
-            jit::enter(&new);
-            let mut twice = Vec::new();
-            for Found { translation, .. } in &new {
-                match inner.blocks.contains_key(&translation.key()) {
-                    false => self.keep(inner, translation.key(), translation),
-                    // Another translation of the same code has its place.
-                    true => {
-                        inner.saved.note(translation);
-                        twice.push(translation);
-                    }
+        let units = saved::touched(pages);
+        if units.is_empty() {
+            return;
+        }
+        let blocks: Vec<_> = units.into_iter().flat_map(saved::take_apart).collect();
+        let unknown = blocks.iter().filter(|(number, _)| inner.saved.get(*number).is_none());
+        let new: Vec<_> = unknown.map(|&(number, record)| saved::apart(number, record)).collect();
+        jit::enter(&new);
+        let mut twice = Vec::new();
+        for Found { translation, .. } in &new {
+            match inner.blocks.contains_key(&translation.key()) {
+                false => self.keep(inner, translation.key(), translation),
+                // Another translation of the same code has its place.
+                true => {
+                    inner.saved.note(translation);
+                    twice.push(translation);
                 }
             }
-            jit::note_regions(&blocks, |number| inner.saved.get(number));
-            for translation in twice {
-                inner.saved.forget(translation);
-                drop_translation(translation);
-            }
+        }
+        jit::note_regions(&blocks, |number| inner.saved.get(number));
+        for translation in twice {
+            inner.saved.forget(translation);
+            drop_translation(translation);
         }
     }
 
@@ -298,6 +301,17 @@ impl Cache {
     /// The translation at `pc`, if there is one.
     pub fn peek(&self, pc: u64, control: u64) -> Option<Arc<Translation>> {
         lock(&self.inner).blocks.get(&Key { pc, control }).cloned()
+    }
+
+    /// The same, or that of a saved block whose unit is in use: such a block may run without being a translation.
+    pub fn known(&self, pc: u64, control: u64) -> Option<Arc<Translation>> {
+        let key = Key { pc, control };
+        let mut inner = lock(&self.inner);
+        if !inner.blocks.contains_key(&key) {
+            let found = saved::find_started(pc, control)?;
+            self.keep_saved(&mut inner, vec![found]);
+        }
+        inner.blocks.get(&key).cloned()
     }
 
     /// Runs `f`, with nothing invalidated meanwhile, if all these translations are in use still.

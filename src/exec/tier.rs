@@ -26,9 +26,9 @@ const WARM: u32 = 2;
 const FOLLOWED: u32 = BUDGET / 16;
 
 /// Regions of hot code.
-pub const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(FOLLOWED) };
+pub const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, least: 16, follow: Follow::Ran(FOLLOWED) };
 /// Regions made on first sight: most of that code will not run often.
-const FIRST_SIGHT_LIMITS: Limits = Limits { blocks: 3, insns: 64, follow: Follow::Any };
+const FIRST_SIGHT_LIMITS: Limits = Limits { blocks: 3, insns: 64, least: 0, follow: Follow::Any };
 
 /// MXCSR's exception masks.
 const MASKS: u32 = 0x1f80;

@@ -134,7 +134,10 @@ impl Translation {
     pub fn saved(record: &BlockRecord, number: BlockNumber) -> Self {
         let end = record.start.wrapping_add(record.guest_len.into());
         let (pc, control, origin) = (GuestAddr(record.pc), record.control, Origin::Saved(number));
-        Self::with(end.wrapping_sub(record.pc), Lifted { block: OnceBox::new(), pc, control, origin })
+        let new =
+            Self::with(end.wrapping_sub(record.pc), Lifted { block: OnceBox::new(), pc, control, origin });
+        new.asked.store(jit::has_asked(saved::runs(number)), Ordering::Relaxed);
+        new
     }
 
     fn with(code_len: u64, block: Lifted) -> Self {
@@ -214,7 +217,15 @@ impl Translation {
             .map_or(0, |code| whole.saturating_sub(code_memory::counter(code.counter).max(0) as u32));
         // Its counter started anew when it ran out.
         let before = if self.asked.load(Ordering::Relaxed) { jit::BUDGET } else { 0 };
-        self.runs.load(Ordering::Relaxed).saturating_add(counted).saturating_add(before)
+        let here = self.runs.load(Ordering::Relaxed).saturating_add(counted).saturating_add(before);
+        here.max(jit::runs_before(self))
+    }
+
+    /// The same for the next process, in which it is to ask for a region soon if it has done so here and got none.
+    pub fn lasting_runs(&self) -> u32 {
+        let runs = self.runs();
+        let is_waiting = jit::has_asked(runs) && !self.has_region() && !jit::is_in_region(self);
+        if is_waiting { jit::BUDGET - 1 } else { runs }
     }
 
     /// How often it has run at most: with the runs of the traces that it is part of.
@@ -225,7 +236,7 @@ impl Translation {
             .filter(|r| r.is_trace())
             .map(|r| r.head().runs())
             .fold(0, u32::saturating_add);
-        self.runs().saturating_add(traces)
+        self.runs().saturating_add(traces).saturating_add(jit::runs_in_saved_traces(self))
     }
 
     /// Whether the first slot of its code from templates, behind the counter, is no way out but says where the

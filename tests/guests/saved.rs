@@ -96,6 +96,17 @@ on_both! {
         assert!(alike(arch, &scratch, &program, &[]) > 500);
         assert_eq!(with(arch, scratch.text(), &program, &[]).0.stdout, native.stdout);
     }
+    hot_code_of_several_files(arch) {
+        let scratch = Scratch::new(arch, "units");
+        let (program, native) = (compiled(arch, "units"), compiled(Arch::X86_64, "units"));
+        for how in ["kept", "kept", "replaced", "kept", "opened", "replaced"] {
+            let mut command = Command::new(&native);
+            command.arg(how);
+            let expected = run(command, "");
+            let (got, _) = with(arch, scratch.text(), &program, &[how]);
+            assert_eq!((got.status, got.stdout), (0, expected.stdout), "{how}: {}", got.stderr);
+        }
+    }
     hot_loops(arch) {
         let scratch = Scratch::new(arch, "hot");
         alike(arch, &scratch, &compiled(arch, "sieve"), &[]);

@@ -26,7 +26,7 @@ impl Tier {
 }
 
 /// A region takes in what the block leads to, as far as that is in the cache.
-const LIMITS: Limits = Limits { blocks: 16, insns: 400, follow: Follow::Ran(0) };
+const LIMITS: Limits = Limits { blocks: 16, insns: 400, least: 0, follow: Follow::Ran(0) };
 
 pub struct Tiers {
     pub env: &'static Env,

@@ -118,7 +118,7 @@ fn next_job() -> Option<Job> {
 fn work() {
     let Some(mut compiler) = Compiler::new() else { return };
     while let Some(job) = next_job() {
-        let served = job.insist == Insist::No && !job.head.regions().is_empty();
+        let served = job.insist == Insist::No && super::is_in_region(&job.head);
         if !served && !job.head.has_region() {
             compiler.compile(job.cache, &job.head, job.limits);
         }

@@ -148,7 +148,7 @@ impl Growth<'_> {
             Follow::Any if signals::pages_are_waited_for() => self.cache.peek(pc.raw(), self.control),
             Follow::Any => Some(self.cache.translation(pc.raw(), self.control)),
             Follow::Ran(least) => {
-                let known = self.cache.peek(pc.raw(), self.control)?;
+                let known = self.cache.known(pc.raw(), self.control)?;
                 (known.runs_in_traces() >= least).then_some(known)
             }
         }

@@ -70,8 +70,8 @@ pub use pieces::{FAULT_SIZE, Piece};
 use pieces::{FaultPoint, noted_way_out};
 pub use region::{Follow, Limits};
 pub use reuse::{
-    Made, PieceAt, adopt, count, counted, enter, is_traced, made, note_regions, revive, runs_before,
-    slot_targets, start_all,
+    Made, PieceAt, adopt, count, counted, enter, is_in_region, is_traced, made, note_regions, revive,
+    runs_before, runs_in_saved_traces, slot_targets, start_all, start_region,
 };
 pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
 use smallvec::SmallVec;
@@ -79,7 +79,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use template::{Emitted, Emitter};
-pub use trace::{LENGTHENED, compile_trace, left_of};
+pub use trace::{LENGTHENED, compile_trace, has_asked, left_of};
 
 /// An installed region.
 pub struct Compiled {
@@ -187,6 +187,9 @@ impl Compiler {
         accesses: Accesses,
     ) -> Result<bool, Unmarked> {
         let Some(region) = region::Region::grow(cache, head, limits, accesses) else { return Ok(false) };
+        if region.insns() < limits.least && region.is_plain() {
+            return Ok(false);
+        }
         self.context.clear();
         let config = self.isa.frontend_config();
         let lowered = lower::lower(&region, &mut self.context.func, &mut self.builder, config, counting());

@@ -13,7 +13,7 @@ use super::loops::Loops;
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
 use guest::GuestAddr;
-use guest::ir::{Block, FlagKind, Op, Terminator, Width};
+use guest::ir::{Block, Effect, FlagKind, Kind, Op, Terminator, Width};
 use guest::state::ARCH_BASE;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub struct Limits {
     pub blocks: usize,
     pub insns: usize,
+    /// Fewer instructions than that are left to templates where these are as good.
+    pub least: usize,
     pub follow: Follow,
 }
 
@@ -151,6 +153,18 @@ impl Region {
     /// Guest instructions in it.
     pub fn insns(&self) -> usize {
         self.blocks.iter().map(|b| b.translation.block.insns.len()).sum()
+    }
+
+    /// Whether templates are as good as Cranelift for it, if it is short: integers only, and no loop. What it would load and
+    /// store at its ends is most of what it would do.
+    pub fn is_plain(&self) -> bool {
+        let is_int =
+            |op: &Op| op.effect() != Effect::Float && op.result().is_none_or(|(_, kind)| kind == Kind::Int);
+        let is_back = |edge: Edge| matches!(edge, Edge::Inside { back: true, .. });
+        let is_plain = |block: &RegionBlock| {
+            block.translation.block.ops.iter().all(is_int) && !is_back(block.taken) && !is_back(block.other)
+        };
+        self.blocks.iter().all(is_plain)
     }
 
     /// The translations that it is made from, each once.

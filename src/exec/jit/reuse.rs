@@ -2,7 +2,7 @@
 
 use super::code_memory::{CodeMemory, counter, slot_at, slot_target};
 use super::pieces::Piece;
-use super::{BUDGET, Compiled, Engine, LENGTHENED, left_of, lock};
+use super::{BUDGET, Compiled, Engine, LENGTHENED, has_asked, left_of, lock};
 use crate::debug;
 use crate::exec::saved::{self, BlockNumber, BlockRecord, Found, Leads, RegionRecord, Together};
 use crate::exec::translation::{Template, Translation};
@@ -43,6 +43,30 @@ pub fn start_all(slots: usize, leads: Leads, blocks: impl Iterator<Item = (Block
     }
 }
 
+/// Sets a region going whose blocks are of several units, which all are in use. Whether its head is entered there then.
+pub fn start_region(
+    head: &BlockRecord,
+    region: &RegionRecord,
+    leads: Leads,
+    translation: Option<&Arc<Translation>>,
+) -> bool {
+    let mut guard = lock();
+    let Some(engine) = guard.as_mut().filter(|_| translation.is_none_or(|head| !head.has_region())) else {
+        return false;
+    };
+    engine.set_ways(region.piece.slots_at as usize, &region.piece, leads);
+    if head.piece.code_len != 0 {
+        engine.memory.set_slot(head.piece.slots_at as usize, 0, head.pc);
+    }
+    if let Some(head) = translation {
+        let entry = engine.saved_entry(&region.piece);
+        engine.replace_template(head, entry);
+        head.lengthened.store(true, Ordering::Relaxed);
+        head.entry.store(entry, Ordering::Release);
+    }
+    true
+}
+
 /// Makes translations of blocks whose unit is going what the code says.
 pub fn enter(blocks: &[Found]) {
     let guard = lock();
@@ -70,10 +94,12 @@ pub fn note_regions<'a>(
 }
 
 /// How often a saved block that is in use has run.
-pub fn counted(record: &BlockRecord) -> u32 {
+pub fn counted(number: BlockNumber, record: &BlockRecord) -> u32 {
     let counted = |whole: u32, slot: u32| whole.saturating_sub(counter(slot_at(slot as usize)).max(0) as u32);
     match saved::region_together(record) {
         Some(region) if region.counters == 0 => BUDGET,
+        // Its counter started anew when it asked for a region.
+        Some(trace) if has_asked(saved::runs(number)) => counted(2 * BUDGET, trace.piece.slots_at),
         Some(trace) => counted(BUDGET, trace.piece.slots_at),
         None if record.piece.code_len == 0 => 0,
         None => counted(LENGTHENED, record.piece.slots_at),
@@ -139,6 +165,7 @@ impl Engine {
             translation.set_trace(Template { entry, counter: slot_at(region.piece.slots_at as usize) });
         }
         if let Some(entry) = further.map(|(_, entry)| entry).or(entry) {
+            translation.lengthened.store(region.is_some(), Ordering::Relaxed);
             translation.entry.store(entry, Ordering::Release);
         }
     }
@@ -217,6 +244,24 @@ pub fn runs_before(translation: &Translation) -> u32 {
         Origin::Saved(number) => saved::runs(number),
         _ => 0,
     }
+}
+
+/// How often it has run in saved traces that it is no translation of.
+pub fn runs_in_saved_traces(translation: &Translation) -> u32 {
+    let Origin::Saved(number) = *translation.origin() else { return 0 };
+    let others = saved::heads(number).filter(|(head, _)| *head != number);
+    let traces = others.filter(|(_, head)| saved::region_together(head).is_some_and(|one| one.counters != 0));
+    traces.map(|(number, head)| counted(number, &head)).fold(0, u32::saturating_add)
+}
+
+/// Whether a block is part of a region, of its own or of another block's.
+pub fn is_in_region(translation: &Translation) -> bool {
+    let is_region = |head: &BlockRecord| saved::region_together(head).is_some_and(|one| one.counters == 0);
+    let in_saved = match *translation.origin() {
+        Origin::Saved(number) => saved::heads(number).any(|(_, head)| is_region(&head)),
+        _ => false,
+    };
+    in_saved || translation.regions().iter().any(|region| !region.is_trace())
 }
 
 /// All code of this process, and how many slots it has taken.

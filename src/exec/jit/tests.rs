@@ -64,7 +64,7 @@ fn alone() -> MutexGuard<'static, ()> {
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const LIMITS: Limits = Limits { blocks: 60, insns: 400, follow: Follow::Ran(0) };
+const LIMITS: Limits = Limits { blocks: 60, insns: 400, least: 0, follow: Follow::Ran(0) };
 
 /// Puts blocks into the cache; the first is compiled with the others it reaches.
 fn compile(blocks: Vec<Block>) -> Arc<Translation> {

@@ -58,7 +58,7 @@ impl Trace {
 /// Where a block that ends so has mostly gone on, as far as others have counted it. Where another trace or a region starts, that is
 /// led to: copies of the same code would displace each other in the host's caches.
 fn likely(cache: &Cache, control: u64, end: &Terminator) -> Option<Next> {
-    let at = |pc: GuestAddr| cache.peek(pc.raw(), control);
+    let at = |pc: GuestAddr| cache.known(pc.raw(), control);
     let (translation, exit) = match *end {
         Terminator::Jump { target, hint: Hint::None } => (at(target)?, None),
         Terminator::Branch { taken, other, .. } => {
@@ -208,10 +208,17 @@ pub fn compile_trace(
     installed
 }
 
-/// What is left to count of a block that has run so often. Where there is no region still, it may be that none can be.
+/// What is left to count of a block that has run so often, until it asks for a region, or asks again. Where it should have one,
+/// it may be that none can be.
 pub fn left_of(runs: u32) -> u32 {
     const LEAST: u32 = BUDGET / 16;
-    BUDGET.saturating_sub(runs).max(LEAST)
+    let asks_at = if has_asked(runs) { 2 * BUDGET } else { BUDGET };
+    asks_at.saturating_sub(runs).max(LEAST)
+}
+
+/// Whether a block that has run so often has asked for a region.
+pub fn has_asked(runs: u32) -> bool {
+    runs >= BUDGET
 }
 
 impl Engine {
@@ -219,5 +226,16 @@ impl Engine {
     pub(super) fn enter_trace(&mut self, members: &[Arc<Translation>], made: Template) {
         members[0].set_trace(made);
         self.enter_region(members, made.entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_goes_on_counting_where_the_last_one_ended() {
+        assert_eq!([LENGTHENED, 40_000, 100_000, 150_000].map(left_of), [96_000, 60_000, 100_000, 50_000]);
+        assert_eq!([99_999, 199_999, 1_000_000].map(left_of), [BUDGET / 16; 3]);
     }
 }

@@ -163,9 +163,10 @@ impl ByAddress {
     }
 }
 
-/// Where a block is entered with its unit, from the start of code memory; 0 where it is not.
+/// Where a block is entered with its unit, from the start of code memory; 0 where it is not, or where that is yet to be seen.
 pub fn lead(block: &BlockRecord, region: Option<RegionRecord>) -> u32 {
-    match region.filter(|region| region.of_one_unit != 0) {
+    match region {
+        Some(region) if region.of_one_unit == 0 => 0,
         Some(region) => region.piece.code_at + region.piece.entry,
         None if block.piece.code_len == 0 => 0,
         None => block.piece.code_at + block.piece.entry,

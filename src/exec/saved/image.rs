@@ -53,7 +53,7 @@ pub struct BlockNumber(pub u32);
 /// A way out of a piece of code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Way {
-    /// The guest address, or 0 where it is computed.
+    /// The guest address; where it is computed, where that led last, or 0.
     pub pc: u64,
     /// A saved block of the same unit there.
     pub block: Option<BlockNumber>,

@@ -19,6 +19,7 @@
 //! blocks that have run once only, because they will run once in the next process too.
 
 mod arrange;
+mod crossing;
 mod directory;
 mod format;
 pub mod hash;
@@ -44,7 +45,7 @@ pub use save::save;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use units::{Stage, Units};
-pub use units::{apart, incoming, start, take_apart, touched, usable};
+pub use units::{apart, find_started, heads, incoming, start, take_apart, touched, usable};
 
 /// The ending of files' names.
 const SUFFIX: &str = ".code";
@@ -347,9 +348,10 @@ pub fn region_of(record: &BlockRecord) -> Option<(RegionRecord, Vec<BlockNumber>
 /// The region or trace that a block is the head of, if it comes into use with the block's unit.
 pub fn region_together(record: &BlockRecord) -> Option<RegionRecord> {
     let number = record.region.checked_sub(1)?;
-    let (_, image) = saved()?;
+    let (saved, image) = saved()?;
     let region = image.region(number)?;
-    (region.of_one_unit != 0 && image.fits(&region.piece, region.counters as usize)).then_some(region)
+    let is_going = region.of_one_unit != 0 || saved.units.crossing.is_going(number);
+    (is_going && image.fits(&region.piece, region.counters as usize)).then_some(region)
 }
 
 /// The piece of saved code that is at an offset into code memory: where it starts, and what there is to know of it.

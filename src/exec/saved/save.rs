@@ -106,7 +106,7 @@ fn save_hints(saved: &Saved, translations: &[Arc<Translation>], spent: u32) {
     for t in translations {
         if let Origin::Saved(number) = t.origin() {
             let known = &mut runs[number.0 as usize];
-            *known = t.runs().max(*known);
+            *known = t.lasting_runs().max(*known);
         }
     }
     let before = (0..).map(|number| image.runs(BlockNumber(number)));
@@ -274,28 +274,20 @@ impl Draft {
             }
         };
         let runs = &mut self.runs[number as usize];
-        *runs = t.runs().max(*runs);
+        *runs = t.lasting_runs().max(*runs);
         if let Some((at, piece)) = code {
-            let noted = t.notes_target();
-            self.blocks[number as usize].piece =
-                self.piece(at, piece, 1, |slot, target| if noted && slot == 0 { 0 } else { target });
+            self.blocks[number as usize].piece = self.piece(at, piece, 1);
         }
         Some(number)
     }
 
     /// The piece, with what it refers to added to the tables; so many of its slots are counters.
-    fn piece(
-        &mut self,
-        code_at: u32,
-        piece: &jit::Piece,
-        counters: u32,
-        target: impl Fn(usize, u64) -> u64,
-    ) -> Piece {
+    fn piece(&mut self, code_at: u32, piece: &jit::Piece, counters: u32) -> Piece {
         let (targets_at, faults_at) = (self.targets.len() / 8, self.faults.len() / FAULT_SIZE);
         let owed_at = self.owed.len() / OWED_SIZE;
         self.faults.new.extend_from_slice(&piece.faults);
         self.owed.new.extend_from_slice(&piece.owed);
-        let targets = jit::slot_targets(piece, counters).enumerate().map(|(slot, to)| target(slot, to));
+        let targets = jit::slot_targets(piece, counters);
         let count = targets.len();
         format::put64(&mut self.targets.new, targets);
         Piece {
@@ -344,7 +336,7 @@ impl Draft {
     fn add_region(&mut self, code_at: u32, live: &jit::Piece, counters: u32, members: &[u32]) {
         let head = members[0] as usize;
         let unit = self.blocks[head].unit;
-        let piece = self.piece(code_at, live, counters, |_, target| target);
+        let piece = self.piece(code_at, live, counters);
         let record = RegionRecord {
             piece,
             counters,

@@ -9,6 +9,7 @@
 //! that are not what is in memory any more are dropped as any other. A unit that is not in memory as it was saved is apart
 //! from the beginning, and its blocks are looked at one by one.
 
+use super::crossing::Crossing;
 use super::format::UnitRecord;
 use super::image::Image;
 use super::{BlockNumber, BlockRecord, Found, Saved, Together, saved};
@@ -31,12 +32,14 @@ pub enum Stage {
 pub struct Units {
     stages: Box<[AtomicU8]>,
     incoming: OnceLock<Incoming>,
+    members: OnceLock<Members>,
+    pub crossing: Crossing,
 }
 
 impl Units {
     pub fn new(count: usize) -> Self {
         let stages = (0..count).map(|_| AtomicU8::new(Stage::Untried as u8)).collect();
-        Self { stages, incoming: OnceLock::new() }
+        Self { stages, incoming: OnceLock::new(), members: OnceLock::new(), crossing: Crossing::default() }
     }
 
     pub fn stage(&self, unit: u32) -> Stage {
@@ -57,6 +60,15 @@ impl Units {
     pub fn together(&self) -> impl Iterator<Item = u32> {
         (0..self.stages.len() as u32).filter(|&unit| self.stage(unit) == Stage::Together)
     }
+}
+
+/// The block at `pc`, if its unit is in use. The cache is locked.
+pub fn find_started(pc: u64, control: u64) -> Option<Found> {
+    let (saved, image) = saved()?;
+    image.find(pc, control).find_map(|(number, record)| {
+        let started = saved.units.stage(record.unit) == Stage::Together;
+        (started && image.fits(&record.piece, 1) && saved.take(number)).then(|| found(number, record))
+    })
 }
 
 /// The block at `pc`, if its unit is in memory.
@@ -85,8 +97,8 @@ fn is_in_memory(image: &Image, number: u32) -> bool {
 }
 
 /// Sets a unit going that was found in memory, unless it is; whether it is then. The cache is locked, and nothing was
-/// invalidated since.
-pub fn start(record: &BlockRecord) -> bool {
+/// invalidated since. `at` finds the blocks that are translations.
+pub fn start<'a>(record: &BlockRecord, at: impl Fn(BlockNumber) -> Option<&'a Arc<Translation>>) -> bool {
     let Some((saved, image)) = saved() else { return false };
     if saved.units.stage(record.unit) == Stage::Untried
         && let (Some(unit), Some(leads)) = (image.unit(record.unit), image.leads())
@@ -94,18 +106,27 @@ pub fn start(record: &BlockRecord) -> bool {
         let blocks = image.blocks_of(&unit).filter(|(_, block)| image.fits(&block.piece, 1));
         jit::start_all(image.counts.slots, leads, blocks);
         saved.units.set(record.unit, Stage::Together);
+        for complete in saved.units.crossing.complete(image, &saved.units, record.unit) {
+            let (number, head) = complete.head;
+            if jit::start_region(&head, &complete.record, leads, at(number)) {
+                complete.set_going();
+            }
+        }
     }
     saved.units.stage(record.unit) == Stage::Together
 }
 
-/// The units in use that have code on one of these pages; all without pages.
+/// The units in use that have code on one of these pages, and those that go with them; all without pages.
 pub fn touched(pages: Option<&[u64]>) -> Vec<u32> {
     let Some((saved, image)) = saved() else { return Vec::new() };
     let has_one = |unit: &UnitRecord| {
         let on = |page: u64| page < unit.end && page.saturating_add(super::format::PAGE as u64) > unit.start;
         pages.is_none_or(|pages| pages.iter().any(|&page| on(page)))
     };
-    saved.units.together().filter(|&unit| image.unit(unit).is_some_and(|unit| has_one(&unit))).collect()
+    let mut touched: Vec<u32> =
+        saved.units.together().filter(|&unit| image.unit(unit).is_some_and(|unit| has_one(&unit))).collect();
+    saved.units.crossing.add_linked(&mut touched);
+    touched
 }
 
 /// The blocks of a unit that is to be taken apart. The cache is locked.
@@ -138,7 +159,7 @@ pub fn runs(saved: &Saved, image: &Image) -> Vec<u32> {
     for unit in saved.units.together().filter_map(|unit| image.unit(unit)) {
         for (BlockNumber(number), record) in image.blocks_of(&unit) {
             let known = &mut runs[number as usize];
-            *known = jit::counted(&record).max(*known);
+            *known = jit::counted(BlockNumber(number), &record).max(*known);
         }
     }
     runs
@@ -190,4 +211,39 @@ pub fn incoming(number: BlockNumber) -> &'static [u32] {
     let all = saved.units.incoming.get_or_init(|| Incoming::of(image));
     let [start, end] = [0, 1].map(|next| all.at[number.0 as usize + next] as usize);
     &all.slots[start..end]
+}
+
+/// Which regions and traces each block is in.
+struct Members {
+    /// Blocks, and the heads of what they are in; by block.
+    heads: Vec<(u32, BlockNumber)>,
+}
+
+impl Members {
+    fn of(image: &Image) -> Self {
+        let mut heads = Vec::new();
+        for number in 0..image.counts.regions as u32 {
+            let members = image.region(number).and_then(|region| image.members(&region)).unwrap_or_default();
+            let Some(&head) = members.first() else { continue };
+            if image.block(head).is_some_and(|head| head.region == number + 1) {
+                heads.extend(members.iter().map(|&BlockNumber(member)| (member, head)));
+            }
+        }
+        heads.sort_unstable_by_key(|&(member, _)| member);
+        Self { heads }
+    }
+}
+
+/// The heads, in units that are in use, of the saved regions and traces that a block is in.
+pub fn heads(BlockNumber(number): BlockNumber) -> impl Iterator<Item = (BlockNumber, BlockRecord)> {
+    let all =
+        saved().map(|(saved, image)| (saved, image, saved.units.members.get_or_init(|| Members::of(image))));
+    all.into_iter().flat_map(move |(saved, image, Members { heads })| {
+        let first = heads.partition_point(|&(member, _)| member < number);
+        let own = heads[first..].iter().take_while(move |&&(member, _)| member == number);
+        own.filter_map(move |&(_, head)| {
+            let record = image.block(head)?;
+            (saved.units.stage(record.unit) == Stage::Together).then_some((head, record))
+        })
+    })
 }

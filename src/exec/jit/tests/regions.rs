@@ -347,7 +347,7 @@ fn regions_chain_until_their_target_is_invalidated() {
     cache().clear();
     let (first, second) = (cache().insert(first), cache().insert(second));
     let mut compiler = Compiler::new().unwrap();
-    let one = Limits { blocks: 1, insns: 400, follow: Follow::Ran(0) };
+    let one = Limits { blocks: 1, insns: 400, least: 0, follow: Follow::Ran(0) };
     assert!(compiler.compile(cache(), &first, one) && compiler.compile(cache(), &second, one));
     let (mut state, port, mut compiled) = (GuestState::default(), Port::default(), Compiled::new());
     let end = run_compiled(&first, &mut state, &port, &mut compiled);
