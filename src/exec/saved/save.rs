@@ -17,15 +17,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What making code takes, in microseconds: of a block (with lifting it), a trace and a region; and what the decoder takes
-/// that makes its tables when it is used first.
+/// What making code takes, in microseconds: of a block (with lifting it), a trace and a region; what lifting a block takes that
+/// runs once; and what the decoder takes that makes its tables when it is used first.
 const BLOCK: usize = 4;
+const COLD: usize = 1;
 const TRACE: usize = 20;
 const REGION: usize = 700;
 const DECODER: usize = 300;
-/// What writing takes: a file, and so many bytes of it in a microsecond.
+/// What writing takes: a file, and so many bytes of it in a microsecond. The kernel's copying is a third of that.
 const FILE: usize = 100;
-const BYTES: usize = 1000;
+const BYTES: usize = 250;
 /// Code beyond this is not saved: the file is removed, and the next run starts another one.
 const MOST_CODE: usize = 64 << 20;
 const MOST_SLOTS: usize = 1 << 21;
@@ -49,13 +50,13 @@ pub fn save(cache: &Cache, state: &GuestState) {
     // Where they are in memory is about the order in which they and their code were made.
     translations.sort_unstable_by_key(Arc::as_ptr);
     let files = file_code();
-    let new: Vec<_> = translations.iter().filter(|t| is_lasting(t, &files)).collect();
-    if let Worth::NotYet { spent } =
-        worth(saved, new.len() * BLOCK + traces * TRACE + regions * REGION, new.len())
-    {
+    let new = translations.iter().filter(|t| is_lasting(t, &files));
+    let (new, mut cold): (Vec<_>, Vec<_>) = new.partition(|t| t.template().is_some());
+    cold.truncate(super::cold_left());
+    let making = new.len() * BLOCK + cold.len() * COLD + traces * TRACE + regions * REGION;
+    if let Worth::NotYet { spent } = worth(saved, making, new.len() + cold.len()) {
         return save_hints(saved, &translations, spent);
     }
-    let cold = new.into_iter().filter(|t| t.template().is_none()).take(super::cold_left());
     let mut emitter = Emitter::default();
     for block in cold {
         jit::compile_block(&mut emitter, cache, block, state);
