@@ -13,8 +13,9 @@ use guest::Trap;
 use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{
-    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
-    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
+    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane,
+    Locality, MinMax, Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen,
+    When, Width,
 };
 use guest::state::{MONITOR_SIZE, Slot};
 
@@ -266,6 +267,10 @@ impl OpVisitor for Interp<'_> {
     }
     fn fence(&mut self, _ord: Order) -> Done {
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        Ok(())
+    }
+    /// At this pace nothing is to be gained by it.
+    fn prefetch(&mut self, _how: Locality, _addr: Val, _off: i32) -> Done {
         Ok(())
     }
     fn call_state(&mut self, dst: Val, f: HelperId, a: Val, b: Val, c: Val) -> Done {

@@ -147,6 +147,9 @@ word_enums! {
     /// Memory ordering of an access. `Tso` is x86's: loads acquire, stores release.
     Order { Relaxed = "rlx", Acquire = "acq", Release = "rel", AcqRel = "ar", SeqCst = "sc", Tso = "tso" }
 
+    /// What a prefetch is for: which level of cache, data that is used once, or a store.
+    Locality { L1 = "l1", L2 = "l2", L3 = "l3", Once = "once", Write = "write" }
+
     /// Integer comparisons.
     IntCc {
         Eq = "eq", Ne = "ne", Ult = "ult", Ule = "ule", Ugt = "ugt", Uge = "uge",

@@ -116,6 +116,7 @@ from_all!(
     Sign,
     Half,
     Order,
+    Locality,
     IntCc,
     FloatCc,
     RmwOp,
