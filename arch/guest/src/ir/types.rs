@@ -275,6 +275,8 @@ word_enums! {
         Dec = "dec",
         /// Z, S and P from r; C is bit 0 of a, V bit 0 of b; A = 0.
         ResultCv = "rescv",
+        /// r holds the others, packed; C is bit 0 of a, V bit 0 of b.
+        PackedCv = "packedcv",
         /// r is an ordering (see op `fcompare`) as x86's COMISD reports it: Z, P, C; others 0.
         FcmpX86 = "fcx86",
         /// r is an ordering as AArch64's FCMP reports it: N, Z, C, V.
@@ -300,6 +302,8 @@ pub mod flag {
     /// Overflow; x86's O.
     pub const V: u64 = 1 << 11;
     pub const ALL: u64 = C | P | A | Z | S | V;
+    /// All but carry and overflow.
+    pub const OTHERS: u64 = ALL & !(C | V);
 }
 
 impl Width {
