@@ -5,8 +5,7 @@ use super::lanes::{self, build, lane_of, map1, map2};
 use super::shapes::{
     Done, float_arith, int_binary, int_unary, lane_binary, lane_shift, lane_signed, vector_bitwise,
 };
-use super::{Interp, Stop, scalar};
-use crate::exec::context::Context;
+use super::{Interp, Stop, call_state, scalar};
 use crate::host::{crypto, fp};
 use crate::mem::access;
 use guest::Trap;
@@ -277,8 +276,8 @@ impl OpVisitor for Interp<'_> {
         let HelperFn::State(f) = self.env.helper(f).f else {
             unreachable!("op call_state names a state helper")
         };
-        let (a, b, c) = (self.int(a), self.int(b), self.int(c));
-        let value = f(&mut Context::new(self.state, self.env), a, b, c);
+        let operands = [a, b, c].map(|v| self.int(v));
+        let value = call_state(f, self.state, self.env, operands);
         let value = self.check(value)?;
         self.gives(dst, value)
     }

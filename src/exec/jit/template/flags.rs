@@ -7,6 +7,7 @@
 use super::asm::{Alu, Cc, Label, RAX, RCX, Reg, Rm, Shift, fits, op};
 use super::regs::{Loc, state};
 use super::{Emitter, Flags, Predicted, slow};
+use crate::exec::jit::entry;
 use guest::ir::flags::{OPERANDS, encode_kind, needed};
 use guest::ir::{Cond, FlagKind, IntCc, Val, Width, flag};
 use guest::state::{FLAG_A, FLAG_B, FLAG_KIND, FLAG_R};
@@ -306,7 +307,7 @@ impl Emitter {
             self.complete = false;
             return;
         };
-        self.call_slow(index);
+        self.call_out(index, entry::SLOW_OP);
         self.asm.load(Width::W64, RAX, super::regs::cell(dst));
         ends.into_iter().for_each(|end| self.land(end));
         let reg = self.define_int(dst);
