@@ -498,7 +498,7 @@ const UNLINKED: [u8; 8] = {
 };
 
 /// Runs of a block from templates until it asks for a region, and until it asks again.
-pub const BUDGET: u32 = 100_000;
+pub const BUDGET: u32 = 200_000;
 
 /// What a fault of host code at `pc` leads to, given the commit point that the state says.
 pub fn after_fault(pc: usize, stored: u32) -> Option<AfterFault> {

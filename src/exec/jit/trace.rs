@@ -235,7 +235,9 @@ mod tests {
 
     #[test]
     fn a_process_goes_on_counting_where_the_last_one_ended() {
-        assert_eq!([LENGTHENED, 40_000, 100_000, 150_000].map(left_of), [96_000, 60_000, 100_000, 50_000]);
-        assert_eq!([99_999, 199_999, 1_000_000].map(left_of), [BUDGET / 16; 3]);
+        let half = BUDGET / 2;
+        assert_eq!([LENGTHENED, half, BUDGET].map(left_of), [BUDGET - LENGTHENED, half, BUDGET]);
+        assert_eq!(left_of(BUDGET + half), half);
+        assert_eq!([BUDGET - 1, 2 * BUDGET - 1, 9 * BUDGET].map(left_of), [BUDGET / 16; 3]);
     }
 }
