@@ -12,8 +12,9 @@ mod unmasked;
 mod visitor;
 
 use crate::exec::Env;
+use crate::exec::context::Context;
 use crate::host::fp;
-use guest::helper::HelperExit;
+use guest::helper::{HelperContext, HelperExit};
 use guest::ir::{Block, Hint, MAX_CELLS, NanRule, OP_COUNT, Op, Terminator, Val};
 use guest::state::{GuestState, JUMPED_FROM};
 use guest::{Fault, GuestAddr, Trap};
@@ -154,6 +155,17 @@ impl Interp<'_> {
         }
         Ok(())
     }
+}
+
+/// Runs a helper that works on the state.
+#[inline(always)]
+pub fn call_state(
+    f: fn(&mut dyn HelperContext, u64, u64, u64) -> Result<u64, HelperExit>,
+    state: &mut GuestState,
+    env: &Env,
+    [a, b, c]: [u64; 3],
+) -> Result<u64, Stop> {
+    f(&mut Context::new(state, env), a, b, c).map_err(Stop::from)
 }
 
 /// Runs one op on values in `cells`: what compiled code does with ops it has no code for.

@@ -5,16 +5,16 @@ use super::lanes::{self, build, lane_of, map1, map2};
 use super::shapes::{
     Done, float_arith, int_binary, int_unary, lane_binary, lane_shift, lane_signed, vector_bitwise,
 };
-use super::{Interp, Stop, scalar};
-use crate::exec::context::Context;
+use super::{Interp, Stop, call_state, scalar};
 use crate::host::{crypto, fp};
 use crate::mem::access;
 use guest::Trap;
 use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{
-    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
-    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
+    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane,
+    Locality, MinMax, Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen,
+    When, Width,
 };
 use guest::state::{MONITOR_SIZE, Slot};
 
@@ -268,12 +268,16 @@ impl OpVisitor for Interp<'_> {
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
         Ok(())
     }
+    /// At this pace nothing is to be gained by it.
+    fn prefetch(&mut self, _how: Locality, _addr: Val, _off: i32) -> Done {
+        Ok(())
+    }
     fn call_state(&mut self, dst: Val, f: HelperId, a: Val, b: Val, c: Val) -> Done {
         let HelperFn::State(f) = self.env.helper(f).f else {
             unreachable!("op call_state names a state helper")
         };
-        let (a, b, c) = (self.int(a), self.int(b), self.int(c));
-        let value = f(&mut Context::new(self.state, self.env), a, b, c);
+        let operands = [a, b, c].map(|v| self.int(v));
+        let value = call_state(f, self.state, self.env, operands);
         let value = self.check(value)?;
         self.gives(dst, value)
     }

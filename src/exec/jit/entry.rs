@@ -11,16 +11,18 @@
 //! that restores the stack pointer of the way in and returns, with the host pc left in the context.
 #![allow(unsafe_code)] // runs compiled code; pointers that travel through it
 
+use super::helper_call::HelperCall;
 use super::jumps::{FAR_FACTOR, FAR_SHIFT, Far, JUMP_ENTRIES, Jumps, Returns};
 use super::owed::{Owed, Source};
 use super::slow::slow_op_at;
 use super::{code_memory, is_access, way_out};
 use crate::exec::Env;
-use crate::exec::interp::{Stop, run_op};
+use crate::exec::interp::{Stop, call_state, run_op};
 use crate::host::crypto;
 use crate::host::fault_table::HostFault;
 use crate::host::rounding;
 use crate::host::signals::{self, Port};
+use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{Crypto, MAX_CELLS};
 use guest::state::{GuestState, JUMPED_FROM, PC, Slot};
@@ -76,6 +78,10 @@ pub mod exit {
     pub const OWN_SLOT: i32 = 1;
 }
 
+/// Room for a helper's operand: the longest vector.
+type Place = [u64; PLACE_BYTES / 8];
+pub const PLACE_BYTES: usize = 64;
+
 /// One thread's side of compiled code. The first fields are read by it.
 #[repr(C, align(64))]
 pub struct Context {
@@ -86,8 +92,12 @@ pub struct Context {
     slow_op_aside: unsafe extern "C" fn(),
     /// `pack_flags`, in the same way.
     pack_flags_aside: unsafe extern "C" fn(),
+    call_helper: extern "C" fn(*mut GuestState, u64) -> u64,
+    call_helper_aside: unsafe extern "C" fn(),
     /// What they gave.
     aside_result: u64,
+    /// Operands and result of a helper.
+    helper_places: [Place; 4],
     /// Goes on at the guest address in rdi, for the jump at the one in rsi.
     find_jump: unsafe extern "C" fn(),
     /// The address and mask of [`Far`]; 0 while that is empty.
@@ -119,6 +129,9 @@ pub struct Context {
 pub const SLOW_OP: i32 = offset_of!(Context, slow_op) as i32;
 pub const SLOW_OP_ASIDE: i32 = offset_of!(Context, slow_op_aside) as i32;
 pub const PACK_FLAGS_ASIDE: i32 = offset_of!(Context, pack_flags_aside) as i32;
+pub const CALL_HELPER: i32 = offset_of!(Context, call_helper) as i32;
+pub const CALL_HELPER_ASIDE: i32 = offset_of!(Context, call_helper_aside) as i32;
+pub const HELPER_PLACES: i32 = offset_of!(Context, helper_places) as i32;
 pub const ASIDE_RESULT: i32 = offset_of!(Context, aside_result) as i32;
 pub const PACK_FLAGS: i32 = offset_of!(Context, pack_flags) as i32;
 pub const IN_REGIONS: i32 = offset_of!(Context, in_regions) as i32;
@@ -141,7 +154,10 @@ impl Context {
             pack_flags,
             slow_op_aside: qemu_lua_slow_op_aside,
             pack_flags_aside: qemu_lua_pack_flags_aside,
+            call_helper,
+            call_helper_aside: qemu_lua_call_helper_aside,
             aside_result: 0,
+            helper_places: [[0; PLACE_BYTES / 8]; 4],
             find_jump: qemu_lua_find_jump,
             far_at: 0,
             far_mask: 0,
@@ -284,9 +300,11 @@ global_asm!(
     "ret",
     ".endm",
     "qemu_lua_aside qemu_lua_slow_op_aside, {slow_op}",
+    "qemu_lua_aside qemu_lua_call_helper_aside, {call_helper}",
     "qemu_lua_aside qemu_lua_pack_flags_aside, {pack_flags}",
     ".popsection",
     slow_op = sym slow_op,
+    call_helper = sym call_helper,
     pack_flags = sym pack_flags,
     result = const offset_of!(Context, aside_result),
     ahead = const AHEAD,
@@ -309,6 +327,7 @@ unsafe extern "C" {
     fn qemu_lua_fault_exit();
     fn qemu_lua_find_jump();
     fn qemu_lua_slow_op_aside();
+    fn qemu_lua_call_helper_aside();
     fn qemu_lua_pack_flags_aside();
 }
 
@@ -341,6 +360,40 @@ extern "C" fn slow_op(pinned: *mut GuestState, index: u64) -> u64 {
             exit::STOP
         }
     }
+}
+
+/// Called by compiled code: the helper that `number` says, on the context's places. 0, or an exit.
+extern "C" fn call_helper(pinned: *mut GuestState, number: u64) -> u64 {
+    let state = pinned.wrapping_byte_sub(AHEAD as usize);
+    // SAFETY: as in `slow_op`.
+    let state = unsafe { &mut *state };
+    let context = state.u64(CONTEXT_SLOT) as *mut Context;
+    // SAFETY: as in `slow_op`.
+    let context = unsafe { &mut *context };
+    let HelperCall { f, n, imm } = HelperCall::numbered(number);
+    let [a, b, c, result] = &mut context.helper_places;
+    match context.env.helper(f).f {
+        HelperFn::Int(f) => result[0] = f(a[0], b[0], c[0]),
+        HelperFn::Vector(f) => {
+            for unit in 0..n.units() {
+                let [x, y, z] = [&*a, b, c].map(|place| unit_of(place, unit));
+                let value = f(x, y, z, imm);
+                (result[2 * unit], result[2 * unit + 1]) = (value as u64, (value >> 64) as u64);
+            }
+        }
+        HelperFn::State(f) => match call_state(f, state, context.env, [a[0], b[0], c[0]]) {
+            Ok(value) => result[0] = value,
+            Err(stop) => {
+                context.stop = Some(stop);
+                return exit::STOP;
+            }
+        },
+    }
+    exit::NEXT
+}
+
+fn unit_of(place: &Place, unit: usize) -> u128 {
+    u128::from(place[2 * unit]) | u128::from(place[2 * unit + 1]) << 64
 }
 
 /// Called by compiled code: the flags of a record, packed.

@@ -17,9 +17,9 @@ const RETURN_ENTRIES: usize = 256;
 /// The stack pointer's bits that say where an entry for returns is.
 pub const RETURN_MASK: u64 = (RETURN_ENTRIES as u64 - 1) << 4;
 
-/// Where a computed jump to a guest address goes on.
+/// Where a computed jump to a guest address goes on. All of it is in one line of the cache.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct JumpEntry {
     pub pc: u64,
     pub host: u64,

@@ -25,6 +25,7 @@ pub mod compile_thread;
 mod constants;
 pub mod entry;
 mod grow;
+mod helper_call;
 mod host;
 mod jumps;
 mod links;

@@ -160,12 +160,17 @@ impl Region {
         blocks.filter(|translation| seen.insert(translation.block.pc)).map(Arc::clone).collect()
     }
 
-    fn successors(&self, block: usize) -> impl Iterator<Item = usize> + use<> {
+    /// The blocks that a block leads to, and whether that closes a loop.
+    fn edges(&self, block: usize) -> impl Iterator<Item = (usize, bool)> + use<> {
         let edges = [self.blocks[block].taken, self.blocks[block].other];
         edges.into_iter().filter_map(|edge| match edge {
-            Edge::Inside { block, .. } => Some(block),
+            Edge::Inside { block, back } => Some((block, back)),
             Edge::Outside => None,
         })
+    }
+
+    fn successors(&self, block: usize) -> impl Iterator<Item = usize> + use<> {
+        self.edges(block).map(|(block, _)| block)
     }
 
     fn steps(&self, block: usize) -> Vec<Step> {
@@ -237,9 +242,11 @@ impl Region {
         while let Some(block) = work.pop() {
             let ops = &self.blocks[block].translation.block.ops;
             let out = ops.iter().fold(self.blocks[block].flags, |flags, &op| flags.after(op));
-            for next in self.successors(block) {
+            for (next, back) in self.edges(block) {
                 let before = self.blocks[next].flags;
-                self.blocks[next].flags = before.met(out);
+                // Loops come by the edge that closes them most often.
+                let first = back && matches!(before, Flags::Known(..));
+                self.blocks[next].flags = if first { out.met(before) } else { before.met(out) };
                 if self.blocks[next].flags != before {
                     work.push(next);
                 }

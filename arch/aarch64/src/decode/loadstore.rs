@@ -7,7 +7,7 @@ use crate::lift::{Lifter, mops, structure};
 rows! { SINGLE, 0;
     "STR (unsigned offset)" "size:2 111 0 01 00 imm:12 Rn:5 Rt:5" Lifter::str_unsigned;
     "LDR (unsigned offset)" "size:2 111 0 01 01 imm:12 Rn:5 Rt:5" Lifter::ldr_unsigned;
-    "PRFM (unsigned offset)" "11 111 0 01 10 imm:12 Rn:5 Rt:5" Lifter::nop;
+    "PRFM (unsigned offset)" "11 111 0 01 10 imm:12 Rn:5 Rt:5" Lifter::prfm_unsigned;
     "LDRS to 64 (unsigned offset)" "size:2 111 0 01 10 imm:12 Rn:5 Rt:5 ; size=11" Lifter::ldr_unsigned;
     "LDRS to 32 (unsigned offset)" "size:2 111 0 01 11 imm:12 Rn:5 Rt:5 ; size=1x" Lifter::ldr_unsigned;
     "STR (SIMD, unsigned offset)" "size:2 111 1 01 00 imm:12 Rn:5 Rt:5" Lifter::str_vector_unsigned;
@@ -17,7 +17,7 @@ rows! { SINGLE, 0;
 
     "STR (register offset)" "size:2 111 0 00 00 1 Rm:5 x 1 x S:1 10 Rn:5 Rt:5" Lifter::str_register;
     "LDR (register offset)" "size:2 111 0 00 01 1 Rm:5 x 1 x S:1 10 Rn:5 Rt:5" Lifter::ldr_register;
-    "PRFM (register offset)" "11 111 0 00 10 1 Rm:5 x 1 x S:1 10 Rn:5 Rt:5" Lifter::nop;
+    "PRFM (register offset)" "11 111 0 00 10 1 Rm:5 x 1 x S:1 10 Rn:5 Rt:5" Lifter::prfm_register;
     "LDRS to 64 (register offset)" "size:2 111 0 00 10 1 Rm:5 x 1 x S:1 10 Rn:5 Rt:5 ; size=11" Lifter::ldr_register;
     "LDRS to 32 (register offset)" "size:2 111 0 00 11 1 Rm:5 x 1 x S:1 10 Rn:5 Rt:5 ; size=1x" Lifter::ldr_register;
     "STR (SIMD, register offset)" "size:2 111 1 00 00 1 Rm:5 x 1 x S:1 10 Rn:5 Rt:5" Lifter::str_vector_register;
@@ -27,7 +27,7 @@ rows! { SINGLE, 0;
 
     "STUR" "size:2 111 0 00 00 0 imm:9 00 Rn:5 Rt:5" Lifter::str_indexed;
     "LDUR" "size:2 111 0 00 01 0 imm:9 00 Rn:5 Rt:5" Lifter::ldr_indexed;
-    "PRFUM" "11 111 0 00 10 0 imm:9 00 Rn:5 Rt:5" Lifter::nop;
+    "PRFUM" "11 111 0 00 10 0 imm:9 00 Rn:5 Rt:5" Lifter::prfum;
     "LDURS to 64" "size:2 111 0 00 10 0 imm:9 00 Rn:5 Rt:5 ; size=11" Lifter::ldr_indexed;
     "LDURS to 32" "size:2 111 0 00 11 0 imm:9 00 Rn:5 Rt:5 ; size=1x" Lifter::ldr_indexed;
     "STTR" "size:2 111 0 00 00 0 imm:9 10 Rn:5 Rt:5" Lifter::str_indexed;
@@ -50,7 +50,7 @@ rows! { SINGLE, 0;
     "LDR (literal, 32-bit)" "00 011 0 00 imm:19 Rt:5" Lifter::ldr_literal;
     "LDR (literal, 64-bit)" "01 011 0 00 imm:19 Rt:5" Lifter::ldr_literal;
     "LDRSW (literal)" "10 011 0 00 imm:19 Rt:5" Lifter::ldr_literal;
-    "PRFM (literal)" "11 011 0 00 imm:19 Rt:5" Lifter::nop;
+    "PRFM (literal)" "11 011 0 00 imm:19 Rt:5" Lifter::prfm_literal;
     "LDR (SIMD, literal)" "opc:2 011 1 00 imm:19 Rt:5 ; opc=11" Lifter::ldr_vector_literal;
 }
 

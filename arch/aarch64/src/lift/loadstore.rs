@@ -4,7 +4,7 @@ use super::{Lifter, X1};
 use crate::decode::Insn;
 use crate::features;
 use crate::state::x;
-use guest::ir::{Lane, Order, Val, Width};
+use guest::ir::{Lane, Locality, Order, Val, Width};
 
 /// How a loaded value fills its register.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -200,6 +200,42 @@ impl Lifter {
         };
         let value = self.load_filled(w, Order::Relaxed, fill, addr, 0);
         self.set_x(insn.rd(), value);
+    }
+
+    // ---- prefetches ----
+
+    pub fn prfm_unsigned(&mut self, insn: Insn) {
+        let place = self.place_unsigned(insn, Width::W64.bytes());
+        self.prefetch(insn, &place);
+    }
+
+    pub fn prfm_register(&mut self, insn: Insn) {
+        let place = self.place_register(insn, Width::W64.bytes());
+        self.prefetch(insn, &place);
+    }
+
+    pub fn prfum(&mut self, insn: Insn) {
+        let place = self.place_indexed(insn);
+        self.prefetch(insn, &place);
+    }
+
+    pub fn prfm_literal(&mut self, insn: Insn) {
+        let addr = self.literal(insn);
+        self.prefetch(insn, &Place { addr, off: 0, writeback: None });
+    }
+
+    /// What `<prfop>` says, in Rt (Arm ARM C6.2, `PRFM`): bits 4:3 the kind (code is not for the host's data caches),
+    /// 2:1 the level, 0 whether it is used once.
+    fn prefetch(&mut self, insn: Insn, place: &Place) {
+        let how = match (insn.bits(3, 2), insn.bits(1, 2), insn.bit(0)) {
+            (0, 0..=2, true) => Locality::Once,
+            (0, 0, false) => Locality::L1,
+            (0, 1, false) => Locality::L2,
+            (0, 2, false) => Locality::L3,
+            (2, 0..=2, _) => Locality::Write,
+            _ => return,
+        };
+        self.ir.prefetch(how, place.addr, place.off);
     }
 
     // ---- pairs ----

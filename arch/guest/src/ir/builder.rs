@@ -317,6 +317,7 @@ impl Builder {
             FlagKind::Sub | FlagKind::SubInv => self.fused_sub(cc, last),
             FlagKind::FcmpX86 | FlagKind::FcmpArm => self.fused_fcmp(cc, last),
             FlagKind::Packed => self.fused_packed(cc, last.a),
+            FlagKind::PackedCv => self.fused_packed_cv(cc, last),
             _ => self.fused_result(cc, last),
         }
     }
@@ -365,7 +366,13 @@ impl Builder {
             Cond::Cc if matches!(last.kind, FlagKind::Add) => {
                 return self.icmp(IntCc::Uge, last.w, last.r, last.a);
             }
+            Cond::Cs | Cond::Cc if matches!(last.kind, FlagKind::Adc | FlagKind::Sbb | FlagKind::SbcInv) => {
+                let inverted = last.kind == FlagKind::SbcInv;
+                let out = self.carry_out(last);
+                return if (cc == Cond::Cs) == inverted { self.flipped(out) } else { out };
+            }
             Cond::Cs if matches!(last.kind, FlagKind::ResultCv) => return self.extract(0, 1, last.a),
+            Cond::Vs if matches!(last.kind, FlagKind::ResultCv) => return self.extract(0, 1, last.b),
             Cond::Cs if matches!(last.kind, FlagKind::Inc | FlagKind::Dec) => {
                 return self.extract(0, 1, last.b);
             }
@@ -420,10 +427,58 @@ impl Builder {
             _ => return self.cond(cc),
         };
         let set = self.extract(bit.trailing_zeros() as u8, 1, packed);
-        if !negate {
-            return set;
+        if negate { self.flipped(set) } else { set }
+    }
+
+    fn fused_packed_cv(&mut self, cc: Cond, last: LastFlags) -> Val {
+        match cc {
+            Cond::Cs => last.a,
+            Cond::Vs => last.b,
+            Cond::Cc => self.flipped(last.a),
+            Cond::Vc => self.flipped(last.b),
+            Cond::Eq | Cond::Ne | Cond::Mi | Cond::Pl | Cond::Pe | Cond::Po => self.fused_packed(cc, last.r),
+            _ => self.cond(cc),
         }
+    }
+
+    /// The other one of 0 and 1.
+    fn flipped(&mut self, bit: Val) -> Val {
         let one = self.imm(1);
-        self.xor(Width::W64, set, one)
+        self.xor(Width::W64, bit, one)
+    }
+
+    /// The carry, or the borrow, out of the top bit of a sum or difference with one coming in.
+    fn carry_out(&mut self, last: LastFlags) -> Val {
+        const W: Width = Width::W64;
+        let LastFlags { kind, w, a, b, r, .. } = last;
+        // Where both have the bit, or one has it and the sum lacks it.
+        let (certain, lost) = if kind == FlagKind::Adc {
+            let (both, either) = (self.and(W, a, b), self.or(W, a, b));
+            (both, self.andnot(W, either, r))
+        } else {
+            let (below, above) = (self.andnot(W, b, a), self.andnot(W, a, b));
+            (below, self.andnot(W, r, above))
+        };
+        let out = self.or(W, certain, lost);
+        self.extract(w.bits() as u8 - 1, 1, out)
+    }
+
+    /// The flags but for carry and overflow, packed, and these two as 0 or 1.
+    pub fn parted_flags(&mut self) -> [Val; 3] {
+        if let Some(LastFlags { kind: FlagKind::PackedCv, a, b, r, .. }) = self.last_flags {
+            self.reads(Reads::FLAGS);
+            return [r, a, b];
+        }
+        let packed = self.get_flags();
+        [
+            packed,
+            self.extract(flag::C.trailing_zeros() as u8, 1, packed),
+            self.extract(flag::V.trailing_zeros() as u8, 1, packed),
+        ]
+    }
+
+    /// Sets all flags from these; carry and overflow are 0 or 1.
+    pub fn put_parted_flags(&mut self, [others, carry, overflow]: [Val; 3]) {
+        self.set_flags(FlagKind::PackedCv, Width::W64, carry, overflow, others);
     }
 }

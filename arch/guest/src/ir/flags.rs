@@ -40,7 +40,9 @@ pub const fn needed(kind: FlagKind) -> [bool; 3] {
         FlagKind::Add | FlagKind::Sub | FlagKind::SubInv => [true, true, false],
         FlagKind::Inc | FlagKind::Dec => [false, true, true],
         FlagKind::Logic | FlagKind::FcmpX86 | FlagKind::FcmpArm => [false, false, true],
-        FlagKind::Adc | FlagKind::Sbb | FlagKind::SbcInv | FlagKind::ResultCv => [true, true, true],
+        FlagKind::Adc | FlagKind::Sbb | FlagKind::SbcInv | FlagKind::ResultCv | FlagKind::PackedCv => {
+            [true, true, true]
+        }
     }
 }
 
@@ -105,6 +107,9 @@ impl FlagRecord {
     pub fn pack(&self) -> u64 {
         match self.kind {
             FlagKind::Packed => self.a & flag::ALL,
+            FlagKind::PackedCv => {
+                self.r & flag::OTHERS | pack_if(flag::C, self.carry()) | pack_if(flag::V, self.overflow())
+            }
             FlagKind::FcmpX86 => {
                 pack_if(flag::Z, matches!(self.r, ordering::EQUAL | ordering::UNORDERED))
                     | pack_if(flag::C, matches!(self.r, ordering::LESS | ordering::UNORDERED))
@@ -141,7 +146,7 @@ impl FlagRecord {
             FlagKind::Sub | FlagKind::Sbb => ((!a & b) | ((!a | b) & r)) & top != 0,
             FlagKind::SubInv | FlagKind::SbcInv => ((!a & b) | ((!a | b) & r)) & top == 0,
             FlagKind::Inc | FlagKind::Dec => b & 1 != 0,
-            FlagKind::ResultCv => a & 1 != 0,
+            FlagKind::ResultCv | FlagKind::PackedCv => a & 1 != 0,
             FlagKind::Logic | FlagKind::Packed | FlagKind::FcmpX86 | FlagKind::FcmpArm => false,
         }
     }
@@ -156,7 +161,7 @@ impl FlagRecord {
             }
             FlagKind::Inc => r & self.w.mask() == top,
             FlagKind::Dec => a & self.w.mask() == top,
-            FlagKind::ResultCv => b & 1 != 0,
+            FlagKind::ResultCv | FlagKind::PackedCv => b & 1 != 0,
             FlagKind::Logic | FlagKind::Packed | FlagKind::FcmpX86 | FlagKind::FcmpArm => false,
         }
     }

@@ -22,8 +22,8 @@ pub use op::{Effect, OP_COUNT, Op, OpVisitor, Values};
 pub use text::{ParseError, parse_block};
 pub use types::{
     ArmFloat, Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind,
-    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, VALUE_PLACES, Val, VecLen, When,
-    Width, flag,
+    Lane, Locality, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, VALUE_PLACES, Val,
+    VecLen, When, Width, flag,
 };
 pub use verify::{VerifyError, verify};
 

@@ -2,7 +2,8 @@
 
 use super::types::{
     ArmFloat, Cond, Crypto, Estimate, FSize, Field, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Kind,
-    Lane, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
+    Lane, Locality, MinMax, Nans, Narrow, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When,
+    Width,
 };
 use crate::state::Slot;
 use std::fmt;
@@ -16,6 +17,7 @@ pub enum Effect {
     ReadsState,
     WritesState,
     Loads,
+    Advises,
     Traps,
     Commits,
 }

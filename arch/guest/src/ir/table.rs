@@ -16,6 +16,7 @@
 //! - `Pure`: operands in, value out. Float ops count as pure but are never dropped (sticky flags).
 //! - `ReadsState` / `WritesState`: named state slots only.
 //! - `Loads`: reads guest memory; may fault; may be repeated.
+//! - `Advises`: changes nothing that a program can see, but how fast it is.
 //! - `Traps`: may leave the block with the state as it is.
 //! - `Commits`: must not be repeated after it has happened (stores, atomics, helpers with state).
 
@@ -270,6 +271,8 @@ macro_rules! for_each_op {
                 /// Disarms the exclusive monitor.
                 clear_ex = ClearEx {}, Commits;
                 fence = Fence { ord: Order }, Commits;
+                /// Asks for the cache line there; never faults.
+                prefetch = Prefetch { how: Locality, addr: Val, off: i32 }, Advises;
                 /// Raises the trap (a `Trap` number) where `c != 0`.
                 trap_if = TrapIf { trap: u8, c: Val }, Traps;
                 /// Goes on `off` bytes behind the block's start where `c != 0` holds, or where it fails. Between the blocks of

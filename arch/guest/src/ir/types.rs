@@ -147,6 +147,9 @@ word_enums! {
     /// Memory ordering of an access. `Tso` is x86's: loads acquire, stores release.
     Order { Relaxed = "rlx", Acquire = "acq", Release = "rel", AcqRel = "ar", SeqCst = "sc", Tso = "tso" }
 
+    /// What a prefetch is for: which level of cache, data that is used once, or a store.
+    Locality { L1 = "l1", L2 = "l2", L3 = "l3", Once = "once", Write = "write" }
+
     /// Integer comparisons.
     IntCc {
         Eq = "eq", Ne = "ne", Ult = "ult", Ule = "ule", Ugt = "ugt", Uge = "uge",
@@ -272,6 +275,8 @@ word_enums! {
         Dec = "dec",
         /// Z, S and P from r; C is bit 0 of a, V bit 0 of b; A = 0.
         ResultCv = "rescv",
+        /// r holds the others, packed; C is bit 0 of a, V bit 0 of b.
+        PackedCv = "packedcv",
         /// r is an ordering (see op `fcompare`) as x86's COMISD reports it: Z, P, C; others 0.
         FcmpX86 = "fcx86",
         /// r is an ordering as AArch64's FCMP reports it: N, Z, C, V.
@@ -297,6 +302,8 @@ pub mod flag {
     /// Overflow; x86's O.
     pub const V: u64 = 1 << 11;
     pub const ALL: u64 = C | P | A | Z | S | V;
+    /// All but carry and overflow.
+    pub const OTHERS: u64 = ALL & !(C | V);
 }
 
 impl Width {

@@ -21,9 +21,31 @@ impl Control {
         }
     }
 
+    /// One bit for each element of `v` that equals `element`.
+    fn equal(self, v: u128, element: u16) -> u32 {
+        // The lowest bit of each element, and what moves the highest ones together to the top of a half, by a product.
+        let (lowest, factor, bits) = match self.count() {
+            16 => (0x0101_0101_0101_0101, 0x0002_0408_1020_4081, 8),
+            _ => (0x0001_0001_0001_0001, 0x0000_2000_4000_8001, 4),
+        };
+        let highest = lowest << (64 / bits - 1);
+        let half = |v: u64| {
+            let v = v ^ (u64::from(element) * lowest);
+            let other = ((v & !highest).wrapping_add(!highest) | v) & highest;
+            ((other ^ highest).wrapping_mul(factor) >> (64 - bits)) as u32
+        };
+        half(v as u64) | (half((v >> 64) as u64) << bits)
+    }
+
+    /// One bit for each element of `v` that equals element `i` of `from`.
+    fn equal_to(self, v: u128, from: u128, i: usize) -> u32 {
+        let mask = if self.count() == 16 { 0xff } else { 0xffff };
+        self.equal(v, self.element(from, i) as u16 & mask)
+    }
+
     /// The length up to the first zero element.
     fn implicit_length(self, v: u128) -> usize {
-        (0..self.count()).find(|&i| self.element(v, i) == 0).unwrap_or(self.count())
+        (self.equal(v, 0).trailing_zeros() as usize).min(self.count())
     }
 
     /// The absolute value of a length register, at most the whole.
@@ -42,6 +64,11 @@ struct Texts {
     b_len: usize,
 }
 
+/// The lowest `n` bits.
+const fn first(n: usize) -> u32 {
+    (1 << n) - 1
+}
+
 impl Texts {
     fn implicit(a: u128, b: u128, imm: u32) -> Self {
         let control = Control(imm);
@@ -56,54 +83,49 @@ impl Texts {
         Self { control, a, a_len, b, b_len }
     }
 
-    /// Whether element `i` of a equals element `j` of b.
-    fn same(&self, i: usize, j: usize) -> bool {
-        self.control.element(self.a, i) == self.control.element(self.b, j)
+    /// Elements of b that stand in a.
+    fn equal_any(&self) -> u32 {
+        (0..self.a_len).fold(0, |found, i| found | self.control.equal_to(self.b, self.a, i))
+            & first(self.b_len)
     }
 
-    fn equal_any(&self, j: usize) -> bool {
-        j < self.b_len && (0..self.a_len).any(|i| self.same(i, j))
-    }
-
-    /// a holds pairs of bounds.
-    fn in_ranges(&self, j: usize) -> bool {
-        let value = self.control.element(self.b, j);
-        let inside = |i: usize| {
-            self.control.element(self.a, i) <= value && value <= self.control.element(self.a, i + 1)
+    /// Elements of b that are within a pair of bounds in a.
+    fn in_ranges(&self) -> u32 {
+        let inside = |j: usize, pair: usize| {
+            let [low, high] = [2 * pair, 2 * pair + 1].map(|i| self.control.element(self.a, i));
+            (low..=high).contains(&self.control.element(self.b, j))
         };
-        j < self.b_len && (0..self.a_len / 2).any(|pair| inside(2 * pair))
+        let holds = |j: usize| (0..self.a_len / 2).any(|pair| inside(j, pair));
+        (0..self.b_len).fold(0, |found, j| found | u32::from(holds(j)) << j)
     }
 
-    fn equal_each(&self, j: usize) -> bool {
-        match (j < self.a_len, j < self.b_len) {
-            (true, true) => self.same(j, j),
-            (a_valid, b_valid) => a_valid == b_valid,
-        }
+    /// Where both are the same, or both have ended.
+    fn equal_each(&self) -> u32 {
+        let (a_valid, b_valid) = (first(self.a_len), first(self.b_len));
+        (self.control.equal(self.a ^ self.b, 0) & a_valid & b_valid)
+            | (!(a_valid | b_valid) & first(self.control.count()))
     }
 
-    /// Whether a stands in b from element `j` on, as far as the register shows.
-    fn equal_ordered(&self, j: usize) -> bool {
-        (0..self.control.count() - j)
-            .take_while(|&i| i < self.a_len)
-            .all(|i| j + i < self.b_len && self.same(i, j + i))
+    /// Where a stands in b, as far as the register shows.
+    fn equal_ordered(&self) -> u32 {
+        let whole = first(self.control.count());
+        (0..self.a_len).fold(whole, |found, i| {
+            let same = self.control.equal_to(self.b, self.a, i) & first(self.b_len);
+            found & (same >> i | !(whole >> i))
+        })
     }
 
     /// IntRes2: one bit for each element of b, polarity applied.
     fn result(&self) -> u32 {
-        let count = self.control.count();
-        let bits = (0..count).fold(0, |bits, j| {
-            let holds = match self.control.0 >> 2 & 3 {
-                0 => self.equal_any(j),
-                1 => self.in_ranges(j),
-                2 => self.equal_each(j),
-                _ => self.equal_ordered(j),
-            };
-            bits | u32::from(holds) << j
-        });
-        let whole = (1u32 << count) - 1;
+        let bits = match self.control.0 >> 2 & 3 {
+            0 => self.equal_any(),
+            1 => self.in_ranges(),
+            2 => self.equal_each(),
+            _ => self.equal_ordered(),
+        };
         match self.control.0 >> 4 & 3 {
-            1 => bits ^ whole,
-            3 => bits ^ ((1u32 << self.b_len) - 1),
+            1 => bits ^ first(self.control.count()),
+            3 => bits ^ first(self.b_len),
             _ => bits,
         }
     }

@@ -82,10 +82,8 @@ impl Lifter {
 
     /// Replaces the carry in the flags.
     pub(super) fn replace_carry(&mut self, carry: Val) {
-        let old = self.ir.get_flags();
-        let flags = self.ir.deposit(0, 1, old, carry);
-        self.put_flags(flags);
-        self.carry = Some(carry);
+        let [others, _, overflow] = self.parted_flags();
+        self.put_parted_flags([others, carry, overflow]);
     }
 
     /// `BSF`, `BSR`: for 0 the destination stays, as processors do and software relies on.

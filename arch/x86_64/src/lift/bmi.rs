@@ -3,7 +3,7 @@
 use super::{Handler, Lifter};
 use crate::helpers::id;
 use crate::state::RDX;
-use guest::ir::{Cond, FlagKind, HelperId, IntCc, Val, Width, flag};
+use guest::ir::{FlagKind, HelperId, IntCc, Val, Width};
 use iced_x86::{Instruction, Mnemonic as M};
 
 pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
@@ -21,8 +21,8 @@ pub(super) fn lookup(insn: &Instruction) -> Option<Handler> {
         M::Sarx => |l| l.shift_by(|l, w, a, c| l.ir.sar(w, a, c)),
         M::Shlx => |l| l.shift_by(|l, w, a, c| l.ir.shl(w, a, c)),
         M::Shrx => |l| l.shift_by(|l, w, a, c| l.ir.shr(w, a, c)),
-        M::Adcx => |l| l.add_with(Cond::Cs, flag::C),
-        M::Adox => |l| l.add_with(Cond::Vs, flag::V),
+        M::Adcx => |l| l.add_with(Which::Carry),
+        M::Adox => |l| l.add_with(Which::Overflow),
         _ => return None,
     })
 }
@@ -32,6 +32,13 @@ enum Lowest {
     Isolate,
     Mask,
     Reset,
+}
+
+/// Which of the flags, as [`Lifter::parted_flags`] gives them, is a sum's carry.
+#[derive(Clone, Copy)]
+enum Which {
+    Carry = 1,
+    Overflow = 2,
 }
 
 impl Lifter {
@@ -147,21 +154,18 @@ impl Lifter {
     }
 
     /// `ADCX`, `ADOX`: one flag is carry in and out, the others stay.
-    fn add_with(&mut self, cc: Cond, bit: u64) {
+    fn add_with(&mut self, which: Which) {
         let w = self.width(0);
         let (b, a) = (self.read_clean(1), self.read_clean(0));
-        let carry = self.condition(cc);
+        let mut flags = self.parted_flags();
+        let carry = flags[which as usize];
         let sum = self.ir.add(w, a, b);
         let r = self.ir.add(w, sum, carry);
         let first = self.ir.icmp(IntCc::Ult, w, sum, a);
         let second = self.ir.icmp(IntCc::Ult, w, r, sum);
         let out = self.ir.or(Width::W64, first, second);
-        let old = self.ir.get_flags();
-        let flags = self.ir.deposit(bit.trailing_zeros() as u8, 1, old, out);
+        flags[which as usize] = out;
         self.write(0, r);
-        self.put_flags(flags);
-        if bit == flag::C {
-            self.carry = Some(out);
-        }
+        self.put_parted_flags(flags);
     }
 }

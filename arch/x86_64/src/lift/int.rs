@@ -100,6 +100,17 @@ impl Lifter {
         self.ir.put_flags(packed);
     }
 
+    /// The flags but for carry and overflow, packed, and these two as 0 or 1.
+    pub(super) fn parted_flags(&mut self) -> [Val; 3] {
+        let [others, carry, overflow] = self.ir.parted_flags();
+        [others, self.carry.unwrap_or(carry), overflow]
+    }
+
+    pub(super) fn put_parted_flags(&mut self, flags: [Val; 3]) {
+        self.ir.put_parted_flags(flags);
+        self.carry = Some(flags[1]);
+    }
+
     /// 1 where the condition holds, else 0.
     pub(super) fn condition(&mut self, cc: Cond) -> Val {
         let carry = self.carry.filter(|_| matches!(cc, Cond::Cs | Cond::Cc));

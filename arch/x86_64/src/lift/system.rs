@@ -1,10 +1,11 @@
 //! System instructions that user code meets: system calls, traps, identification, fences, control
 //! registers of the floating-point units, thread pointers, and the many that do nothing.
 
+use super::operand::Mem;
 use super::{Handler, Lifter};
 use crate::helpers::id;
 use crate::state::{EXCEPTION, FS_BASE, GS_BASE, MXCSR, MXCSR_MASK, RAX, RCX, RDX, selector};
-use guest::ir::{HelperId, Order, Terminator, Val, Width};
+use guest::ir::{HelperId, Locality, Order, Terminator, Val, Width};
 use guest::state::Slot;
 use guest::{GuestAddr, Trap};
 use iced_x86::{Instruction, Mnemonic as M, Register};
@@ -12,13 +13,17 @@ use iced_x86::{Instruction, Mnemonic as M, Register};
 pub(super) fn lookup(insn: &Instruction, mnemonic: M) -> Option<Handler> {
     Some(match mnemonic {
         M::Nop | M::Reservednop | M::Endbr64 | M::Endbr32 | M::Pause => |_| {},
-        M::Prefetcht0 | M::Prefetcht1 | M::Prefetcht2 | M::Prefetchnta | M::Prefetchw | M::Prefetch => |_| {},
+        M::Prefetcht0 | M::Prefetch => |l| l.prefetch(Locality::L1),
+        M::Prefetcht1 => |l| l.prefetch(Locality::L2),
+        M::Prefetcht2 => |l| l.prefetch(Locality::L3),
+        M::Prefetchnta => |l| l.prefetch(Locality::Once),
+        M::Prefetchw | M::Prefetchwt1 => |l| l.prefetch(Locality::Write),
         // Flushing a cache line changes nothing, but its address must be readable.
         M::Clflush => |l| {
             l.load_operand(Width::W8);
         },
         M::Cldemote | M::Prefetchit0 | M::Prefetchit1 => |_| {},
-        M::Prefetchwt1 | M::Lfence | M::Sfence | M::Rdsspq | M::Rdsspd => |_| {},
+        M::Lfence | M::Sfence | M::Rdsspq | M::Rdsspd => |_| {},
         M::Mfence => |l| l.ir.fence(Order::SeqCst),
         M::Syscall => |l| l.end = Some(Terminator::Syscall { next: l.next() }),
         M::Int3 => |l| l.raise(Trap::Breakpoint, l.next()),
@@ -60,6 +65,11 @@ fn segment_or_control(insn: &Instruction) -> Option<Handler> {
 }
 
 impl Lifter {
+    fn prefetch(&mut self, how: Locality) {
+        let Mem { addr, off } = self.address();
+        self.ir.prefetch(how, addr, off);
+    }
+
     /// The selector in a segment register: Linux gives a 64-bit program these for code and stack.
     pub(super) fn read_selector(&mut self, reg: Register) -> Val {
         match reg {

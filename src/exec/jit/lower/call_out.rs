@@ -1,15 +1,24 @@
 //! Ops that are left to the interpreter: calls of its code, usual and not.
 
 use super::Lowering;
+use crate::exec::jit::helper_call::{self, HelperCall};
 use crate::exec::jit::{entry, slow};
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use guest::ir::{Effect, Kind, Op, Val};
+
+/// Where a cell is in the context.
+fn cell_at(cell: u16) -> i32 {
+    entry::CELLS + 8 * i32::from(cell)
+}
 
 impl Lowering<'_, '_> {
     /// Runs the op at hand in the interpreter's own code.
     pub(super) fn slow(&mut self) {
         let op = self.op;
         debug_assert!(op.effect() != Effect::ReadsState, "what reads the state has code");
+        if let Some((call, operands)) = HelperCall::of(op) {
+            return self.call_helper(call, operands);
+        }
         let call = slow::register(op, self.nan_rule, &self.called, |v| self.vals.kind(v));
         let Some(call) = call else {
             self.out.complete = false;
@@ -19,15 +28,33 @@ impl Lowering<'_, '_> {
         self.called.push(call.index);
         let context = self.context();
         for &(v, cell) in &call.operands {
-            self.store_operand(v, context, cell);
+            self.store_operand(v, context, cell_at(cell));
         }
-        let failed = self.call_slow_op(context, call.index);
+        let failed = self.call_out(context, call.index, [entry::SLOW_OP, entry::SLOW_OP_ASIDE]);
+        self.end_of_call(context, failed, cell_at(call.result));
+    }
+
+    /// Calls the helper that the op at hand names.
+    fn call_helper(&mut self, call: HelperCall, operands: [Val; 3]) {
+        let context = self.context();
+        for (index, v) in operands.into_iter().enumerate() {
+            self.store_operand(v, context, helper_call::place(index));
+        }
+        self.helpers_called += 1;
+        let number = call.number(self.helpers_called);
+        let failed = self.call_out(context, number, [entry::CALL_HELPER, entry::CALL_HELPER_ASIDE]);
+        self.end_of_call(context, failed, helper_call::place(helper_call::RESULT));
+    }
+
+    /// After a call for the op at hand, whose result is in the context at `at`.
+    fn end_of_call(&mut self, context: ir::Value, failed: ir::Value, at: i32) {
+        let op = self.op;
         self.is_done |= !self.is_aside();
         if op.effect().may_exit() {
             self.leave_if(failed);
         }
         if let Some((dst, kind)) = op.result() {
-            self.load_result(dst, kind, context, call.result);
+            self.load_result(dst, kind, context, at);
         }
         if matches!(op, Op::CallState { .. }) {
             self.b.ins().sequence_point();
@@ -37,15 +64,13 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Calls the interpreter; where that is not the usual way, so that the usual one does not pay for it.
-    fn call_slow_op(&mut self, context: ir::Value, index: u64) -> ir::Value {
-        let index = self.b.ins().iconst(types::I64, index as i64);
+    /// Calls one of two functions with a number: where that is not the usual way, the one for which the usual one does not
+    /// pay.
+    fn call_out(&mut self, context: ir::Value, number: u64, [at, at_aside]: [i32; 2]) -> ir::Value {
+        let index = self.b.ins().iconst(types::I64, number as i64);
         let aside = self.is_aside();
-        let (at, signature) = if aside {
-            (entry::SLOW_OP_ASIDE, self.aside_signature)
-        } else {
-            (entry::SLOW_OP, self.slow_signature)
-        };
+        let (at, signature) =
+            if aside { (at_aside, self.aside_signature) } else { (at, self.slow_signature) };
         let callee = self.b.ins().load(types::I64, self.context_flags, context, at);
         let inst = self.b.ins().call_indirect(signature, callee, &[self.state, index]);
         if aside {
@@ -55,8 +80,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn store_operand(&mut self, v: Val, context: ir::Value, cell: u16) {
-        let at = entry::CELLS + 8 * i32::from(cell);
+    fn store_operand(&mut self, v: Val, context: ir::Value, at: i32) {
         match self.vals.kind(v) {
             Kind::Int => {
                 let value = self.int(v);
@@ -71,8 +95,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn load_result(&mut self, dst: Val, kind: Kind, context: ir::Value, cell: u16) {
-        let at = entry::CELLS + 8 * i32::from(cell);
+    fn load_result(&mut self, dst: Val, kind: Kind, context: ir::Value, at: i32) {
         match kind {
             Kind::Int => {
                 let value = self.b.ins().load(types::I64, self.context_flags, context, at);

@@ -203,11 +203,14 @@ impl Lowering<'_, '_> {
     }
 
     fn packed(&mut self, known: KnownFlags) -> ir::Value {
-        if known.kind == FlagKind::Packed {
-            return self.b.ins().band_imm_u(known.a, flag::ALL as i64);
-        }
-        let mut packed = self.auxiliary(known);
-        for bit in [flag::C, flag::P, flag::Z, flag::S, flag::V] {
+        let (mut packed, more): (_, &[u64]) = match known.kind {
+            FlagKind::Packed => return self.b.ins().band_imm_u(known.a, flag::ALL as i64),
+            FlagKind::PackedCv => {
+                (self.b.ins().band_imm_u(known.r, flag::OTHERS as i64), &[flag::C, flag::V])
+            }
+            _ => (self.auxiliary(known), &[flag::C, flag::P, flag::Z, flag::S, flag::V]),
+        };
+        for &bit in more {
             let set = self.flag(bit, known);
             let wide = self.widen(set);
             let moved = self.b.ins().ishl_imm_u(wide, i64::from(bit.trailing_zeros()));
@@ -296,12 +299,8 @@ impl Lowering<'_, '_> {
     /// One flag as an I8 of 0 or 1; the definition is `FlagRecord::pack`.
     fn flag(&mut self, bit: u64, known: KnownFlags) -> ir::Value {
         match known.kind {
-            FlagKind::Packed => {
-                let masked = self.b.ins().ushr_imm_u(known.a, i64::from(bit.trailing_zeros()));
-                let low = self.b.ins().ireduce(types::I8, masked);
-                let one = self.b.ins().iconst(types::I8, 1);
-                self.b.ins().band(low, one)
-            }
+            FlagKind::Packed => self.bit_of(bit, known.a),
+            FlagKind::PackedCv if !matches!(bit, flag::C | flag::V) => self.bit_of(bit, known.r),
             FlagKind::FcmpX86 => match bit {
                 flag::Z => self.ordered_as(known.r, &[ordering::EQUAL, ordering::UNORDERED]),
                 flag::C => self.ordered_as(known.r, &[ordering::LESS, ordering::UNORDERED]),
@@ -329,6 +328,11 @@ impl Lowering<'_, '_> {
                 _ => self.is_negative(known.w, known.r),
             },
         }
+    }
+
+    fn bit_of(&mut self, bit: u64, packed: ir::Value) -> ir::Value {
+        let moved = self.b.ins().ushr_imm_u(packed, i64::from(bit.trailing_zeros()));
+        self.low_bit(moved)
     }
 
     fn ordered_as(&mut self, r: ir::Value, codes: &[u64]) -> ir::Value {
@@ -367,7 +371,7 @@ impl Lowering<'_, '_> {
             FlagKind::Add => (r, a),
             FlagKind::Sub | FlagKind::SubInv => (a, b),
             FlagKind::Inc | FlagKind::Dec => return self.low_bit(b),
-            FlagKind::ResultCv => return self.low_bit(a),
+            FlagKind::ResultCv | FlagKind::PackedCv => return self.low_bit(a),
             FlagKind::Adc | FlagKind::Sbb | FlagKind::SbcInv => return self.carry_by_majority(known),
             _ => return self.b.ins().iconst(types::I8, 0),
         };
@@ -411,7 +415,7 @@ impl Lowering<'_, '_> {
                 let top = self.iconst(w.sign_bit());
                 return self.b.ins().icmp(IntCC::Equal, value, top);
             }
-            FlagKind::ResultCv => return self.low_bit(b),
+            FlagKind::ResultCv | FlagKind::PackedCv => return self.low_bit(b),
             _ => return self.b.ins().iconst(types::I8, 0),
         };
         let both = self.b.ins().band(x, y);

@@ -118,6 +118,8 @@ pub struct Lowering<'a, 'f> {
     /// Of what goes on at a computed address that was not found.
     find_signature: ir::SigRef,
     slow_signature: ir::SigRef,
+    /// Calls of helpers so far.
+    helpers_called: usize,
     aside_signature: ir::SigRef,
     pack_signature: ir::SigRef,
     pack_aside_signature: ir::SigRef,
@@ -258,6 +260,7 @@ pub fn lower(
         signature,
         find_signature,
         slow_signature,
+        helpers_called: 0,
         aside_signature,
         pack_signature,
         pack_aside_signature,

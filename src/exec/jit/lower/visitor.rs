@@ -8,8 +8,9 @@ use super::vector::Shift;
 use cranelift_codegen::ir::{InstBuilder, types};
 use guest::Trap;
 use guest::ir::{
-    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
-    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
+    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane,
+    Locality, MinMax, Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen,
+    When, Width,
 };
 use guest::state::Slot;
 
@@ -224,6 +225,9 @@ impl OpVisitor for Lowering<'_, '_> {
     }
     fn fence(&mut self, ord: Order) {
         self.guest_fence(ord);
+    }
+    fn prefetch(&mut self, how: Locality, addr: Val, off: i32) {
+        self.guest_prefetch(how, addr, off);
     }
     fn trap_if(&mut self, trap: u8, c: Val) {
         if self.is_left_to_access(trap, c) {

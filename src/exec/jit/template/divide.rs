@@ -1,6 +1,7 @@
 //! Divisions: the host's instruction where it cannot trap, else the interpreter's code.
 
 use super::asm::{Alu, Cc, RAX, RCX, RDX, Reg, Rm, Shift, op};
+use super::entry;
 use super::regs::cell;
 use super::{Emitter, slow};
 use guest::ir::{Sign, Val, Width};
@@ -29,7 +30,7 @@ impl Emitter {
         let others = usual(self);
         let end = self.jump_ahead(0xeb);
         others.into_iter().flatten().for_each(|from| self.land(from));
-        self.call_slow(index);
+        self.call_out(index, entry::SLOW_OP);
         self.asm.load(Width::W64, RAX, cell(dst));
         self.land(end);
         let reg = self.define_int(dst);

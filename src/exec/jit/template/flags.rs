@@ -4,9 +4,10 @@
 //! is taken to be of the kind it had when the block was made; the code checks that and else calls the
 //! interpreter.
 
-use super::asm::{Alu, Cc, Label, RAX, RCX, Rm, Shift, fits};
+use super::asm::{Alu, Cc, Label, RAX, RCX, Reg, Rm, Shift, fits, op};
 use super::regs::{Loc, state};
 use super::{Emitter, Flags, Predicted, slow};
+use crate::exec::jit::entry;
 use guest::ir::flags::{OPERANDS, encode_kind, needed};
 use guest::ir::{Cond, FlagKind, IntCc, Val, Width, flag};
 use guest::state::{FLAG_A, FLAG_B, FLAG_KIND, FLAG_R};
@@ -43,11 +44,19 @@ enum Remade {
     PackedInverted,
     /// From a result, a carry and an overflow, which are packed first.
     ResultCv,
+    /// The same where what is not carry or overflow is packed already.
+    PackedCv,
+    /// `inc` of what is one less, with the carry as it was.
+    Inc,
+    Dec,
+    /// `adc a, b`, with the carry that went in.
+    Adc,
+    Sbb,
 }
 
 /// The host's condition for `cc` on a record of this kind, if one instruction makes its flags again.
 fn remade(kind: FlagKind, cc: Cond) -> Option<(Remade, Cc)> {
-    let inverted = kind == FlagKind::SubInv;
+    let inverted = matches!(kind, FlagKind::SubInv | FlagKind::SbcInv);
     let signed = match cc {
         Cond::Eq => Cc::E,
         Cond::Ne => Cc::Ne,
@@ -61,6 +70,7 @@ fn remade(kind: FlagKind, cc: Cond) -> Option<(Remade, Cc)> {
         FlagKind::Sub | FlagKind::SubInv => Some((Remade::Compare, signed)),
         FlagKind::Add => Some((Remade::Add, signed)),
         FlagKind::Packed => Some((Remade::Packed, signed)),
+        FlagKind::PackedCv => Some((Remade::PackedCv, signed)),
         FlagKind::FcmpX86 | FlagKind::FcmpArm => None,
         _ => Some((Remade::Result, signed)),
     }
@@ -94,6 +104,11 @@ fn carried(kind: FlagKind, cc: Cond, inverted: bool) -> Option<(Remade, Cc)> {
         FlagKind::Logic => Some((Remade::Result, host)),
         FlagKind::Packed => Some((Remade::Packed, host)),
         FlagKind::ResultCv if !matches!(cc, Cond::Hi | Cond::Ls) => Some((Remade::ResultCv, host)),
+        FlagKind::PackedCv => Some((Remade::PackedCv, host)),
+        FlagKind::Inc => Some((Remade::Inc, host)),
+        FlagKind::Dec => Some((Remade::Dec, host)),
+        FlagKind::Adc => Some((Remade::Adc, host)),
+        FlagKind::Sbb | FlagKind::SbcInv => Some((Remade::Sbb, host)),
         _ => None,
     }
 }
@@ -196,10 +211,18 @@ impl Emitter {
                     e.pack_result(w);
                     return Can::Do;
                 }
+                FlagKind::PackedCv => {
+                    e.pack_parted();
+                    return Can::Do;
+                }
                 FlagKind::Sub | FlagKind::SubInv => Remade::Compare,
                 FlagKind::Add => Remade::Add,
+                FlagKind::Inc => Remade::Inc,
+                FlagKind::Dec => Remade::Dec,
+                FlagKind::Adc => Remade::Adc,
+                FlagKind::Sbb | FlagKind::SbcInv => Remade::Sbb,
                 FlagKind::Logic => Remade::Result,
-                _ => return Can::Not,
+                FlagKind::FcmpX86 | FlagKind::FcmpArm => return Can::Not,
             };
             e.remake(how, w);
             e.pack_host_flags(kind);
@@ -218,7 +241,7 @@ impl Emitter {
         let kept = if kind == FlagKind::Logic { low } else { low | flag::A };
         self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), kept);
         self.asm.alu_rr(Alu::Or, Width::W32, RAX, RCX);
-        if kind == FlagKind::SubInv {
+        if matches!(kind, FlagKind::SubInv | FlagKind::SbcInv) {
             self.asm.alu_ri(Alu::Xor, Width::W32, Rm::Reg(RAX), flag::C);
         }
     }
@@ -229,6 +252,18 @@ impl Emitter {
         self.asm.code.push(0x9f); // lahf
         self.asm.shift_ri(Shift::Shr, Width::W32, RAX, 8);
         self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), flag::P | flag::Z | flag::S);
+        self.add_carry_and_overflow();
+    }
+
+    /// The same where the other flags are packed already.
+    fn pack_parted(&mut self) {
+        self.asm.load(Width::W32, RAX, state(FLAG_R.0));
+        self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RAX), flag::OTHERS);
+        self.add_carry_and_overflow();
+    }
+
+    /// Adds these two to packed flags in rax.
+    fn add_carry_and_overflow(&mut self) {
         for (slot, flag) in [(FLAG_A, flag::C), (FLAG_B, flag::V)] {
             self.asm.load(Width::W32, RCX, state(slot.0));
             self.asm.alu_ri(Alu::And, Width::W32, Rm::Reg(RCX), 1);
@@ -272,7 +307,7 @@ impl Emitter {
             self.complete = false;
             return;
         };
-        self.call_slow(index);
+        self.call_out(index, entry::SLOW_OP);
         self.asm.load(Width::W64, RAX, super::regs::cell(dst));
         ends.into_iter().for_each(|end| self.land(end));
         let reg = self.define_int(dst);
@@ -309,6 +344,30 @@ impl Emitter {
             Remade::ResultCv => {
                 self.pack_result(w);
                 self.unpack_flags();
+            }
+            Remade::PackedCv => {
+                self.pack_parted();
+                self.unpack_flags();
+            }
+            Remade::Inc | Remade::Dec => {
+                let (before, extension) = if how == Remade::Inc { (-1, Reg(0)) } else { (1, Reg(1)) };
+                self.asm.load(Width::W64, RAX, state(FLAG_R.0));
+                self.asm.load(Width::W32, RCX, state(FLAG_B.0));
+                self.asm.lea(RAX, Rm::Mem(RAX, before));
+                self.asm.shift_ri(Shift::Shr, Width::W32, RCX, 1);
+                let code = if w == Width::W8 { op(0xfe) } else { op(0xff) };
+                self.asm.ins(code, w, extension, Rm::Reg(RAX));
+            }
+            Remade::Adc | Remade::Sbb => {
+                // What went in is the lowest bit of all three together.
+                self.asm.load(Width::W64, RCX, state(FLAG_B.0));
+                self.asm.load(Width::W32, RAX, state(FLAG_A.0));
+                self.asm.alu_rr(Alu::Xor, Width::W32, RAX, RCX);
+                self.asm.ins(op(0x33), Width::W32, RAX, state(FLAG_R.0));
+                self.asm.shift_ri(Shift::Shr, Width::W32, RAX, 1);
+                self.asm.load(Width::W64, RAX, state(FLAG_A.0));
+                let what = if how == Remade::Adc { Alu::Adc } else { Alu::Sbb };
+                self.asm.alu_rr(what, w, RAX, RCX);
             }
             Remade::Packed | Remade::PackedInverted => {
                 self.asm.load(Width::W64, RAX, state(FLAG_A.0));

@@ -7,8 +7,9 @@
 use super::asm::{RAX, RCX, Reg, Rm, op, op0f};
 use super::regs::{Loc, X0, cell, cell_unit, state};
 use super::{Emitter, Flags};
+use crate::exec::jit::steps::Prefetch;
 use guest::Access;
-use guest::ir::{Order, RmwOp, Val, VecLen, Width};
+use guest::ir::{Locality, Order, RmwOp, Val, VecLen, Width};
 use guest::state::{ARCH_BASE, Slot};
 
 impl Emitter {
@@ -57,6 +58,12 @@ impl Emitter {
             return Rm::Mem(RAX, 0);
         }
         Rm::Mem(self.int(addr), off)
+    }
+
+    pub(super) fn guest_prefetch(&mut self, how: Locality, addr: Val, off: i32) {
+        let place = self.address(addr, off);
+        let Prefetch { opcode, extension } = Prefetch::of(how);
+        self.asm.ins(op0f(opcode), Width::W32, Reg(extension), place);
     }
 
     pub(super) fn guest_load(&mut self, dst: Val, w: Width, addr: Val, off: i32) {

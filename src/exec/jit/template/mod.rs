@@ -26,13 +26,14 @@ mod visitor;
 
 use super::code_memory::SlotReference;
 use super::entry;
+use super::helper_call::{self, HelperCall};
 use super::jumps::Stack;
 use super::lower::Counting;
 use super::owed::Noted;
 use super::slow;
 use asm::{Asm, Label, Reg};
 pub use exits::ENTRY;
-use guest::ir::{Block, Crypto, Effect, FlagKind, NanRule, Op, Terminator, Val, Values, VecLen, Width};
+use guest::ir::{Block, Crypto, Effect, FlagKind, Kind, NanRule, Op, Terminator, Val, Values, VecLen, Width};
 use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
 use late::Late;
@@ -316,6 +317,9 @@ impl Emitter {
     /// Runs the op at hand in the interpreter's own code.
     fn slow(&mut self) {
         let op = self.op;
+        if let Some((call, operands)) = HelperCall::of(op).filter(|(call, _)| call.n == VecLen::X1) {
+            return self.call_helper(call, operands);
+        }
         let Some(index) = slow::add(op, self.nan_rule) else {
             self.complete = false;
             return;
@@ -323,32 +327,68 @@ impl Emitter {
         if op.effect().may_exit() {
             self.write_pending();
         }
-        let helper = matches!(op, Op::Call { .. } | Op::CallVec { .. });
+        let helper = matches!(op, Op::CallVec { .. });
         self.interpreted += usize::from(matches!(op.effect(), Effect::Pure | Effect::Float) && !helper);
         self.need_context();
         op.for_each_use(|v| self.store_operand(v));
         self.spill_for_call();
-        self.call_slow(index);
+        self.call_out(index, entry::SLOW_OP);
         if op.effect().may_exit() {
-            let stub = self.stub(Stub::Failed { pc: self.pc });
-            self.asm.test(Width::W32, asm::RAX, asm::RAX);
-            self.asm.jcc(asm::Cc::Ne, stub);
+            self.leave_if_failed();
         }
         if let Some((dst, _)) = op.result() {
             self.defined_in_cell(dst);
+        }
+    }
+
+    /// Calls the helper that the op at hand names, whose vectors are of one unit.
+    fn call_helper(&mut self, call: HelperCall, operands: [Val; 3]) {
+        let op = self.op;
+        if op.effect().may_exit() {
+            self.write_pending();
+        }
+        self.need_context();
+        let is_vector = matches!(op, Op::CallVec { .. });
+        for (index, v) in operands.into_iter().enumerate() {
+            self.store_value(v, is_vector, asm::Rm::Mem(asm::CONTEXT, helper_call::place(index)));
+        }
+        self.spill_for_call();
+        self.call_out(call.number(0), entry::CALL_HELPER);
+        if op.effect().may_exit() {
+            self.leave_if_failed();
+        }
+        let result = asm::Rm::Mem(asm::CONTEXT, helper_call::place(helper_call::RESULT));
+        match op.result() {
+            Some((dst, Kind::Int)) => {
+                let reg = self.define_int(dst);
+                self.asm.load(Width::W64, reg, result);
+            }
+            Some((dst, Kind::Vector(_))) => {
+                let reg = self.define_xmm(dst);
+                self.load_xmm(reg, result);
+            }
+            None => {}
         }
         if matches!(op, Op::CallState { .. }) {
             self.flags = Flags::Unknown;
         }
     }
 
-    fn call_slow(&mut self, index: u64) {
+    /// Leaves with the exit in rax, if that is one.
+    fn leave_if_failed(&mut self) {
+        let stub = self.stub(Stub::Failed { pc: self.pc });
+        self.asm.test(Width::W32, asm::RAX, asm::RAX);
+        self.asm.jcc(asm::Cc::Ne, stub);
+    }
+
+    /// Calls a function that the context has at `at`, with a number.
+    fn call_out(&mut self, number: u64, at: i32) {
         use asm::{CONTEXT, RDI, RSP, Rm, STATE, op};
         self.asm.mov_rr(RDI, STATE);
-        self.asm.mov_ri(Reg(6), index);
+        self.asm.mov_ri(Reg(6), number);
         // The convention wants the stack aligned; this code has no frame.
         self.asm.alu_ri(asm::Alu::Sub, Width::W64, Rm::Reg(RSP), 8);
-        self.asm.ins(op(0xff), Width::W32, Reg(2), Rm::Mem(CONTEXT, entry::SLOW_OP));
+        self.asm.ins(op(0xff), Width::W32, Reg(2), Rm::Mem(CONTEXT, at));
         self.asm.alu_ri(asm::Alu::Add, Width::W64, Rm::Reg(RSP), 8);
     }
 

@@ -343,6 +343,22 @@ impl Emitter {
         }
     }
 
+    /// Stores all of an integer, or of a vector of one unit.
+    pub fn store_value(&mut self, v: Val, is_vector: bool, to: Rm) {
+        match self.regs.loc(v) {
+            Loc::Konst(value) => self.store_word(value, to),
+            Loc::Xmm(reg) => self.store_xmm(reg, to),
+            _ if is_vector => {
+                self.unit_into(X0, v, 0);
+                self.store_xmm(X0, to);
+            }
+            _ => {
+                let reg = self.int(v);
+                self.asm.store(Width::W64, reg, to);
+            }
+        }
+    }
+
     /// Stores a constant.
     pub fn store_word(&mut self, value: u64, to: Rm) {
         if asm::fits(Width::W64, value) {

@@ -6,8 +6,9 @@ use super::divide::Part;
 use super::regs::Loc;
 use super::vector::{ADD, LaneShift, MUL, SUB};
 use guest::ir::{
-    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane, MinMax,
-    Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen, When, Width,
+    ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane,
+    Locality, MinMax, Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen,
+    When, Width,
 };
 use guest::state::Slot;
 
@@ -227,6 +228,9 @@ impl OpVisitor for Emitter {
     }
     fn fence(&mut self, _ord: Order) {
         self.full_fence();
+    }
+    fn prefetch(&mut self, how: Locality, addr: Val, off: i32) {
+        self.guest_prefetch(how, addr, off);
     }
     fn trap_if(&mut self, trap: u8, c: Val) {
         self.trap_when(trap, c);

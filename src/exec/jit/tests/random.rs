@@ -116,6 +116,7 @@ from_all!(
     Sign,
     Half,
     Order,
+    Locality,
     IntCc,
     FloatCc,
     RmwOp,
@@ -220,11 +221,15 @@ fn meaningful(op: Op) -> bool {
         Op::Fconvert { from, to, .. } => from != to,
         // Records that the operation did not make have no one meaning.
         Op::SetFlags { kind, .. } | Op::SetFlagsIf { kind, .. } => {
-            !matches!(kind, FlagKind::Add | FlagKind::Sub | FlagKind::SubInv)
+            !SUMS.contains(&kind) && !DIFFERENCES.contains(&kind)
         }
         _ => true,
     }
 }
+
+/// Kinds of records whose operands must fit together.
+const SUMS: &[FlagKind] = &[FlagKind::Add, FlagKind::Adc];
+const DIFFERENCES: &[FlagKind] = &[FlagKind::Sub, FlagKind::SubInv, FlagKind::Sbb, FlagKind::SbcInv];
 
 struct Maker<'a> {
     rng: &'a mut Rng,
@@ -281,10 +286,16 @@ impl Maker<'_> {
     fn flags_as_made(&mut self) {
         let (w, a, b) =
             (self.rng.pick(Width::ALL), self.rng.pick(&self.pool.ints), self.rng.pick(&self.pool.ints));
-        let (add, dst) = (self.rng.below(2) == 0, Val(self.next));
-        let op = if add { Op::Add { dst, w, a, b } } else { Op::Sub { dst, w, a, b } };
-        let Some(r) = self.push(op) else { return };
-        let kind = if add { FlagKind::Add } else { self.rng.pick(&[FlagKind::Sub, FlagKind::SubInv]) };
+        let add = self.rng.below(2) == 0;
+        let kind = self.rng.pick(if add { SUMS } else { DIFFERENCES });
+        let apply = |dst, a, b| if add { Op::Add { dst, w, a, b } } else { Op::Sub { dst, w, a, b } };
+        let Some(mut r) = self.push(apply(Val(self.next), a, b)) else { return };
+        if matches!(kind, FlagKind::Adc | FlagKind::Sbb | FlagKind::SbcInv) {
+            let carry = self.rng.below(2) as u64;
+            let Some(carry) = self.push(Op::Konst { dst: Val(self.next), imm: carry }) else { return };
+            let Some(with_carry) = self.push(apply(Val(self.next), r, carry)) else { return };
+            r = with_carry;
+        }
         self.push(Op::SetFlags { kind, w, a, b, r });
     }
 

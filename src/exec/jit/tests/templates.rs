@@ -13,9 +13,12 @@ use std::sync::atomic::Ordering;
 
 /// A record that its kind can make.
 fn record(kind: FlagKind, w: Width, a: u64, b: u64) -> FlagRecord {
+    let carry = (a ^ b) >> 1 & 1;
     let r = match kind {
         FlagKind::Add => a.wrapping_add(b),
         FlagKind::Sub | FlagKind::SubInv => a.wrapping_sub(b),
+        FlagKind::Adc => a.wrapping_add(b).wrapping_add(carry),
+        FlagKind::Sbb | FlagKind::SbcInv => a.wrapping_sub(b).wrapping_sub(carry),
         FlagKind::Inc => a.wrapping_add(1),
         FlagKind::Dec => a.wrapping_sub(1),
         FlagKind::FcmpX86 | FlagKind::FcmpArm => a & 3,
