@@ -25,7 +25,7 @@ mod loop_exits;
 mod planner;
 
 use super::cells::{CellSet, Cells};
-use super::loops::{Loops, in_order, reached};
+use super::loops::{Loop, Loops, in_order, reached};
 use super::pushes::Pushes;
 use super::region::{Edge, RegionBlock};
 use guest::GuestAddr;
@@ -159,7 +159,10 @@ pub struct Plan {
 /// Whether accesses may have ways out of their own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Accesses {
-    MayLeave,
+    /// In loops, and what is in them.
+    LeaveNests,
+    /// In innermost loops.
+    LeaveInnermost,
     GoBack,
 }
 
@@ -192,8 +195,8 @@ impl Plan {
                 starts[to] = Some(starts[to].map_or(end, |before: Carried| before.met(&end)));
             }
         }
-        if accesses == Accesses::MayLeave {
-            plan.leave_loops_at_accesses(blocks, &loops);
+        if accesses != Accesses::GoBack {
+            plan.leave_loops_at_accesses(blocks, &loops, accesses);
         }
         plan.enter_loops(blocks, &loops);
         plan.cut_loops(blocks, cells);
@@ -208,15 +211,25 @@ impl Plan {
 
     /// A point on each edge into a loop that has points in it or touches memory.
     fn enter_loops(&mut self, blocks: &[RegionBlock], loops: &Loops) {
-        for (head, body) in &loops.natural {
+        for Loop { head, body, .. } in &loops.natural {
             let matters = |block: usize| self.blocks[block].has_points() || touches_memory(&blocks[block]);
             if !(0..blocks.len()).any(|block| body[block] && matters(block)) {
                 continue;
             }
             for from in (0..blocks.len()).filter(|&from| !body[from]) {
-                self.commit_on_edges(blocks, from, |edge| edge == *head);
+                if !self.leads_to_exact(blocks, from, *head) {
+                    self.commit_on_edges(blocks, from, |edge| edge == *head);
+                }
             }
         }
+    }
+
+    /// Whether the loop that `head` begins needs no point before it: its accesses have ways out, and what leads to it has
+    /// them, too, or it is a loop around it, whose next round begins here.
+    fn leads_to_exact(&self, blocks: &[RegionBlock], from: usize, head: usize) -> bool {
+        let next_round = Edge::Inside { block: head, back: true };
+        let closes = blocks[from].taken == next_round || blocks[from].other == next_round;
+        self.blocks[head].exact && (self.blocks[from].exact || closes)
     }
 
     /// Puts points on the edges of `from` to blocks that are `wanted`.

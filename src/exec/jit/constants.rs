@@ -9,6 +9,37 @@ use super::cells::{CellSet, Cells, FLAG_CELLS, Place, access, place};
 use guest::ir::{Block, Effect, Op, Val, Width};
 use guest::state::Slot;
 
+/// What Cranelift cannot know of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Varying {
+    /// Any part of it.
+    pub whole: bool,
+    /// The lower half of a vector; the whole of anything else.
+    pub low: bool,
+}
+
+impl Varying {
+    pub fn all(varying: bool) -> Self {
+        Self { whole: varying, low: varying }
+    }
+
+    /// What an op can make use of.
+    pub fn for_op(self, op: Op) -> bool {
+        match op {
+            Op::Vextract { lane, index, .. } if usize::from(index) * lane.bytes() < 8 => self.low,
+            _ => self.whole,
+        }
+    }
+
+    /// Which halves of what an op writes may be constants: of a vector as `varying` says.
+    fn constant_halves(self, op: Op, varying: impl Fn(Val) -> Self) -> [bool; 2] {
+        match op {
+            Op::Vput { a, .. } => [!varying(a).low, !varying(a).whole],
+            _ => [!self.low, !self.whole],
+        }
+    }
+}
+
 /// Cells that may hold constants; of vectors their lower halves, and their upper ones.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Constants {
@@ -25,39 +56,37 @@ impl Constants {
         Self { low: self.low.both(&other.low), high: self.high.both(&other.high) }
     }
 
-    /// Whether an op that reads the state may read a constant.
-    pub fn are_read(&self, op: Op, cells: &Cells) -> bool {
+    /// What an op that reads the state certainly reads no constant of.
+    pub fn not_read(&self, op: Op, cells: &Cells) -> Varying {
         if matches!(op, Op::CondOp { .. } | Op::GetFlags { .. }) {
-            return FLAG_CELLS.iter().any(|slot| !cells.overlapping(*slot, 8).both(&self.low).is_empty());
+            let mut flags = FLAG_CELLS.iter().map(|slot| cells.overlapping(*slot, 8));
+            return Varying::all(flags.all(|cells| cells.both(&self.low).is_empty()));
         }
-        let Some((slot, bytes, width, _)) = access(op) else { return false };
+        let Some((slot, bytes, width, _)) = access(op) else { return Varying::all(true) };
         let read = cells.overlapping(slot, bytes);
         let [low, high] = halves(slot, bytes, width);
-        low && !read.both(&self.low).is_empty() || high && !read.both(&self.high).is_empty()
+        let low = !low || read.both(&self.low).is_empty();
+        let whole = low && (!high || read.both(&self.high).is_empty());
+        Varying { whole, low: if matches!(op, Op::Vget { .. }) { low } else { whole } }
     }
 
-    /// After an op that writes something that is a constant, or not.
-    pub fn after_write(&mut self, op: Op, cells: &Cells, constant: bool) {
+    /// After an op that writes what varies so, or a vector that does as `varying` says.
+    pub fn after_write(&mut self, op: Op, cells: &Cells, written: Varying, varying: impl Fn(Val) -> Varying) {
+        let [low_constant, high_constant] = written.constant_halves(op, varying);
         let mut written = CellSet::default();
         cells.add_writes(op, &mut written);
-        let whole = match access(op) {
+        let (reached, whole) = match access(op) {
             Some((slot, bytes, width, _)) => {
-                let [low, high] = halves(slot, bytes, width);
                 let vector = !matches!(place(slot, bytes, width), Place::Int { .. });
-                let whole = width.is_none_or(|w| w == Width::W64);
-                if constant {
-                    self.add(&written, [low, high]);
-                } else if whole {
-                    self.remove(&written, [low, high || !vector]);
-                }
-                return;
+                let [low, high] = halves(slot, bytes, width);
+                ([low, high || !vector], width.is_none_or(|w| w == Width::W64))
             }
-            None => matches!(op, Op::SetFlags { .. }),
+            None => ([true, true], matches!(op, Op::SetFlags { .. })),
         };
-        if constant {
-            self.add(&written, [true, true]);
-        } else if whole {
-            self.remove(&written, [true, true]);
+        let [low, high] = reached;
+        self.add(&written, [low && low_constant, high && high_constant]);
+        if whole {
+            self.remove(&written, [low && !low_constant, high && !high_constant]);
         }
     }
 
@@ -112,17 +141,22 @@ pub fn at_starts(blocks: &[&Block], cells: &Cells, leads_to: impl Fn(usize) -> V
 
 fn after_block(block: &Block, cells: &Cells, mut constants: Constants) -> Constants {
     let values = usize::from(block.cells);
-    let (mut varying, mut zero) = (vec![false; values], vec![false; values]);
+    let (mut varying, mut zero) = (vec![Varying::default(); values], vec![false; values]);
     for &op in &block.ops {
-        let made_of_varying = depends_on_varying(op, |v| varying[usize::from(v.0)]);
+        let of = |v: Val| varying[usize::from(v.0)];
+        let made_of_varying = depends_on_varying(op, |v| of(v).for_op(op));
         if op.effect() == Effect::WritesState {
-            constants.after_write(op, cells, !made_of_varying);
+            constants.after_write(op, cells, Varying::all(made_of_varying), of);
         }
         let Some((dst, _)) = op.result() else { continue };
-        let made = matches!(op.effect(), Effect::Loads | Effect::Commits | Effect::Float);
-        let read = op.effect() == Effect::ReadsState && !constants.are_read(op, cells);
+        let made = matches!(op.effect(), Effect::Loads | Effect::Commits | Effect::Float) || made_of_varying;
+        let read = match op.effect() {
+            Effect::ReadsState => constants.not_read(op, cells),
+            _ => Varying::default(),
+        };
         let fixed = is_fixed(op, |v| zero[usize::from(v.0)]);
-        varying[usize::from(dst.0)] = !fixed && (made || read || made_of_varying);
+        let either = |read: bool| !fixed && (made || read);
+        varying[usize::from(dst.0)] = Varying { whole: either(read.whole), low: either(read.low) };
         zero[usize::from(dst.0)] = match op {
             Op::Konst { imm, .. } => imm == 0,
             Op::Vconst { index, .. } => block.pool[usize::from(index)] == 0,

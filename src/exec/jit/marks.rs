@@ -5,7 +5,7 @@
 //! the handler of a fault, which sends the thread there from the access itself. That is right if nothing stands between
 //! the two that the way out needs, as the register allocator could put moves there: so it is looked at in the finished
 //! code, and where it is not so, the region is made again without such ways. What was loaded may be moved to the stack
-//! there: no way out needs it.
+//! there: no way out needs it. In the end the test is made nothing.
 
 use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, OpAccess, OpKind, Register, RflagsBits,
@@ -38,8 +38,41 @@ fn spills(found: &Instruction, load: &Instruction) -> bool {
     to_memory(found) && on_stack && found.op1_kind() == OpKind::Register && same
 }
 
+/// A mark: a test, and the branch behind it.
+struct Mark {
+    test: usize,
+    way_out: usize,
+    goes_on: GoesOn,
+}
+
+/// How code goes on from a mark.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GoesOn {
+    Behind,
+    Elsewhere,
+}
+
+/// Bytes of a test and a branch: three, and six of which the last four are the distance.
+const MARK_LEN: usize = 9;
+
 /// Where the mark behind the access at `at` leads; `None` where there is none right behind it.
 pub fn way_out(code: &[u8], at: usize) -> Option<usize> {
+    find(code, at).map(|mark| mark.way_out)
+}
+
+/// Takes away the mark behind the access at `at`: once the way out is noted, it is there for nobody.
+pub fn remove(code: &mut [u8], at: usize) {
+    const NOTHING: [u8; MARK_LEN] = [0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
+    // A longer nothing, and a jump.
+    const GO_ON: [u8; MARK_LEN - 4] = [0x0f, 0x1f, 0x40, 0x00, 0xe9];
+    let Some(mark) = find(code, at) else { return };
+    match mark.goes_on {
+        GoesOn::Behind => code[mark.test..][..MARK_LEN].copy_from_slice(&NOTHING),
+        GoesOn::Elsewhere => code[mark.test..][..GO_ON.len()].copy_from_slice(&GO_ON),
+    }
+}
+
+fn find(code: &[u8], at: usize) -> Option<Mark> {
     let access = decode(code, at)?;
     let mut test = at + access.len();
     while let Some(spill) = decode(code, test).filter(|next| !to_memory(&access) && spills(next, &access)) {
@@ -47,15 +80,16 @@ pub fn way_out(code: &[u8], at: usize) -> Option<usize> {
     }
     let &[rex, 0x85, both, 0x0f, condition, ref rest @ ..] = code.get(test..)? else { return None };
     let same = both >> 6 == 3 && both >> 3 & 7 == both & 7 && matches!(rex, 0x48 | 0x4d);
-    let after = test + 3 + 6;
-    match (same, condition) {
-        (true, 0x84) => target(after, rest),
+    let after = test + MARK_LEN;
+    let (goes_on, way_out) = match (same, condition) {
+        (true, 0x84) => (GoesOn::Behind, target(after, rest)?),
         (true, 0x85) => match *code.get(after..)? {
-            [0xe9, ref rest @ ..] => target(after + 5, rest),
-            _ => None,
+            [0xe9, ref rest @ ..] => (GoesOn::Elsewhere, target(after + 5, rest)?),
+            _ => return None,
         },
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(Mark { test, way_out, goes_on })
 }
 
 fn target(after: usize, distance: &[u8]) -> Option<usize> {
@@ -121,6 +155,24 @@ mod tests {
         assert_eq!(way_out(&others, 0), None);
         others.truncate(11);
         assert_eq!(way_out(&others, 0), None);
+    }
+
+    #[test]
+    fn a_mark_that_is_removed_goes_on_as_before() {
+        // mov rax, [rcx], and the mark.
+        let load = [0x48, 0x8b, 0x01];
+        let mut code = marked(&load, &[]);
+        remove(&mut code, 0);
+        let found: Vec<_> = Decoder::new(64, &code, DecoderOptions::NONE).into_iter().collect();
+        assert_eq!((found.len(), found[1].mnemonic()), (2, iced_x86::Mnemonic::Nop));
+        assert_eq!(way_out(&code, 0), None);
+        // test r8, r8; jne; jmp.
+        let mut code =
+            [&load[..], &[0x4d, 0x85, 0xc0, 0x0f, 0x85, 0x10, 0, 0, 0, 0xe9, 0x20, 0, 0, 0]].concat();
+        remove(&mut code, 0);
+        let found: Vec<_> = Decoder::new(64, &code, DecoderOptions::NONE).into_iter().collect();
+        assert_eq!(found[1].mnemonic(), iced_x86::Mnemonic::Nop);
+        assert_eq!((found[2].mnemonic(), found[2].near_branch64()), (iced_x86::Mnemonic::Jmp, 12 + 16));
     }
 
     #[test]

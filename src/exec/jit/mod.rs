@@ -174,10 +174,9 @@ impl Compiler {
 
     /// Compiles a region from `head` and installs it. Whether it did.
     pub fn compile(&mut self, cache: &Cache, head: &Arc<Translation>, limits: Limits) -> bool {
-        let made = self.try_compile(cache, head, limits, Accesses::MayLeave);
-        made.unwrap_or_else(|Unmarked| {
-            self.try_compile(cache, head, limits, Accesses::GoBack).unwrap_or(false)
-        })
+        let ways = [Accesses::LeaveNests, Accesses::LeaveInnermost, Accesses::GoBack];
+        let mut tried = ways.into_iter().map(|accesses| self.try_compile(cache, head, limits, accesses));
+        tried.find_map(Result::ok).unwrap_or(false)
     }
 
     fn try_compile(
@@ -213,6 +212,9 @@ impl Compiler {
         };
         let mut whole = with_prefix(code.code_buffer());
         let faults = fault_points(code, &lowered.sites, &whole)?;
+        for fault in faults.iter().filter(|fault| fault.site.back == Back::Own) {
+            marks::remove(&mut whole, fault.at as usize);
+        }
         trace(code, head.pc, region.blocks.len(), region.insns());
         let blocks = region.translations();
         let install = || install(code, &names, &lowered, (&mut whole, faults), &blocks);

@@ -95,7 +95,7 @@ pub struct RegionBlock {
     pub flags: Flags,
     /// Cells that some loop around this block does not write.
     pub invariant: CellSet,
-    /// How many loops it is in.
+    /// How many of the guest's loops it is in.
     pub loops: usize,
     /// Cells that may hold what Cranelift knows, where the block starts.
     pub constants: Constants,
@@ -295,12 +295,12 @@ impl Region {
             self.blocks[block].invariant = self.cells.all().without(&written);
         }
         let loops = Loops::of(&self.blocks, &self.cells);
-        for (_, body) in &loops.natural {
-            let unchanged = self.cells.all().without(&loops.written_in(body));
-            let inside = self.blocks.iter_mut().zip(body).filter(|(_, inside)| **inside);
+        for natural in &loops.natural {
+            let unchanged = self.cells.all().without(&loops.written_in(&natural.body));
+            let inside = self.blocks.iter_mut().zip(&natural.body).filter(|(_, inside)| **inside);
             inside.for_each(|(block, _)| {
                 block.invariant.insert_all(&unchanged);
-                block.loops += 1;
+                block.loops += usize::from(!natural.is_rotated);
             });
         }
     }

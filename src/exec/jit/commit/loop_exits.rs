@@ -1,28 +1,41 @@
 //! Small loops without commit points, whose accesses have ways out of their own.
 //!
-//! What a point stores in each round is more than what such a way costs in it: a test whose branch is never taken. But
-//! what has changed must be kept for it until it is stored or changed again, and each way is code, so this is for
-//! innermost loops with few accesses. (Of the loops around them too, nbody gained nothing more.)
+//! What a point stores in each round is more than what such a way costs in it: what has changed must be kept for it until
+//! it is stored or changed again. Each way is code, so this is for loops with few accesses, and what is in them.
 
-use super::{Class, HowOften, Plan, classes};
-use crate::exec::jit::loops::Loops;
+use super::{Accesses, Class, HowOften, Plan, classes};
+use crate::exec::jit::loops::{Loop, Loops};
 use crate::exec::jit::region::RegionBlock;
 use guest::ir::Op;
 
-/// Host accesses of a loop, at the most.
+/// Host accesses of a loop, at the most; and of one that has others in it.
 const MOST: usize = 16;
+const MOST_OF_NEST: usize = 40;
 
 impl Plan {
-    /// Gives the accesses of innermost loops their own ways out where points store more cells.
-    pub(super) fn leave_loops_at_accesses(&mut self, blocks: &[RegionBlock], loops: &Loops) {
-        for (head, body) in &loops.natural {
-            let innermost = loops.natural.iter().all(|(other, _)| other == head || !body[*other]);
+    /// Gives the accesses of loops their own ways out where points store more cells: from the outermost inwards.
+    pub(super) fn leave_loops_at_accesses(
+        &mut self,
+        blocks: &[RegionBlock],
+        loops: &Loops,
+        accesses: Accesses,
+    ) {
+        let mut all: Vec<&Loop> = loops.natural.iter().collect();
+        all.sort_by_key(|natural| std::cmp::Reverse(natural.len()));
+        for natural in all {
+            let most = match (loops.is_innermost(natural), accesses) {
+                (true, _) => MOST,
+                (false, Accesses::LeaveNests) => MOST_OF_NEST,
+                (false, _) => continue,
+            };
+            let body = &natural.body;
             let members: Vec<usize> = (0..blocks.len()).filter(|&block| body[block]).collect();
-            let accesses: Option<usize> = members.iter().map(|&block| accesses(&blocks[block])).sum();
-            let Some(accesses) = accesses.filter(|&all| innermost && all <= MOST) else { continue };
+            let count: Option<usize> = members.iter().map(|&block| host_accesses(&blocks[block])).sum();
+            let is_done = members.iter().all(|&block| self.blocks[block].exact);
+            let Some(count) = count.filter(|&count| !is_done && count <= most) else { continue };
             let changed = loops.written_in(body).len();
             let stored: usize = members.iter().map(|&block| self.stored_by(block, changed)).sum();
-            if stored > accesses {
+            if stored > count {
                 self.leave_loop_at_accesses(blocks, body, &members);
             }
         }
@@ -49,7 +62,7 @@ impl Plan {
 }
 
 /// The host's accesses of a block that may have ways out of their own; `None` where some may not.
-fn accesses(block: &RegionBlock) -> Option<usize> {
+fn host_accesses(block: &RegionBlock) -> Option<usize> {
     let mut all = 0;
     for (_, op, class) in classes(&block.translation.block) {
         all += match op {

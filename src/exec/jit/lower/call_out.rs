@@ -135,6 +135,7 @@ impl Lowering<'_, '_> {
         let ty = if kind == Kind::Int { types::I64 } else { types::I8X16 };
         let joined = self.b.append_block_param(join, ty);
         self.b.ins().brif(usual, hot, &[], cold, &[]);
+        self.seal(&[hot, cold]);
         self.b.switch_to_block(cold);
         self.slow();
         let slow = if kind == Kind::Int { self.int(dst) } else { self.unit(dst, 0) };
@@ -142,6 +143,7 @@ impl Lowering<'_, '_> {
         self.b.switch_to_block(hot);
         let value = fast(self);
         self.b.ins().jump(join, &[value.into()]);
+        self.seal(&[join]);
         self.b.switch_to_block(join);
         self.vals.forget(dst);
         match kind {

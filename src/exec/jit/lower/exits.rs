@@ -28,6 +28,7 @@ impl Lowering<'_, '_> {
                 let condition = self.int(cond);
                 let (yes, no) = (self.b.create_block(), self.b.create_block());
                 self.b.ins().brif(condition, yes, &[], no, &[]);
+                self.seal(&[yes, no]);
                 let (dirty, float_cells) = (self.dirty, self.float_cells);
                 self.b.switch_to_block(yes);
                 self.edge(planned.taken, taken, plan.on_taken);
@@ -62,6 +63,7 @@ impl Lowering<'_, '_> {
         let (yes, no) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(no);
         self.b.ins().brif(same, yes, &[], no, &[]);
+        self.seal(&[yes, no]);
         let (dirty, float_cells) = (self.dirty, self.float_cells);
         self.b.switch_to_block(yes);
         self.edge(edge, expected, point);
@@ -89,7 +91,7 @@ impl Lowering<'_, '_> {
                 if back && point.is_none_or(|on_edge| on_edge.how_often == HowOften::Always) {
                     self.poll(target);
                 }
-                let next = self.blocks[block];
+                let next = self.entrance(block);
                 self.b.ins().jump(next, &[]);
             }
         }
@@ -103,12 +105,14 @@ impl Lowering<'_, '_> {
         let (store, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(store);
         self.b.ins().brif(left, go_on, &[], store, &[]);
+        self.seal(&[store]);
         self.b.switch_to_block(store);
         self.poll(target);
         self.flush_aside();
         self.store_number(point);
         self.begin_rounds();
         self.b.ins().jump(go_on, &[]);
+        self.seal(&[go_on]);
         self.b.switch_to_block(go_on);
     }
 
@@ -128,6 +132,7 @@ impl Lowering<'_, '_> {
             self.b.set_cold_block(go_on);
         }
         self.b.ins().brif(set, leave, &[], go_on, &[]);
+        self.seal(&[leave, go_on]);
         self.b.switch_to_block(leave);
         self.flush_aside();
         self.exit(target, exit::NEXT);
@@ -164,6 +169,7 @@ impl Lowering<'_, '_> {
             self.b.set_cold_block(go_on);
         }
         self.b.ins().brif(failed, leave, &[], go_on, &[]);
+        self.seal(&[leave, go_on]);
         self.b.switch_to_block(leave);
         self.flush_aside();
         let pc = self.iconst(self.pc.raw());
@@ -180,6 +186,7 @@ impl Lowering<'_, '_> {
             self.b.set_cold_block(go_on);
         }
         self.b.ins().brif(self.state, go_on, &[], leave, &[]);
+        self.seal(&[leave, go_on]);
         self.b.switch_to_block(leave);
         self.flush_aside();
         self.exit(self.pc, exit::FAULT);
@@ -191,6 +198,7 @@ impl Lowering<'_, '_> {
         let (leave, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(leave);
         self.b.ins().brif(condition, leave, &[], go_on, &[]);
+        self.seal(&[leave, go_on]);
         self.b.switch_to_block(leave);
         self.flush_aside();
         self.exit(self.pc, exit::TRAP | trap as u64);

@@ -140,10 +140,12 @@ impl Lowering<'_, '_> {
         self.b.set_cold_block(cold);
         let joined = self.b.append_block_param(join, ty);
         self.b.ins().brif(nan, cold, &[], join, &[value.into()]);
+        self.seal(&[cold]);
         self.b.switch_to_block(cold);
         self.slow();
         let slow = self.float(ty, dst);
         self.b.ins().jump(join, &[slow.into()]);
+        self.seal(&[join]);
         self.b.switch_to_block(join);
         self.set_float(dst, joined);
     }
@@ -219,6 +221,7 @@ impl Lowering<'_, '_> {
         self.b.set_cold_block(cold);
         let joined = self.b.append_block_param(join, ty);
         self.b.ins().brif(unordered, cold, &[], hot, &[]);
+        self.seal(&[cold, hot]);
         self.b.switch_to_block(cold);
         self.slow();
         let slow = self.float(ty, dst);
@@ -229,6 +232,7 @@ impl Lowering<'_, '_> {
             _ => self.b.ins().fmax(x, y),
         };
         self.b.ins().jump(join, &[value.into()]);
+        self.seal(&[join]);
         self.b.switch_to_block(join);
         self.set_float(dst, joined);
     }
@@ -300,9 +304,11 @@ impl Lowering<'_, '_> {
         let (cold, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         self.b.ins().brif(unordered, cold, &[], join, &[]);
+        self.seal(&[cold]);
         self.b.switch_to_block(cold);
         self.slow();
         self.b.ins().jump(join, &[]);
+        self.seal(&[join]);
         self.b.switch_to_block(join);
     }
 

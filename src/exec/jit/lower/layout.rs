@@ -1,16 +1,49 @@
-//! Where a branch's ways come to lie.
+//! Where loops begin, and where a branch's ways come to lie.
+//!
+//! Loops that begin with the same block have a head of their own each, or they would be one to Cranelift, which keeps in
+//! registers what is used in the innermost.
 //!
 //! Cranelift puts the second way of a branch right behind it, and the first somewhere after that. A loop that goes on by
 //! the first one would be torn apart: two jumps in each round, and registers that what lies in between wants, too.
 
 use super::Lowering;
+use crate::exec::jit::loops::{Loop, Loops};
 use crate::exec::jit::region::{Edge, RegionBlock};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, InstructionData, Opcode};
 use guest::ir::Terminator;
 
+/// The loops that begin with a block, from the innermost outwards: what is in each, and where it is entered.
+pub type Heads = Vec<(Vec<bool>, ir::Block)>;
+
 impl Lowering<'_, '_> {
+    /// What enters each block.
+    pub(super) fn create_heads(&mut self) -> Vec<Heads> {
+        let mut heads = vec![Heads::new(); self.blocks.len()];
+        for Loop { head, body, .. } in Loops::of(&self.region.blocks, &self.region.cells).natural {
+            let entered = if heads[head].is_empty() { self.blocks[head] } else { self.b.create_block() };
+            heads[head].push((body, entered));
+        }
+        heads
+    }
+
+    /// The heads of the loops that begin with a block, which is the innermost's own.
+    pub(super) fn lower_heads(&mut self, block: usize) {
+        let heads: Vec<ir::Block> = self.heads[block].iter().map(|(_, entered)| *entered).collect();
+        for pair in heads.windows(2).rev() {
+            self.b.switch_to_block(pair[1]);
+            self.b.ins().jump(pair[0], &[]);
+        }
+    }
+
+    /// Where the edge from the block at hand to `block` leads.
+    pub(super) fn entrance(&self, block: usize) -> ir::Block {
+        let heads = &self.heads[block];
+        let of_loop = heads.iter().find(|(body, _)| body[self.at]).or(heads.last());
+        of_loop.map_or(self.blocks[block], |(_, entered)| *entered)
+    }
+
     /// Makes the way that stays in more loops the second of the branch that ends the block `from`.
     pub(super) fn arrange_ways(&mut self, from: Option<ir::Block>, planned: &RegionBlock) {
         let loops = |edge| match edge {

@@ -109,12 +109,14 @@ impl Lowering<'_, '_> {
         let arguments: Vec<_> = values.iter().map(|&value| value.into()).collect();
         let values: Vec<_> = values.iter().map(|_| self.b.append_block_param(near, types::I8X16)).collect();
         self.b.ins().brif(inside, near, &arguments, far, &[]);
+        self.seal(&[near, far]);
         self.b.switch_to_block(far);
         self.slow();
         self.b.ins().jump(join, &[]);
         self.b.switch_to_block(near);
         self.store_units(address, &values);
         self.b.ins().jump(join, &[]);
+        self.seal(&[join]);
         self.b.switch_to_block(join);
     }
 

@@ -33,7 +33,7 @@ mod zero_test;
 
 use super::cells::CellSet;
 use super::commit;
-use super::constants::{self, Constants};
+use super::constants::{self, Constants, Varying};
 use super::entry;
 use super::region::{Flags, Region, RegionBlock};
 use super::steps::Step;
@@ -50,6 +50,7 @@ use floats::Floats;
 use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Width};
 use guest::{Access, GuestAddr};
 use keep::Needed;
+use layout::Heads;
 use std::ops::Range;
 use values::Values;
 
@@ -128,6 +129,7 @@ pub struct Lowering<'a, 'f> {
     /// The numbers of the ops that are called.
     called: Vec<u64>,
     blocks: Vec<ir::Block>,
+    heads: Vec<Heads>,
     vars: Vec<Variable>,
     /// How many more passes of edges there may be until one commits.
     rounds: Variable,
@@ -266,6 +268,7 @@ pub fn lower(
         steps: Vec::new(),
         called: Vec::new(),
         blocks: Vec::new(),
+        heads: Vec::new(),
         vars: Vec::new(),
         rounds,
         at: 0,
@@ -301,6 +304,7 @@ pub fn lower(
 impl Lowering<'_, '_> {
     fn whole(&mut self) {
         self.blocks = (0..self.region.blocks.len()).map(|_| self.b.create_block()).collect();
+        self.heads = self.create_heads();
         self.poll(self.pc);
         self.b.ins().sequence_point();
         for cell in 0..self.region.cells.len() {
@@ -316,7 +320,7 @@ impl Lowering<'_, '_> {
         self.begin_rounds();
         self.store_number(commit::ENTRY);
         self.b.ins().sequence_point();
-        let head = self.blocks[0];
+        let head = self.heads[0].last().map_or(self.blocks[0], |(_, entered)| *entered);
         self.b.ins().jump(head, &[]);
         for (index, block) in self.region.blocks.iter().enumerate() {
             self.block(index, block);
@@ -331,6 +335,7 @@ impl Lowering<'_, '_> {
 
     fn block(&mut self, index: usize, planned: &RegionBlock) {
         let block = &planned.translation.block;
+        self.lower_heads(index);
         self.b.switch_to_block(self.blocks[index]);
         self.at = index;
         self.nan_rule = block.nan_rule;
@@ -397,7 +402,7 @@ impl Lowering<'_, '_> {
     fn lower_op(&mut self, op: Op, block_ops: &[Op]) {
         (self.op, self.is_done) = (op, false);
         let made = op.effect() == Effect::Loads || op.effect() == Effect::Commits;
-        let varying = made || constants::depends_on_varying(op, |v| self.vals.is_varying(v));
+        let varying = made || constants::depends_on_varying(op, |v| self.vals.varying(v).for_op(op));
         let float = op.effect() == Effect::Float;
         if float && !varying {
             self.make_opaque(op);
@@ -413,7 +418,9 @@ impl Lowering<'_, '_> {
         if let Some((dst, _)) = op.result() {
             let fixed =
                 constants::is_fixed(op, |v| self.vals.konst(v) == Some(0) || self.vals.vconst(v) == Some(0));
-            self.vals.set_varying(dst, !fixed && (varying || float || self.reads_varying(op)));
+            let read = self.reads_varying(op);
+            let either = |read: bool| !fixed && (varying || float || read);
+            self.vals.set_varying(dst, Varying { whole: either(read.whole), low: either(read.low) });
             let stays = self.is_done || self.needed.is_here(dst) || self.is_repeated(op, block_ops);
             let mut tainted = float && !stays;
             if op.effect() == Effect::Pure {
@@ -422,7 +429,8 @@ impl Lowering<'_, '_> {
             self.vals.set_float_result(dst, tainted);
         }
         if op.effect() == Effect::WritesState {
-            self.constants.after_write(op, &self.region.cells, !varying);
+            let (vals, cells) = (&self.vals, &self.region.cells);
+            self.constants.after_write(op, cells, Varying::all(varying), |v| vals.varying(v));
         }
         self.keep_result(op, block_ops);
     }
@@ -433,17 +441,16 @@ impl Lowering<'_, '_> {
         ops.iter().any(|&o| matches!(o, Op::Fcmp { fs: f, a: x, b: y, .. } if (f, x, y) == (fs, a, b)))
     }
 
-    fn reads_varying(&self, op: Op) -> bool {
+    fn reads_varying(&self, op: Op) -> Varying {
         let invariant = &self.region.blocks[self.at].invariant;
-        if self.constants.are_read(op, &self.region.cells) {
-            return false;
-        }
-        match op {
+        let changes = match op {
             Op::Get { w, slot, .. } => self.place_varies(slot, w.bytes() as u16, Some(w), invariant),
             Op::Vget { n, slot, .. } => self.place_varies(slot, 16 * n.units() as u16, None, invariant),
             Op::CondOp { .. } | Op::GetFlags { .. } => true,
             _ => false,
-        }
+        };
+        let known = self.constants.not_read(op, &self.region.cells);
+        Varying { whole: changes && known.whole, low: changes && known.low }
     }
 
     /// Gives the first operand of a float operation a value that Cranelift cannot know.
@@ -477,7 +484,7 @@ impl Lowering<'_, '_> {
                 }
             }
         }
-        self.vals.set_varying(v, true);
+        self.vals.set_varying(v, Varying::all(true));
     }
 
     /// The thread's context.
@@ -494,6 +501,11 @@ impl Lowering<'_, '_> {
             let after = self.b.ins().iadd_imm_s(before, insns as i64);
             self.b.ins().store(self.context_flags, after, context, entry::IN_REGIONS);
         }
+    }
+
+    /// Says that everything that leads to these blocks is there: what a variable is in them need not be asked later.
+    fn seal(&mut self, blocks: &[ir::Block]) {
+        blocks.iter().for_each(|&block| self.b.seal_block(block));
     }
 
     fn iconst(&mut self, value: u64) -> ir::Value {

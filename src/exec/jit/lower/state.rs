@@ -66,7 +66,7 @@ impl Lowering<'_, '_> {
     /// Stores a float result where it does not matter, so that the operation stays where it is.
     pub(super) fn keep_cell(&mut self, cell: usize) {
         let value = self.b.use_var(self.vars[cell]);
-        let value = self.vals.halves(value).low.filter(|_| self.lone.contains(cell)).unwrap_or(value);
+        let value = self.halves(value).low.filter(|_| self.lone.contains(cell)).unwrap_or(value);
         self.keep(value);
     }
 
@@ -190,7 +190,7 @@ impl Lowering<'_, '_> {
         }
         let clears_above = w == Width::W64 && lane == 1 && self.vals.konst(a) == Some(0);
         if clears_above
-            && let Some(low) = self.vals.halves(old).low
+            && let Some(low) = self.halves(old).low
             && self.b.func.dfg.value_type(low) == types::F64
         {
             return self.alone(low);
@@ -206,7 +206,7 @@ impl Lowering<'_, '_> {
     }
 
     fn with_float_lane(&mut self, w: Width, old: ir::Value, lane: u8, float: ir::Value) -> ir::Value {
-        let zero_above = self.vals.halves(old).zero_above;
+        let zero_above = self.halves(old).zero_above;
         if w == Width::W64 && lane == 0 && zero_above {
             return self.alone(float);
         }

@@ -4,6 +4,7 @@
 //! the arithmetic, so a value is converted when another form is asked for, and both are kept.
 
 use super::Lowering;
+use crate::exec::jit::constants::Varying;
 use cranelift_codegen::ir::{self, Endianness, InstBuilder, MemFlagsData, types};
 use guest::ir::{FSize, Kind, Lane, Val, VecLen, Width};
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ struct Forms {
     lane: Option<(ir::Value, Width, u8)>,
     konst: Option<u64>,
     len: Option<VecLen>,
-    varying: bool,
+    varying: Varying,
     float_result: bool,
 }
 
@@ -50,7 +51,7 @@ impl Values {
         self.vconsts.resize(cells, None);
         self.halves.clear();
     }
-    pub fn halves(&self, vector: ir::Value) -> Halves {
+    fn halves(&self, vector: ir::Value) -> Halves {
         self.halves.get(&vector).copied().unwrap_or_default()
     }
     pub fn note_halves(&mut self, vector: ir::Value, halves: Halves) {
@@ -59,10 +60,10 @@ impl Values {
     fn at(&mut self, v: Val) -> &mut Forms {
         &mut self.forms[usize::from(v.0)]
     }
-    pub fn is_varying(&self, v: Val) -> bool {
+    pub fn varying(&self, v: Val) -> Varying {
         self.forms[usize::from(v.0)].varying
     }
-    pub fn set_varying(&mut self, v: Val, varying: bool) {
+    pub fn set_varying(&mut self, v: Val, varying: Varying) {
         self.at(v).varying = varying;
     }
     pub fn is_float_result(&self, v: Val) -> bool {
@@ -222,7 +223,7 @@ impl Lowering<'_, '_> {
 
     fn lane_as_float(&mut self, ty: ir::Type, vector: ir::Value, index: u8) -> ir::Value {
         if index == 0
-            && let Some(low) = self.vals.halves(vector).low
+            && let Some(low) = self.halves(vector).low
             && self.b.func.dfg.value_type(low) == ty
         {
             return low;
@@ -235,6 +236,11 @@ impl Lowering<'_, '_> {
         self.vals.forget(v);
         let at = self.vals.at(v);
         (at.float, at.float_is_all) = (Some(value), true);
+    }
+
+    /// What is known of a vector's halves, under whatever name.
+    pub(super) fn halves(&self, vector: ir::Value) -> Halves {
+        self.vals.halves(self.b.func.dfg.resolve_aliases(vector))
     }
 
     /// The float form that carries the whole of an integer of width `w`, if the value has it.

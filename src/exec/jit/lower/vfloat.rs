@@ -66,10 +66,12 @@ impl Lowering<'_, '_> {
             units.iter().map(|_| self.b.append_block_param(join, types::I8X16)).collect();
         let kept: Vec<_> = units.iter().map(|&unit| unit.into()).collect();
         self.b.ins().brif(any, cold, &[], join, &kept);
+        self.seal(&[cold]);
         self.b.switch_to_block(cold);
         self.slow();
         let slow: Vec<_> = (0..units.len()).map(|unit| self.unit(dst, unit).into()).collect();
         self.b.ins().jump(join, &slow);
+        self.seal(&[join]);
         self.b.switch_to_block(join);
         for (unit, value) in joined.into_iter().enumerate() {
             self.set_unit(dst, unit, value);
@@ -196,6 +198,7 @@ impl Lowering<'_, '_> {
         let joined: Vec<ir::Value> =
             (0..n.units()).map(|_| self.b.append_block_param(join, types::I8X16)).collect();
         self.b.ins().brif(any, cold, &[], hot, &[]);
+        self.seal(&[cold, hot]);
         self.b.switch_to_block(cold);
         self.slow();
         let slow: Vec<_> = (0..n.units()).map(|unit| self.unit(dst, unit).into()).collect();
@@ -204,6 +207,7 @@ impl Lowering<'_, '_> {
         self.each2(dst, n, ty, ab, f);
         let fast: Vec<_> = (0..n.units()).map(|unit| self.unit(dst, unit).into()).collect();
         self.b.ins().jump(join, &fast);
+        self.seal(&[join]);
         self.b.switch_to_block(join);
         for (unit, value) in joined.into_iter().enumerate() {
             self.set_unit(dst, unit, value);

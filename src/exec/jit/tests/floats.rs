@@ -200,8 +200,16 @@ fn check(what: &str, block: &Block, values: &[u64], memory: &Memory, port: &Port
 /// Rounds of each loop in [`conditional_division`].
 const ROUNDS: u64 = 10;
 
+/// Where both loops begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Heads {
+    Two,
+    /// The outer one's next round begins with the inner one's first.
+    One,
+}
+
 /// A loop in a loop: the outer one makes two floats, the inner one divides one by the other where y is not 0.
-fn conditional_division(pc: u64) -> Vec<Block> {
+fn conditional_division(pc: u64, heads: Heads) -> Vec<Block> {
     let [outer, inner, divides, next, last] = [0, 0x100, 0x200, 0x300, 0x400].map(|at| pc + at);
     let lane = |n: u16| VECTORS.plus(64 * n);
     let counted = move |b: &mut Builder, slot| {
@@ -210,55 +218,69 @@ fn conditional_division(pc: u64) -> Vec<Block> {
         b.write_slot(slot, count);
         b.icmp(IntCc::Ult, Width::W64, count, limit)
     };
+    let floats = move |b: &mut Builder| {
+        let (x, two, zero) = (b.read_slot(X), b.imm(2), b.imm(0));
+        let more = b.add(Width::W64, x, two);
+        for (n, int) in [(0, x), (1, more)] {
+            let float = b.itof(FSize::F64, Width::W64, Sign::Signed, int);
+            b.write_slot(lane(n), float);
+        }
+        b.write_slot(Z, zero);
+    };
     let branch =
         |cond, taken, other| Terminator::Branch { cond, taken: GuestAddr(taken), other: GuestAddr(other) };
-    vec![
-        block(
-            outer,
-            &[&|b| {
-                let (x, two, zero) = (b.read_slot(X), b.imm(2), b.imm(0));
-                let more = b.add(Width::W64, x, two);
-                for (n, int) in [(0, x), (1, more)] {
-                    let float = b.itof(FSize::F64, Width::W64, Sign::Signed, int);
-                    b.write_slot(lane(n), float);
-                }
-                b.write_slot(Z, zero);
-            }],
-            |_| jump(inner),
-        ),
-        block(inner, &[], |b| {
-            let y = b.read_slot(Y);
-            branch(y, divides, next)
-        }),
-        block(
-            divides,
-            &[&|b| {
-                let (one, other) = (b.read_slot(lane(0)), b.read_slot(lane(1)));
-                let quotient = b.fdiv(FSize::F64, one, other);
-                b.write_slot(lane(2), quotient);
-            }],
-            |_| jump(next),
-        ),
-        block(next, &[], |b| branch(counted(b, Z), inner, last)),
-        block(last, &[], |b| branch(counted(b, X), outer, pc + 0x800)),
-    ]
+    let last = |round| match heads {
+        Heads::Two => block(last, &[], |b| branch(counted(b, X), round, pc + 0x800)),
+        Heads::One => block(last, &[&floats], |b| branch(counted(b, X), round, pc + 0x800)),
+    };
+    let rest = |round| {
+        vec![
+            block(inner, &[], |b| {
+                let y = b.read_slot(Y);
+                branch(y, divides, next)
+            }),
+            block(
+                divides,
+                &[&|b| {
+                    let (one, other) = (b.read_slot(lane(0)), b.read_slot(lane(1)));
+                    let quotient = b.fdiv(FSize::F64, one, other);
+                    b.write_slot(lane(2), quotient);
+                }],
+                |_| jump(next),
+            ),
+            block(next, &[], |b| branch(counted(b, Z), inner, pc + 0x400)),
+            last(round),
+        ]
+    };
+    match heads {
+        Heads::Two => {
+            let mut blocks = vec![block(outer, &[&floats], |_| jump(inner))];
+            blocks.extend(rest(outer));
+            blocks
+        }
+        Heads::One => rest(inner),
+    }
 }
 
 #[test]
 fn a_loop_raises_flags_of_what_it_does_alone() {
     const INEXACT: u32 = 0x20;
     let _alone = alone();
-    for (y, flags) in [(0, 0), (1, INEXACT)] {
-        let head = compile(conditional_division(0x7_0000));
+    let cases = [(Heads::Two, 0, 0), (Heads::Two, 1, INEXACT), (Heads::One, 0, 0), (Heads::One, 1, INEXACT)];
+    for (heads, y, flags) in cases {
+        let head = compile(conditional_division(0x7_0000, heads));
         let mut state = GuestState::default();
         state.set_u64(X, 1);
         state.set_u64(Y, y);
+        [0, 1]
+            .into_iter()
+            .for_each(|n| state.set_u64(VECTORS.plus(64 * n), (1.0 + 2.0 * f64::from(n)).to_bits()));
         fp::set_mxcsr(0x1f80);
         let end = run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new());
         let raised = fp::mxcsr() & 0x3f;
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
         assert_eq!((end, state.u64(X)), (BlockEnd::Next(GuestAddr(0x7_0800)), ROUNDS));
-        assert_eq!(raised, flags, "y is {y}");
+        assert_eq!(raised, flags, "{heads:?}, y is {y}");
     }
 }
 
@@ -299,4 +321,46 @@ fn flags_of_a_result_stay_that_is_overwritten_after_a_load() {
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
         assert_eq!((end, raised), (BlockEnd::Next(GuestAddr(0x8_0800)), INEXACT), "{slot:?} {above}");
     }
+}
+
+#[test]
+fn a_constant_above_a_loaded_float_is_hidden_where_it_was_copied() {
+    const INEXACT: u32 = 0x20;
+    let _alone = alone();
+    let memory = Memory::new(1);
+    let (from, to) = (VECTORS, VECTORS.plus(64));
+    let made = block(
+        0x8_4000,
+        &[
+            &|b| {
+                let (y, one) = (b.read_slot(Y), b.imm(1f64.to_bits()));
+                let loaded = b.load(Width::W64, Order::Relaxed, y, 0);
+                b.write_slot(from, loaded);
+                b.write_slot(from.plus(8), one);
+            },
+            &|b| {
+                let vector = b.read_vector(VecLen::X1, from);
+                b.vput(VecLen::X1, to, vector);
+            },
+        ],
+        |_| jump(0x8_4400),
+    );
+    let divides = block(
+        0x8_4400,
+        &[&|b| {
+            let (one, three) = (b.read_slot(to.plus(8)), b.imm(3f64.to_bits()));
+            let quotient = b.fdiv(FSize::F64, one, three);
+            b.write_slot(X, quotient);
+        }],
+        |_| jump(0x8_4800),
+    );
+    let head = compile(vec![made, divides]);
+    let mut state = GuestState::default();
+    state.set_u64(Y, memory.start);
+    fp::set_mxcsr(0x1f80);
+    let end = run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new());
+    let raised = fp::mxcsr() & 0x3f;
+    fp::set_mxcsr(fp::DEFAULT_MXCSR);
+    assert_eq!((end, raised), (BlockEnd::Next(GuestAddr(0x8_4800)), INEXACT));
+    assert_eq!(f64::from_bits(state.u64(X)), 1.0 / 3.0);
 }

@@ -50,11 +50,40 @@ const INSNS: [&dyn Fn(&mut Builder); 6] = [
 
 /// The loop from an instruction on.
 fn from(pc: GuestAddr) -> Block {
+    inner_from(pc, ROUNDS, DONE)
+}
+
+fn inner_from(pc: GuestAddr, rounds: u64, other: u64) -> Block {
     let first = (pc.raw() - LOOP) as usize;
     block(pc.raw(), &INSNS[first.min(INSNS.len())..], |b| {
-        let (x, limit) = (b.read_slot(X), b.imm(ROUNDS));
+        let (x, limit) = (b.read_slot(X), b.imm(rounds));
         let cond = b.icmp(IntCc::Ult, Width::W64, x, limit);
-        Terminator::Branch { cond, taken: GuestAddr(LOOP), other: GuestAddr(DONE) }
+        Terminator::Branch { cond, taken: GuestAddr(LOOP), other: GuestAddr(other) }
+    })
+}
+
+const OUTER: u64 = LOOP + 0x800;
+const ROUNDS_INSIDE: u64 = 3;
+
+/// A loop around it, whose second round begins like the inner one's, from an instruction of either on.
+fn nest_from(pc: GuestAddr) -> Block {
+    if pc.raw() < OUTER {
+        return inner_from(pc, ROUNDS_INSIDE, OUTER);
+    }
+    let insns: [&dyn Fn(&mut Builder); 2] = [
+        &|b| {
+            let zero = b.imm(0);
+            b.write_slot(X, zero);
+        },
+        &|b| {
+            let (y, z) = (b.read_slot(Y), b.read_slot(Z));
+            b.store(Width::W64, Order::Tso, z, 4 * APART, y);
+        },
+    ];
+    block(pc.raw(), &insns[(pc.raw() - OUTER) as usize..], |b| {
+        let (z, limit) = (b.read_slot(Z), b.imm(4096));
+        let cond = b.icmp(IntCc::Ult, Width::W64, z, limit);
+        Terminator::Branch { cond, taken: GuestAddr(DONE), other: GuestAddr(LOOP) }
     })
 }
 
@@ -97,6 +126,34 @@ fn a_fault_leaves_the_state_before_its_own_instruction() {
         assert_eq!(end, BlockEnd::Replay { pc: GuestAddr(LOOP + insn) });
         assert_eq!(all(&state), all(&expected), "instruction {insn}");
         assert_eq!(run_interpreted(&from(GuestAddr(LOOP + insn)), &mut state), expected_end);
+    }
+}
+
+#[test]
+fn a_fault_in_a_loop_of_loops_leaves_the_state_before_its_own_instruction() {
+    let _alone = alone();
+    let accesses = ACCESSES.map(|insn| LOOP + insn).into_iter().chain([OUTER + 1]);
+    for (number, insn) in accesses.enumerate() {
+        let memory = Memory::new(10);
+        let prepare = || {
+            memory.protect(2 * number + 1, libc::PROT_READ | libc::PROT_WRITE);
+            memory.fill(13);
+            memory.protect(2 * number + 1, libc::PROT_NONE);
+        };
+        prepare();
+        let mut expected = start(&memory);
+        let mut expected_end = BlockEnd::Next(GuestAddr(LOOP));
+        while let BlockEnd::Next(pc) = expected_end {
+            expected_end = run_interpreted(&nest_from(pc), &mut expected);
+        }
+        assert!(matches!(expected_end, BlockEnd::Fault { pc, .. } if pc == GuestAddr(insn)));
+        prepare();
+        let head = compile(vec![nest_from(GuestAddr(LOOP)), nest_from(GuestAddr(OUTER))]);
+        let (mut state, port) = (start(&memory), Port::default());
+        let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
+        assert_eq!(end, BlockEnd::Replay { pc: GuestAddr(insn) });
+        assert_eq!(all(&state), all(&expected), "instruction {insn:#x}");
+        assert_eq!(run_interpreted(&nest_from(GuestAddr(insn)), &mut state), expected_end);
     }
 }
 
