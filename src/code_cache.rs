@@ -46,16 +46,11 @@ fn first(settings: &Settings) -> Result<Option<Directory>, UsageError> {
         }
         None => default_path().and_then(|path| Directory::open(&path).ok()),
     };
-    if let Some(directory) = &opened {
-        startup::pass_on(PASSED, directory.raw());
-    }
-    Ok(opened)
+    Ok(opened.and_then(|directory| directory.keep(PASSED)))
 }
 
 fn passed() -> Option<Directory> {
-    let inherited = startup::inherited_descriptors();
-    let (_, fd) = inherited.iter().find(|(what, _)| what == PASSED)?;
-    Directory::adopt(*fd).ok()
+    Directory::adopt(startup::passed(PASSED)?).ok()
 }
 
 fn default_path() -> Option<PathBuf> {

@@ -4,16 +4,17 @@
 //! the odd message goes to the guest's standard error while that is the one it started with: a descriptor of
 //! ours would keep a pipe open that a daemon has closed, and who reads from it would wait for ever.
 
+use crate::host::kept::Kept;
 use crate::host::{files, sys};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-static FD: AtomicI32 = AtomicI32::new(2);
+/// What was asked for; inside, nothing if it is not to be had.
+static KEPT: OnceLock<Option<Kept>> = OnceLock::new();
 
 /// Sends messages to this descriptor.
-pub fn set_fd(fd: i32) {
-    FD.store(fd, Ordering::Relaxed);
+pub fn set_kept(kept: Option<Kept>) {
+    KEPT.get_or_init(|| kept);
 }
 
 /// Device and inode of standard error, where messages go to it only while it is that.
@@ -21,22 +22,26 @@ static BORROWED: Mutex<Option<(u64, u64)>> = Mutex::new(None);
 
 /// Sends messages to the guest's standard error for as long as it is what it is now.
 pub fn borrow_stderr() {
-    set_fd(2);
     *BORROWED.lock().unwrap_or_else(PoisonError::into_inner) = Some(files::identity(2).unwrap_or_default());
 }
 
-/// The descriptor that messages go to, if there is one now.
-fn fd() -> Option<i32> {
-    let fd = FD.load(Ordering::Relaxed);
+/// Whether standard error is the one that messages may go to.
+fn may_borrow() -> bool {
     let borrowed = *BORROWED.lock().unwrap_or_else(PoisonError::into_inner);
-    let valid = fd >= 0 && borrowed.is_none_or(|first| files::identity(fd) == Some(first));
-    valid.then_some(fd)
+    borrowed.is_none_or(|first| files::identity(2) == Some(first))
 }
 
 /// Writes `text`, which ends with a newline, in one system call where the kernel takes it whole.
 pub fn write(text: &str) {
-    let Some(fd) = fd() else { return };
-    let mut rest = text.as_bytes();
+    match KEPT.get() {
+        Some(Some(kept)) => kept.with(|fd| write_to(fd, text.as_bytes())),
+        Some(None) => {}
+        None if may_borrow() => write_to(2, text.as_bytes()),
+        None => {}
+    }
+}
+
+fn write_to(fd: i32, mut rest: &[u8]) {
     while !rest.is_empty() {
         let args = [fd as u64, rest.as_ptr() as u64, rest.len() as u64, 0, 0, 0];
         match sys::check(sys::syscall(libc::SYS_write, args)) {

@@ -8,7 +8,7 @@ use crate::exec::tier::{TierMode, TierPolicy};
 use crate::exec::vcpu::Vcpu;
 use crate::host::files::OwnedFile;
 use crate::host::startup::Startup;
-use crate::host::{files, random, signals, startup, sys};
+use crate::host::{kept, random, signals, startup, sys};
 use crate::isa_coverage;
 use crate::linux::dispatch::Dispatch;
 use crate::linux::exec::{Handoff, Named, PROGRAM, Target, resolve, sysroot_path};
@@ -76,15 +76,20 @@ struct Plan {
 }
 
 fn start(arch: &'static dyn GuestArch, startup: Startup) -> Result<i32, StartError> {
-    let actions = Actions::inherited();
+    let handoff = Handoff::receive();
+    let actions = handoff.as_ref().map_or_else(Actions::inherited, |h| Actions::ignoring(h.ignored));
     let mask = signals::mask();
-    let plan = match Handoff::receive() {
+    let plan = match handoff {
         Some(handoff) => plan_from_handoff(handoff, startup)?,
         None => match plan_from_arguments(arch, startup)? {
             Ok(plan) => plan,
             Err(status) => return Ok(status),
         },
     };
+    // Those of rules and of perf's files do not move.
+    if ["rules", "perfmap", "jitdump"].iter().any(|option| plan.settings.is_set(option)) {
+        kept::stand_at_top();
+    }
     apply_log_settings(&plan.settings)?;
     let features = match cpu_features(arch, &plan.settings) {
         Ok(features) => features,
@@ -141,11 +146,11 @@ fn plan_from_handoff(handoff: Handoff, startup: Startup) -> Result<Plan, StartEr
     let CommandLine { settings, .. } = cli::parse(&args, |_| None)?;
     let mut program = None;
     for (what, fd) in &handoff.descriptors {
-        let high = files::move_high(*fd);
+        let high = kept::adopt(*fd);
         if what == PROGRAM {
             program = Some(OwnedFile::from_raw(high));
         } else {
-            startup::pass_on(what, high);
+            let _ = startup::pass_on(what, high);
         }
     }
     let missing = || LoadError::Open { path: handoff.path.clone(), errno: libc::ENOENT };
@@ -235,36 +240,26 @@ fn apply_log_settings(settings: &Settings) -> Result<(), StartError> {
         })?;
         debug::add_filter(range);
     }
-    let inherited = startup::inherited_descriptors();
-    let fd = match (inherited.iter().find(|(what, _)| what == "log"), settings.get("D")) {
-        (Some((_, fd)), _) => *fd,
+    let kept = match (startup::passed("log"), settings.get("D")) {
+        (Some(kept), _) => Some(kept),
         (None, Some(path)) => {
             let path = &path.replace("%d", &std::process::id().to_string());
             let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
             let file = OwnedFile::open_with(path, flags, 0o666).map_err(|errno| {
                 usage(format!("cannot write log file {path}: {}", loader::errno_text(errno)))
             })?;
-            let fd = file.into_raw();
-            startup::pass_on("log", fd);
-            fd
+            startup::pass_on("log", file.into_raw())
         }
         (None, None) if !settings.is_set("strace") && settings.get("d").is_none() => {
             log::borrow_stderr();
             return Ok(());
         }
+        // Standard error as it is now, whatever the guest does with its own descriptor 2.
         (None, None) => {
-            // Standard error as it is now, whatever the guest does with its own descriptor 2.
-            let args = [2, libc::F_DUPFD_CLOEXEC as u64, files::high_base() as u64, 0, 0, 0];
-            match sys::check(sys::syscall(libc::SYS_fcntl, args)) {
-                Ok(fd) => {
-                    startup::pass_on("log", fd as i32);
-                    fd as i32
-                }
-                Err(_) => -1,
-            }
+            OwnedFile::duplicate(2).ok().and_then(|file| startup::pass_on("log", file.into_raw()))
         }
     };
-    log::set_fd(fd);
+    log::set_kept(kept);
     Ok(())
 }
 
@@ -387,10 +382,8 @@ fn open_rules(
         arch.linux().syscall_table().iter().map(|&(number, name)| (u64::from(number), name)).collect();
     let elsewhere: Vec<&'static str> =
         crate::guests::ALL.iter().flat_map(|a| a.linux().syscall_table()).map(|&(_, name)| name).collect();
-    let inherited = startup::inherited_descriptors();
-    let passed = |what: &str| inherited.iter().find(|(w, _)| w == what).map(|(_, fd)| *fd);
-    let sink = match (passed("rules-log"), settings.get("rules-log")) {
-        (Some(fd), _) => rules::LogSink::from_fd(startup::owned_descriptor(fd)),
+    let sink = match (startup::take_passed("rules-log"), settings.get("rules-log")) {
+        (Some(fd), _) => rules::LogSink::from_fd(fd),
         (None, Some(path)) => rules::LogSink::file(Path::new(path))
             .map_err(|error| usage(format!("cannot write rule log {path}: {error}")))?,
         (None, None) => rules::LogSink::stderr(),
@@ -403,8 +396,8 @@ fn open_rules(
             .parse()
             .map_err(|()| usage(format!("unknown reload mode {mode}; known are watch, stat, always")))?;
     }
-    let opened = match passed("rules") {
-        Some(fd) => rules::Rules::from_fd(startup::owned_descriptor(fd), options)
+    let opened = match startup::take_passed("rules") {
+        Some(fd) => rules::Rules::from_fd(fd, options)
             .map_err(|error| rules::RulesError::Directory { path: directory.into(), error })?,
         None => rules::Rules::open(Path::new(directory), options)?,
     };

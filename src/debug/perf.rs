@@ -150,7 +150,7 @@ impl Writer {
 fn create(path: &str) -> Result<OwnedFile, (String, i32)> {
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | libc::O_NOFOLLOW;
     let file = OwnedFile::open_with(path, flags, 0o666).map_err(|errno| (path.to_owned(), errno))?;
-    files::keep(file.raw());
+    let _ = files::keep(file.raw());
     Ok(file)
 }
 

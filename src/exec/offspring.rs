@@ -8,31 +8,66 @@ use crate::host::shared;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// Blocks that may be reported, by all descendants together.
+/// What may be reported, by all descendants together.
 const MOST: usize = 8192;
+/// Links are reported no more when there are so many: one that the parent cannot make is reported by each child.
+const MOST_WITH_LINKS: usize = 4096;
+/// Words of a report: a block's address, or a slot's number with [`LINK`]; control state; where a slot leads.
+const WORDS: usize = 3;
+const LINK: u64 = 1 << 63;
 
-/// How many were reported, then the address and control state of each.
+/// What is new to a child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// A block that its thread had not run before.
+    Block { pc: u64, control: u64 },
+    /// Where a slot leads that parent and child have.
+    Link { slot: u32, pc: u64, control: u64 },
+}
+
+impl Report {
+    fn words(self) -> [u64; WORDS] {
+        match self {
+            Self::Block { pc, control } => [pc, control, 0],
+            Self::Link { slot, pc, control } => [LINK | u64::from(slot), control, pc],
+        }
+    }
+
+    /// `None` where a child was killed before it had said what.
+    fn of([what, control, pc]: [u64; WORDS]) -> Option<Self> {
+        match what {
+            0 => None,
+            slot if slot & LINK != 0 => Some(Self::Link { slot: slot as u32, pc, control }),
+            pc => Some(Self::Block { pc, control }),
+        }
+    }
+}
+
+/// How many were reported, then the words of each.
 static REPORTS: OnceLock<Option<&'static [AtomicU64]>> = OnceLock::new();
 /// How many reports this process has seen.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
 /// Whether this process was forked.
 static REPORTING: AtomicBool = AtomicBool::new(false);
+/// The slots below are the same in all of the family.
+static SLOTS: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Before a fork: gives each block that children have reported since the last one.
-pub fn each_new(mut prepare: impl FnMut(u64, u64)) {
-    let Some(words) = REPORTS.get_or_init(|| shared::words(1 + 2 * MOST)) else { return };
+/// Before a fork: gives what children have reported since the last one.
+pub fn each_new(mut prepare: impl FnMut(Report)) {
+    let Some(words) = REPORTS.get_or_init(|| shared::words(1 + WORDS * MOST)) else { return };
     let reported = (words[0].load(Ordering::Acquire) as usize).min(MOST);
     for index in SEEN.swap(reported, Ordering::Relaxed)..reported {
-        let [pc, control] = [1, 2].map(|word| words[2 * index + word].load(Ordering::Acquire));
-        // A child may have been killed before it had said which.
-        if pc != 0 {
-            prepare(pc, control);
+        let first = 1 + WORDS * index;
+        let report = [0, 1, 2].map(|word| words[first + word].load(Ordering::Acquire));
+        if let Some(report) = Report::of(report) {
+            prepare(report);
         }
     }
 }
 
-/// In a forked child.
-pub fn born() {
+/// In a forked child, when so many slots have been given out.
+pub fn born(slots: usize) {
+    SLOTS.fetch_min(slots, Ordering::Relaxed);
     REPORTING.store(true, Ordering::Relaxed);
 }
 
@@ -41,13 +76,24 @@ pub fn is_reporting() -> bool {
     REPORTING.load(Ordering::Relaxed)
 }
 
-/// Reports a block that this process had not run before.
-pub fn report(pc: u64, control: u64) {
+/// Whether a slot is the same for parent and child.
+pub fn is_common(slot: u32) -> bool {
+    (slot as usize) < SLOTS.load(Ordering::Relaxed)
+}
+
+/// Reports to the parent.
+pub fn report(report: Report) {
     let Some(Some(words)) = REPORTS.get() else { return };
+    let is_link = matches!(report, Report::Link { .. });
+    if is_link && words[0].load(Ordering::Relaxed) as usize >= MOST_WITH_LINKS {
+        return;
+    }
     let index = words[0].fetch_add(1, Ordering::AcqRel) as usize;
     if index < MOST {
-        words[2 * index + 2].store(control, Ordering::Release);
-        words[2 * index + 1].store(pc, Ordering::Release);
+        // What says that the rest is there comes last.
+        for (word, value) in report.words().into_iter().enumerate().rev() {
+            words[1 + WORDS * index + word].store(value, Ordering::Release);
+        }
     } else {
         REPORTING.store(false, Ordering::Relaxed);
     }
@@ -61,15 +107,18 @@ mod tests {
     fn a_report_is_given_once() {
         let news = || {
             let mut news = Vec::new();
-            each_new(|pc, control| news.push((pc, control)));
+            each_new(|report| news.push(report));
             news
         };
+        let block = |pc, control| Report::Block { pc, control };
+        let link = Report::Link { slot: 5, pc: 0x3000, control: 7 };
         assert_eq!(news(), []);
-        report(0x1000, 7);
-        report(0x2000, 0);
-        assert_eq!(news(), [(0x1000, 7), (0x2000, 0)]);
+        report(block(0x1000, 7));
+        report(link);
+        report(block(0x2000, 0));
+        assert_eq!(news(), [block(0x1000, 7), link, block(0x2000, 0)]);
         assert_eq!(news(), []);
-        (0..MOST as u64 + 10).for_each(|pc| report(pc + 1, 0));
-        assert_eq!((news().len(), is_reporting()), (MOST - 2, false));
+        (0..MOST as u64 + 10).for_each(|pc| report(block(pc + 1, 0)));
+        assert_eq!((news().len(), is_reporting()), (MOST - 3, false));
     }
 }

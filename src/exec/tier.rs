@@ -129,11 +129,14 @@ impl TierPolicy {
     #[cold]
     fn go_further(&self, cache: &'static Cache, translation: &Arc<Translation>, state: &GuestState) -> Tier {
         if !translation.lengthened.swap(true, Ordering::Relaxed) {
+            let before = jit::runs_before(translation);
             if let Some(template) = translation.template() {
-                let runs = jit::runs_before(translation).max(LENGTHENED);
-                code_memory::set_counter(template.counter, jit::left_of(runs));
+                code_memory::set_counter(template.counter, jit::left_of(before.max(LENGTHENED)));
             }
-            with_emitter(|emitter| jit::compile_trace(emitter, cache, translation, state));
+            // An earlier process has tried, and saved the trace if there was one.
+            if before < LENGTHENED {
+                with_emitter(|emitter| jit::compile_trace(emitter, cache, translation, state));
+            }
         } else {
             self.ask_for_region(cache, translation);
         }
@@ -264,22 +267,36 @@ impl Compiled {
         self.context.as_ref().map_or((0, 0), |context| (context.in_templates, context.in_regions))
     }
 
-    /// Runs compiled code of `translation`.
-    pub fn run(
+    /// Runs compiled code of `translation`; what it returned (see [`exit`]).
+    #[inline]
+    pub fn enter(
         &mut self,
         code: u64,
         translation: &Translation,
         state: &mut GuestState,
         env: &'static Env,
         port: &Port,
-    ) -> BlockEnd {
+    ) -> u64 {
         let context = self.context.get_or_insert_with(|| Context::new(env));
-        let pc = translation.pc.raw();
         match self.left_through.take() {
             Some(slot) => jit::link(slot, translation),
-            None => context.learn_jump(pc, code),
+            None => context.learn_jump(translation.pc.raw(), code),
         }
-        match entry::run(code, state, port, context) {
+        entry::run(code, state, port, context)
+    }
+
+    /// Computed jumps to a translation find its code, if there is some.
+    pub fn expect(&mut self, translation: &Translation) {
+        let entry = translation.entry.load(Ordering::Acquire);
+        if let (Some(context), true) = (&mut self.context, entry != 0) {
+            context.learn_jump(translation.pc.raw(), entry);
+        }
+    }
+
+    /// What it means that compiled code has `returned` this.
+    pub fn end(&mut self, returned: u64, state: &mut GuestState) -> BlockEnd {
+        let Some(context) = &mut self.context else { unreachable!("compiled code has run in it") };
+        match returned {
             exit::NEXT => BlockEnd::Next(GuestAddr(state.pc())),
             exit::RESYNC => BlockEnd::Resync(GuestAddr(state.pc())),
             exit::SYSCALL => BlockEnd::Syscall { next: GuestAddr(state.pc()) },
@@ -301,6 +318,19 @@ impl Compiled {
                 BlockEnd::Trap { trap, pc: GuestAddr(state.pc()) }
             }
         }
+    }
+
+    /// Runs compiled code of `translation`, and says how that ended.
+    pub fn run(
+        &mut self,
+        code: u64,
+        translation: &Translation,
+        state: &mut GuestState,
+        env: &'static Env,
+        port: &Port,
+    ) -> BlockEnd {
+        let returned = self.enter(code, translation, state, env, port);
+        self.end(returned, state)
     }
 
     /// Whether the block at the pc has just asked for a region.

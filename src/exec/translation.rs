@@ -28,6 +28,8 @@ pub struct Translation {
     trace: [AtomicU64; 2],
     /// Whether it was to become the head of a trace.
     pub lengthened: AtomicBool,
+    /// Who forked this process knows that it runs here.
+    pub reported: AtomicBool,
     /// Host address of its compiled code; 0 while there is none.
     pub entry: AtomicU64,
     /// Whether a region was asked for already.
@@ -150,6 +152,7 @@ impl Translation {
             template: [AtomicU64::new(0), AtomicU64::new(0)],
             trace: [AtomicU64::new(0), AtomicU64::new(0)],
             lengthened: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
             entry: AtomicU64::new(0),
             asked: AtomicBool::new(false),
             valid: AtomicBool::new(true),

@@ -4,7 +4,8 @@
 use super::Env;
 use super::cache::{Cache, behind_page};
 use super::interp::{BlockEnd, Cells, run_block};
-use super::offspring;
+use super::jit::{self, entry::exit};
+use super::offspring::{self, Report};
 use super::tier::{Allowed, Compiled, HOT_LIMITS, Tier, TierPolicy};
 use super::translation::Translation;
 use crate::debug;
@@ -45,10 +46,16 @@ fn no_entries(count: usize) -> Box<[Option<Local>]> {
     (0..count).map(|_| None).collect()
 }
 
+/// Makes the system call that the state is behind, if that may be done at once. Whether it was: the thread goes on at the
+/// state's pc.
+pub type Direct = fn(&Env, &mut GuestState, &Port) -> bool;
+
 pub struct Vcpu {
     pub state: Box<GuestState>,
     pub port: Arc<Port>,
     pub env: &'static Env,
+    /// Where nobody wants to hear of calls that are the host's alone.
+    pub direct: Option<Direct>,
     interpreted: u64,
     cache: &'static Cache,
     cells: Cells,
@@ -88,6 +95,7 @@ impl Vcpu {
             state,
             port,
             env,
+            direct: None,
             interpreted: 0,
             cache,
             cells: Cells::default(),
@@ -125,13 +133,28 @@ impl Vcpu {
     }
 
     /// Before a fork: has what forked children have run ready for the next one, where it is code of a file.
-    pub fn prepare_for_children(&self) {
-        offspring::each_new(|pc, control| {
-            if space().mapping(GuestAddr(pc)).is_some_and(|(_, mapping)| mapping.is_file_code()) {
-                let translation = self.cache.translation(pc, control);
-                self.policy.prepare(self.cache, &translation, &self.state);
+    pub fn prepare_for_children(&mut self) {
+        offspring::each_new(|report| match report {
+            Report::Block { pc, control } => self.prepare_block(pc, control),
+            Report::Link { slot, pc, control } => {
+                if let Some(target) = self.cache.peek(pc, control) {
+                    jit::link_number(slot, &target);
+                }
             }
         });
+    }
+
+    fn prepare_block(&mut self, pc: u64, control: u64) {
+        if space().mapping(GuestAddr(pc)).is_some_and(|(_, mapping)| mapping.is_file_code()) {
+            let translation = self.cache.translation(pc, control);
+            translation.reported.store(true, Ordering::Relaxed);
+            self.policy.prepare(self.cache, &translation, &self.state);
+            let index = self.local_index(pc);
+            if control == self.control && self.local[index].is_none() {
+                self.compiled.expect(&translation);
+                self.local[index] = Some(Local { pc, translation });
+            }
+        }
     }
 
     pub fn cache(&self) -> &'static Cache {
@@ -205,17 +228,23 @@ impl Vcpu {
                 }
                 Allowed::No => Tier::Interpreter,
             };
-            let end = self.port.execute(|| match tier {
-                Tier::Interpreter => {
+            let end = match tier {
+                Tier::Interpreter => self.port.execute(|| {
                     self.compiled.interpreted();
                     let block = lifted.as_ref().unwrap_or_else(|| &translation.block);
                     self.interpreted += block.insns.len() as u64;
                     run_block(block, &mut self.state, self.env, &mut self.cells)
-                }
+                }),
                 Tier::Compiled(code) => {
-                    self.compiled.run(code, translation, &mut self.state, self.env, &self.port)
+                    let (state, port) = (&mut self.state, &self.port);
+                    match port.execute(|| self.compiled.enter(code, translation, state, self.env, port)) {
+                        Some(exit::SYSCALL) if self.call_directly() => {
+                            Some(BlockEnd::Next(GuestAddr(self.state.pc())))
+                        }
+                        returned => returned.map(|value| self.compiled.end(value, &mut self.state)),
+                    }
                 }
-            });
+            };
             if let Some(block) = lifted {
                 block.recycle();
             }
@@ -240,15 +269,23 @@ impl Vcpu {
         }
     }
 
+    /// Whether the system call that compiled code has come to was made at once.
+    #[inline]
+    fn call_directly(&mut self) -> bool {
+        self.direct.is_some_and(|call| call(self.env, &mut self.state, &self.port))
+    }
+
     /// The translation at `pc`, and its IR if it is new; nothing where a signal has come first.
     fn look_up(&self, pc: u64) -> Option<(Arc<Translation>, Option<Block>)> {
         if !self.wait_for_code(pc) {
             return None;
         }
-        if offspring::is_reporting() && !self.cache.has(pc, self.control) {
-            offspring::report(pc, self.control);
+        let found = self.cache.look_up(pc, self.control);
+        if offspring::is_reporting() && !found.0.reported.load(Ordering::Relaxed) {
+            found.0.reported.store(true, Ordering::Relaxed);
+            offspring::report(Report::Block { pc, control: self.control });
         }
-        Some(self.cache.look_up(pc, self.control))
+        Some(found)
     }
 
     /// Where pages may be waited for, those of the instruction at `pc` are waited for here: no lock is held, and a signal ends

@@ -59,6 +59,11 @@ macro_rules! c_library_stubs {
             "\\name:",
             ".endr",
             "ret",
+            // Where the program is: for libraries that a static program might load. It costs a walk through /proc.
+            ".globl _dl_get_origin",
+            "_dl_get_origin:",
+            "mov rax, -1",
+            "ret",
             ".popsection",
         );
     };

@@ -1,11 +1,11 @@
 //! What the emulator itself does with file descriptors.
 //!
-//! Descriptors that we keep are moved to the top of the table, so that the guest gets the numbers it
-//! would get natively.
+//! Descriptors that we keep are moved up (`kept.rs`), so that the guest gets the numbers it would get natively.
 
 use crate::host::sys;
 use std::ffi::{CStr, CString};
-use std::sync::atomic::{AtomicI32, Ordering};
+
+pub use super::kept::{SPREAD, high_base, is_ours, keep, move_high, ours, release};
 
 /// Device and inode of an open file.
 pub fn identity(fd: i32) -> Option<(u64, u64)> {
@@ -244,63 +244,4 @@ impl Drop for OwnedFile {
     fn drop(&mut self) {
         sys::syscall(libc::SYS_close, [self.0 as u64, 0, 0, 0, 0, 0]);
     }
-}
-
-/// The lowest number our descriptors have, once one has been moved; `i32::MAX` before.
-static LOWEST: AtomicI32 = AtomicI32::new(i32::MAX);
-
-/// Whether the descriptor is one of ours.
-#[must_use]
-pub fn is_ours(fd: i32) -> bool {
-    fd >= LOWEST.load(Ordering::Relaxed) && OURS.iter().any(|slot| slot.load(Ordering::Relaxed) == fd)
-}
-
-const MAX_OURS: usize = 32;
-/// How far our descriptors lie from each other at most, while the limit of their number stays.
-pub const SPREAD: u32 = 2 * MAX_OURS as u32;
-static OURS: [AtomicI32; MAX_OURS] = [const { AtomicI32::new(-1) }; MAX_OURS];
-
-/// Where our descriptors start to be looked for: near the top of what the limit allows, but not so high that the table of
-/// descriptors, which each fork copies, becomes large.
-pub fn high_base() -> i32 {
-    const HIGH: u64 = 1024;
-    let mut limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
-    let args = [0, u64::from(libc::RLIMIT_NOFILE), 0, &raw mut limit as u64, 0, 0];
-    sys::syscall(libc::SYS_prlimit64, args);
-    let top = limit.rlim_cur.min(HIGH) as i32;
-    (top - SPREAD as i32).max(3)
-}
-
-/// Moves a descriptor up, close-on-exec. Where there is no room it stays.
-pub fn move_high(fd: i32) -> i32 {
-    let args = [fd as u64, libc::F_DUPFD_CLOEXEC as u64, high_base() as u64, 0, 0, 0];
-    match sys::check(sys::syscall(libc::SYS_fcntl, args)) {
-        Ok(high) => {
-            sys::syscall(libc::SYS_close, [fd as u64, 0, 0, 0, 0, 0]);
-            high as i32
-        }
-        Err(_) => fd,
-    }
-}
-
-/// Declares a descriptor ours for the process's life: the guest can neither close nor use it.
-pub fn keep(fd: i32) {
-    LOWEST.fetch_min(fd, Ordering::Relaxed);
-    for slot in &OURS {
-        if slot.compare_exchange(-1, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            return;
-        }
-    }
-}
-
-/// Takes the declaration back.
-pub fn release(fd: i32) {
-    for slot in &OURS {
-        let _ = slot.compare_exchange(fd, -1, Ordering::Relaxed, Ordering::Relaxed);
-    }
-}
-
-/// Numbers of the descriptors that are ours.
-pub fn ours() -> Vec<i32> {
-    OURS.iter().map(|slot| slot.load(Ordering::Relaxed)).filter(|&fd| fd >= 0).collect()
 }

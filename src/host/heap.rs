@@ -87,7 +87,7 @@ pub fn unmap(addr: u64, len: u64) {
 /// For the C library's allocator, which serialises its calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __sbrk(increment: isize) -> *mut c_void {
-    const STEP: u64 = 64 << 10;
+    const STEP: u64 = 32 << 10;
     let old = BREAK.load(Ordering::Relaxed);
     let new = old.wrapping_add_signed(increment as i64);
     let mapped = MAPPED.load(Ordering::Relaxed);

@@ -9,6 +9,7 @@ pub mod guest_access;
 pub mod guest_strings;
 pub mod heap;
 pub mod hidden_fd;
+pub mod kept;
 pub mod layout;
 pub mod lua;
 pub mod mapped_file;

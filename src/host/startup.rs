@@ -2,10 +2,10 @@
 #![allow(unsafe_code)] // argc, argv and envp arrive as C pointers
 
 use crate::host::files::{self, OwnedFile};
+use crate::host::kept::{self, Kept};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Arguments and environment as they came.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +52,7 @@ pub fn flush_stdio() {
     unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
-static EXECUTABLE: AtomicI32 = AtomicI32::new(-1);
+static EXECUTABLE: OnceLock<Kept> = OnceLock::new();
 
 /// The name that the kernel was asked to execute.
 #[must_use]
@@ -65,30 +65,27 @@ pub fn execfn() -> Option<String> {
     unsafe { CStr::from_ptr(address) }.to_str().ok().map(str::to_owned)
 }
 
-/// A descriptor of the emulator's own file, opened once.
+/// A descriptor of the emulator's own file, opened once. The number is good [in place](kept::in_place).
 pub fn executable() -> Result<i32, i32> {
-    let fd = EXECUTABLE.load(Ordering::Relaxed);
-    if fd >= 0 {
-        return Ok(fd);
+    if let Some(kept) = EXECUTABLE.get() {
+        return Ok(kept.number());
     }
     let file = OwnedFile::open("/proc/self/exe")?.into_raw();
-    files::keep(file);
-    EXECUTABLE.store(file, Ordering::Relaxed);
-    Ok(file)
+    let kept = Kept::new(file).ok_or(libc::EMFILE)?;
+    Ok(EXECUTABLE.get_or_init(|| kept).number())
 }
 
 /// Takes over the descriptor of our own file that the image before this one left.
 pub fn adopt_executable(fd: i32) {
-    let high = files::move_high(fd);
-    files::keep(high);
-    EXECUTABLE.store(high, Ordering::Relaxed);
+    if let Some(kept) = Kept::new(kept::adopt(fd)) {
+        EXECUTABLE.get_or_init(|| kept);
+    }
 }
 
 /// The emulator for another architecture, in the same directory as this one, if it is [held](hold_sibling).
 #[must_use]
 pub fn held_sibling(arch: &str) -> Option<i32> {
-    let what = sibling_name(arch);
-    inherited_descriptors().into_iter().find(|(w, _)| *w == what).map(|(_, fd)| fd)
+    passed(&sibling_name(arch)).map(Kept::number)
 }
 
 /// The same, opened for one use. It is not remembered: a child that shares our memory has descriptors of its own.
@@ -115,32 +112,48 @@ pub fn sibling_name(arch: &str) -> String {
     format!("emulator-{arch}")
 }
 
-static INHERITED: Mutex<Vec<(String, i32)>> = Mutex::new(Vec::new());
+static INHERITED: Mutex<Vec<(String, Kept)>> = Mutex::new(Vec::new());
 
-/// Declares a descriptor of ours that the next image of the emulator needs too.
-pub fn pass_on(what: &str, fd: i32) {
-    files::keep(fd);
-    INHERITED.lock().unwrap_or_else(PoisonError::into_inner).push((what.to_owned(), fd));
+/// Declares a descriptor ours that the next image of the emulator needs too.
+pub fn pass_on(what: &str, fd: i32) -> Option<Kept> {
+    let kept = Kept::new(fd);
+    note(what, kept);
+    kept
 }
 
-/// Descriptors that go on to the next image.
+fn note(what: &str, kept: Option<Kept>) {
+    let mut inherited = INHERITED.lock().unwrap_or_else(PoisonError::into_inner);
+    inherited.retain(|(known, _)| known != what);
+    inherited.extend(kept.map(|kept| (what.to_owned(), kept)));
+}
+
+/// What is passed on by this name.
+#[must_use]
+pub fn passed(what: &str) -> Option<Kept> {
+    let inherited = INHERITED.lock().unwrap_or_else(PoisonError::into_inner);
+    inherited.iter().find(|(known, _)| known == what).map(|(_, kept)| *kept)
+}
+
+/// Descriptors that go on to the next image. The numbers are good [in place](kept::in_place).
 #[must_use]
 pub fn inherited_descriptors() -> Vec<(String, i32)> {
-    INHERITED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    let inherited = INHERITED.lock().unwrap_or_else(PoisonError::into_inner);
+    inherited.iter().map(|(what, kept)| (what.clone(), kept.number())).collect()
 }
 
 /// Takes ownership of a descriptor that the image before this one passed on.
 #[must_use]
-pub fn owned_descriptor(fd: i32) -> OwnedFd {
+pub fn take_passed(what: &str) -> Option<OwnedFd> {
+    let fd = passed(what)?.number();
+    note(what, None);
     files::release(fd);
     // SAFETY: passed on to us for exactly this use; nothing else of ours refers to it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Declares `fd` what the next image gets for `what`, in place of what it would have got.
+/// Declares `fd`, which does not move, what the next image gets for `what`, in place of what it would have got.
 pub fn replace_passed(what: &str, fd: i32) {
-    INHERITED.lock().unwrap_or_else(PoisonError::into_inner).retain(|(w, _)| w != what);
-    pass_on(what, fd);
+    note(what, Kept::where_it_is(fd));
 }
 
 /// Defines the C `main` of an emulator for the named architecture.

@@ -20,9 +20,9 @@ use super::{seccomp, write_guest};
 use crate::debug::perf;
 use crate::exec::cache::Cache;
 use crate::exec::vcpu::Vcpu;
-use crate::exec::{Env, offspring};
+use crate::exec::{Env, jit, offspring};
 use crate::host::hidden_fd::HiddenFd;
-use crate::host::{files, random, signals, spawn, sys};
+use crate::host::{files, kept, random, signals, spawn, sys};
 use crate::log;
 use crate::mem::space;
 use guest::GuestAddr;
@@ -145,8 +145,11 @@ fn set_apart(child: &Thread, request: &Request) -> Result<(), i32> {
         errno_of(pidfd)?;
         write_guest(request.pidfd, &(pidfd as i32).to_le_bytes())?;
     }
+    if request.flags & libc::CLONE_FILES as u64 == 0 {
+        kept::fix();
+    }
     let apart = UNSHARED_LATER & !request.flags | OWN_SPACES & request.flags;
-    errno_of(sys::syscall(libc::SYS_unshare, [apart, 0, 0, 0, 0, 0]))
+    if apart == 0 { Ok(()) } else { errno_of(sys::syscall(libc::SYS_unshare, [apart, 0, 0, 0, 0, 0])) }
 }
 
 fn errno_of(result: i64) -> Result<(), i32> {
@@ -178,12 +181,13 @@ fn new_vfork_child(thread: &mut Thread, request: &Request) -> Done {
     let parents_port = signals::attached();
     // Everything is blocked across the birth: a signal for the parent must not find the child's port.
     let before = block_all();
-    let result = spawn::vfork(host_flags(request), request.pidfd, &mut || {
+    let mut life = || {
         child_tids(&mut child, request);
         clear_actions(&child, request.flags);
         child.run();
         sys::syscall(libc::SYS_exit, [0; 6]);
-    });
+    };
+    let result = kept::lent(|| spawn::vfork(host_flags(request), request.pidfd, &mut life));
     signals::reattach(parents_port);
     restore_mask(before);
     thread.load_fp();
@@ -200,6 +204,7 @@ fn new_sharing_process(thread: &mut Thread, request: &Request) -> Done {
     let (actions, limit) = (childs_actions(thread, request.flags), thread.space_limit.copy());
     let filters = seccomp::apart(thread.seccomp.get());
     process.memory_is_shared();
+    kept::fix();
     let life = move || {
         let mut child = Thread::new(process, vcpu, actions, limit);
         child.mask = mask;
@@ -258,6 +263,9 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
             return Done::errno(errno);
         }
     };
+    if request.flags & libc::CLONE_FILES as u64 != 0 {
+        kept::fix();
+    }
     let flags = request.flags & !OURS & if by_kernel { u64::MAX } else { !VFORK };
     let born = || match flags {
         0 if request.exit_signal == libc::SIGCHLD as u64 && !request.needs_clone3() => spawn::fork(),
@@ -344,7 +352,9 @@ fn with_all_locks<T>(thread: &Thread, f: impl FnOnce() -> T) -> T {
     let _actions = thread.actions.lock().unwrap_or_else(PoisonError::into_inner);
     perf::with_locked(|| {
         spawn::with_locked(|| {
-            space().with_locked(|| log::with_locked(|| random::with_locked(|| seccomp::with_locked(f))))
+            space().with_locked(|| {
+                log::with_locked(|| random::with_locked(|| seccomp::with_locked(|| kept::with_locked(f))))
+            })
         })
     })
 }
@@ -363,7 +373,10 @@ fn become_child(thread: &mut Thread, request: &Request) {
     thread.owns_host_thread = true;
     Departure::forget();
     spawn::forget_threads();
-    offspring::born();
+    offspring::born(jit::slots());
+    if request.flags & libc::CLONE_FILES as u64 == 0 {
+        kept::forked();
+    }
     seccomp::forked(&thread.seccomp);
     perf::forked();
     child_tids(thread, request);

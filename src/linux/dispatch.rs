@@ -5,7 +5,7 @@ use super::table::kinds::{Kind, Param, Returns};
 use super::table::{self, Done, How};
 use super::thread::Thread;
 use super::{process_memory, tags, written};
-use crate::host::{layout, sys};
+use crate::host::{kept, layout, sys};
 use crate::mem::{Memory, space};
 use guest::GuestAddr;
 use once_cell::race::OnceBox;
@@ -25,6 +25,20 @@ pub struct Entry {
     /// The host's number for it, if the host has the call.
     pub host: Option<i64>,
     known: bool,
+    /// How it is made without leaving the loop over translations, where it may be.
+    pub direct: Option<Direct>,
+}
+
+/// A call that only the host kernel has a say in.
+#[derive(Clone, Copy)]
+pub struct Direct {
+    /// Its number.
+    pub host: i64,
+    pub blocking: Blocking,
+    /// Which arguments are descriptors: a bit for each.
+    pub descriptors: u8,
+    /// Whether the kernel may write to guest memory.
+    pub writes: bool,
 }
 
 /// The guest's system calls by number. An entry is made when its call is made first: a process makes few of them.
@@ -36,42 +50,83 @@ pub struct Dispatch {
 
 static DISPATCH: OnceLock<Dispatch> = OnceLock::new();
 
-/// The host's number of a call.
-fn host_number(name: &str) -> Option<i64> {
-    let found = crate::guests::host_syscalls().iter().find(|(_, known)| *known == name);
-    found.map(|&(number, _)| i64::from(number))
+/// The host's number of a call: often the guest's.
+fn host_number(name: &str, guests: u32) -> Option<i64> {
+    let host = crate::guests::host_syscalls();
+    let same = name_of(guests, host).is_some_and(|known| known == name);
+    let found = || host.iter().find(|(_, known)| *known == name).map(|&(number, _)| number);
+    if same { Some(guests) } else { found() }.map(i64::from)
+}
+
+/// The name of a number in a table, which is in the order of numbers.
+fn name_of(number: u32, names: &[(u32, &'static str)]) -> Option<&'static str> {
+    let index = names.binary_search_by_key(&number, |&(known, _)| known).ok()?;
+    Some(names[index].1)
 }
 
 impl Entry {
     /// What a number means among `names`.
     fn of(number: usize, names: &[(u32, &'static str)]) -> Option<Self> {
-        let &(_, name) = names.iter().find(|&&(known, _)| known as usize == number)?;
-        let row = table::all().find(|row| row.name == name);
+        let number = u32::try_from(number).ok()?;
+        let name = name_of(number, names)?;
+        let row = table::row(name);
         let params = row.map_or(&[] as &[Param], |r| r.params);
-        Some(Self {
+        let mut entry = Self {
             name,
             how: row.map_or(How::Refuse(libc::ENOSYS), |r| r.how),
             params,
             returns: row.map_or(Returns::Number, |r| r.returns),
             paths: Paths::of(params),
             writes: params.iter().any(|p| p.kind.is_written() || matches!(p.kind, Kind::Out | Kind::OutVec)),
-            host: host_number(name),
+            host: host_number(name, number),
             known: row.is_some(),
-        })
+            direct: None,
+        };
+        entry.direct = entry.made_directly();
+        Some(entry)
+    }
+
+    /// Makes the call, if only the host kernel has a say in it.
+    #[inline]
+    pub fn directly(&self, args: &[u64; 6], thread: &Thread) -> Option<Done> {
+        self.direct.and_then(|call| call.make(args, &thread.vcpu.port)).map(Done::raw)
+    }
+
+    fn made_directly(&self) -> Option<Direct> {
+        let blocking = match self.how {
+            How::Pass => Blocking::No,
+            How::Block => Blocking::Yes,
+            _ => return None,
+        };
+        if self.paths != Paths::NONE || self.params.iter().any(|param| tags::nests(param.kind)) {
+            return None;
+        }
+        let descriptors = self
+            .params
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (index, param)| bits | u8::from(param.kind.is_descriptor()) << index);
+        Some(Direct { host: self.host?, blocking, descriptors, writes: self.writes })
     }
 }
 
 impl Dispatch {
-    /// For a guest whose numbers are `names`.
+    /// For a guest whose numbers are `names`, in order.
     #[must_use]
     pub fn new(names: &'static [(u32, &'static str)]) -> Self {
-        let size = names.iter().map(|&(number, _)| number as usize + 1).max().unwrap_or(0);
+        let size = names.last().map_or(0, |&(number, _)| number as usize + 1);
         Self { names, entries: std::iter::repeat_with(OnceBox::new).take(size).collect() }
     }
 
     /// The table of the running guest.
     pub fn get(names: impl FnOnce() -> &'static [(u32, &'static str)]) -> &'static Self {
         DISPATCH.get_or_init(|| Self::new(names()))
+    }
+
+    /// The same, once it is there.
+    #[must_use]
+    pub fn running() -> Option<&'static Self> {
+        DISPATCH.get()
     }
 
     /// The entry of a number. Numbers are 64-bit: those with bit 30 (x32) are not masked into a name.
@@ -84,30 +139,41 @@ impl Dispatch {
 
 /// Makes the call, without rules.
 pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
-    let Some(&entry) = thread.process.dispatch.entry(number) else {
+    let Some(entry) = thread.process.dispatch.entry(number) else {
         crate::log::once(&format!("syscall {number}"), || {
             format!("unknown system call number {number}: ENOSYS")
         });
         return Done::errno(libc::ENOSYS);
     };
+    if let Some(done) = entry.directly(args, thread) {
+        return done;
+    }
     if !entry.known {
         crate::log::once(entry.name, || {
             format!("system call {} ({number}) is not implemented: ENOSYS", entry.name)
         });
     }
-    let args = &without_ours(&entry, args);
+    let args = &without_ours(entry, args);
     if crate::mem::ignores_top_byte() {
         let taken = thread.vcpu.env.arch.linux().takes_tagged_pointers(&thread.vcpu.state);
-        if let Some(call) = tags::untagged(&entry, args, taken) {
-            let done = perform_entry(thread, &entry, &call.args);
+        if let Some(call) = tags::untagged(entry, args, taken) {
+            let done = perform_entry(thread, entry, &call.args);
             call.finish();
-            written::after(&entry, args, done);
+            after(entry, args, done);
             return done;
         }
     }
-    let done = perform_entry(thread, &entry, args);
-    written::after(&entry, args, done);
+    let done = perform_entry(thread, entry, args);
+    after(entry, args, done);
     done
+}
+
+/// What the call's success means for us.
+fn after(entry: &Entry, args: &[u64; 6], done: Done) {
+    written::after(entry, args, done);
+    if let Done::Value(result) = done {
+        kept::keep_away_from(result);
+    }
 }
 
 /// The arguments with no pointers into the emulator's memory: there is nothing, as far as the guest can tell.

@@ -8,7 +8,7 @@ use super::table::Done;
 use super::thread::Thread;
 use super::{path, read_path, read_string, read_word, seccomp};
 use crate::host::files::{self, OwnedFile};
-use crate::host::sys;
+use crate::host::{kept, sys};
 use crate::loader::{self, LoadError};
 use std::ffi::CString;
 
@@ -298,6 +298,16 @@ fn replace(
     }
     crate::host::startup::flush_stdio();
     crate::exec::saved::save(thread.vcpu.cache(), &thread.vcpu.state);
+    kept::in_place(|| hand_over(thread, target, envp, sibling))
+}
+
+/// The same with all descriptors where they stand.
+fn hand_over(
+    thread: &Thread,
+    target: &Target,
+    envp: &[CString],
+    sibling: Option<&'static dyn guest::arch::GuestArch>,
+) -> i64 {
     let mut descriptors = crate::host::startup::inherited_descriptors();
     descriptors.push((PROGRAM.to_owned(), target.file.raw()));
     let siblings = thread.siblings.iter();
@@ -326,6 +336,7 @@ fn replace(
         name: target.name.to_string_lossy().into_owned(),
         filters: seccomp::encode(&thread.seccomp.get()),
         space_limit: thread.space_limit.encode(),
+        ignored: super::signal::ignored(thread),
         // Another architecture's words say nothing.
         exception: match sibling {
             Some(_) => [0; 2],
@@ -352,13 +363,15 @@ pub struct Handoff {
     pub space_limit: String,
     /// What the kernel keeps of the thread's last exceptions.
     pub exception: [u64; 2],
+    /// The signals that are ignored, as a mask.
+    pub ignored: u64,
     /// Descriptors that stay open for the emulator: (what for, number).
     pub descriptors: Vec<(String, i32)>,
 }
 
 /// The descriptor of the program file: it need not have a path that leads to it.
 pub const PROGRAM: &str = "program";
-const MAGIC: &str = "qemu-lua handoff 1";
+const MAGIC: &str = "qemu-lua handoff 2";
 
 impl Handoff {
     fn encode(&self) -> Vec<u8> {
@@ -366,6 +379,7 @@ impl Handoff {
         let mut fields = vec![MAGIC.to_owned(), pid.to_string(), self.path.clone(), self.name.clone()];
         fields.extend([self.filters.clone(), self.space_limit.clone()]);
         fields.extend(self.exception.map(|word| word.to_string()));
+        fields.push(self.ignored.to_string());
         fields.push(self.descriptors.len().to_string());
         for (what, fd) in &self.descriptors {
             fields.extend([what.clone(), fd.to_string()]);
@@ -383,12 +397,14 @@ impl Handoff {
         let (path, name) = (fields.next()?, fields.next()?);
         let (filters, space_limit) = (fields.next()?, fields.next()?);
         let exception = [fields.next()?.parse().ok()?, fields.next()?.parse().ok()?];
+        let ignored = fields.next()?.parse().ok()?;
         let count: usize = fields.next()?.parse().ok()?;
         let mut descriptors = Vec::new();
         for _ in 0..count {
             descriptors.push((fields.next()?, fields.next()?.parse().ok()?));
         }
-        Some(Self { own_args: fields.collect(), path, name, filters, space_limit, exception, descriptors })
+        let own_args = fields.collect();
+        Some(Self { own_args, path, name, filters, space_limit, exception, ignored, descriptors })
     }
 
     /// The handoff of the image before this one, if it was that which executed us.

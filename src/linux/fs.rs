@@ -3,7 +3,7 @@
 use super::table::Done;
 use super::thread::Thread;
 use super::{path, procfs, read_guest, read_path, write_guest};
-use crate::host::{files, signals, sys};
+use crate::host::{files, kept, signals, sys};
 use guest::linux::{OpenFlags, StatLayout};
 
 /// The host's own values (arch/x86/include/uapi/asm/fcntl.h is asm-generic's).
@@ -138,7 +138,19 @@ pub fn mq_open(thread: &mut Thread, args: &[u64; 6]) -> Done {
 }
 
 pub fn pipe2(thread: &mut Thread, args: &[u64; 6]) -> Done {
-    Done::raw(sys::syscall(libc::SYS_pipe2, [args[0], to_host(thread, args[1]), 0, 0, 0, 0]))
+    given_two(args[0], sys::syscall(libc::SYS_pipe2, [args[0], to_host(thread, args[1]), 0, 0, 0, 0]))
+}
+
+pub fn pipe(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+    given_two(args[0], sys::syscall(libc::SYS_pipe, *args))
+}
+
+/// After a call that has put two descriptors at `addr`.
+pub fn given_two(addr: u64, result: i64) -> Done {
+    if let (0, Ok(pair)) = (result, read_guest::<8>(addr)) {
+        kept::keep_away_from(i64::from(i32::from_le_bytes([pair[4], pair[5], pair[6], pair[7]])));
+    }
+    Done::Value(result)
 }
 
 pub fn close(thread: &mut Thread, args: &[u64; 6]) -> Done {
@@ -148,11 +160,21 @@ pub fn close(thread: &mut Thread, args: &[u64; 6]) -> Done {
     Done::raw(sys::interruptible(libc::SYS_close, *args, &thread.vcpu.port.poll))
 }
 
+/// Before this thread gets a table of descriptors of its own: others know ours by their numbers in the one that they share.
+pub fn before_unsharing() {
+    if crate::exec::cache::Cache::running_threads() > 1 {
+        kept::fix();
+    }
+}
+
 /// Closes what lies between our own descriptors.
 pub fn close_range(thread: &mut Thread, args: &[u64; 6]) -> Done {
     let (first, last, flags) = (args[0] as u32, args[1] as u32, args[2]);
     if first > last {
         return Done::errno(libc::EINVAL);
+    }
+    if flags & u64::from(libc::CLOSE_RANGE_UNSHARE) != 0 {
+        before_unsharing();
     }
     let held = thread.siblings.iter().map(|(_, fd)| *fd);
     let mut ours: Vec<u32> = files::ours()
@@ -196,6 +218,9 @@ pub fn dup2(thread: &mut Thread, args: &[u64; 6]) -> Done {
 }
 
 pub fn dup3(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if files::is_ours(args[1] as i32) {
+        kept::give_way(args[1] as i32);
+    }
     if files::is_ours(args[0] as i32) || files::is_ours(args[1] as i32) {
         return Done::errno(libc::EBADF);
     }
@@ -207,8 +232,13 @@ pub fn fcntl(thread: &mut Thread, args: &[u64; 6]) -> Done {
         return Done::errno(libc::EBADF);
     }
     let mut args = *args;
-    if args[1] as i32 == libc::F_SETFL {
-        args[2] = to_host(thread, args[2]);
+    match args[1] as i32 {
+        libc::F_SETFL => args[2] = to_host(thread, args[2]),
+        // The lowest number that the guest wants.
+        libc::F_DUPFD | libc::F_DUPFD_CLOEXEC if kept::is_near(args[2] as i64) => {
+            kept::give_way(args[2] as i32);
+        }
+        _ => {}
     }
     let result = sys::interruptible(libc::SYS_fcntl, args, &thread.vcpu.port.poll);
     if args[1] as i32 == libc::F_GETFL && result >= 0 {

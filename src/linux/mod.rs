@@ -9,6 +9,7 @@ pub mod alt_stack;
 pub mod announce;
 pub mod clone;
 mod clone_args;
+mod direct;
 pub mod dispatch;
 pub mod epoll;
 mod errno;

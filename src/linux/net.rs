@@ -1,10 +1,11 @@
 //! Socket calls that write guest memory through nested structures.
 
 use super::dispatch::release_iovec;
+use super::fs::given_two;
 use super::read_word;
 use super::table::Done;
 use super::thread::Thread;
-use crate::host::{files, sys};
+use crate::host::{files, kept, sys};
 use crate::mem::space;
 
 /// Releases translations of what a `struct msghdr` lets the kernel write.
@@ -24,7 +25,9 @@ pub fn recvmsg(thread: &mut Thread, args: &[u64; 6]) -> Done {
         return Done::errno(libc::EBADF);
     }
     release_message(args[1]);
-    Done::raw(sys::interruptible(libc::SYS_recvmsg, *args, &thread.vcpu.port.poll))
+    let result = sys::interruptible(libc::SYS_recvmsg, *args, &thread.vcpu.port.poll);
+    received(args[1]);
+    Done::raw(result)
 }
 
 pub fn recvmmsg(thread: &mut Thread, args: &[u64; 6]) -> Done {
@@ -34,5 +37,20 @@ pub fn recvmmsg(thread: &mut Thread, args: &[u64; 6]) -> Done {
     for index in 0..args[2].min(1024) {
         release_message(args[1] + 64 * index);
     }
-    Done::raw(sys::interruptible(libc::SYS_recvmmsg, *args, &thread.vcpu.port.poll))
+    let result = sys::interruptible(libc::SYS_recvmmsg, *args, &thread.vcpu.port.poll);
+    for index in 0..u64::try_from(result).unwrap_or(0).min(1024) {
+        received(args[1] + 64 * index);
+    }
+    Done::raw(result)
+}
+
+/// After a message has come: descriptors may have come with it (SCM_RIGHTS), which its control data are longer than 0 for.
+fn received(message: u64) {
+    if read_word(message + 40).is_ok_and(|len| len > 0) {
+        kept::keep_away_from_new();
+    }
+}
+
+pub fn socketpair(_thread: &mut Thread, args: &[u64; 6]) -> Done {
+    given_two(args[3], sys::syscall(libc::SYS_socketpair, *args))
 }

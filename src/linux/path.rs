@@ -54,6 +54,7 @@ fn exists(path: &CString) -> bool {
 pub struct Paths(u8);
 
 impl Paths {
+    pub const NONE: Self = Self(0);
     pub const FIRST: Self = Self(1);
     pub const SECOND: Self = Self(2);
 

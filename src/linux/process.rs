@@ -67,6 +67,14 @@ pub fn set_tid_address(thread: &mut Thread, args: &[u64; 6]) -> Done {
     Done::Value(i64::from(thread.tid()))
 }
 
+pub fn unshare(thread: &mut Thread, args: &[u64; 6]) -> Done {
+    if args[0] & libc::CLONE_FILES as u64 != 0 {
+        super::fs::before_unsharing();
+    }
+    thread.stand_alone();
+    Done::raw(sys::syscall(libc::SYS_unshare, *args))
+}
+
 /// Not offered: a restartable sequence would have to be aborted at polls. libc does without.
 pub fn rseq(_thread: &mut Thread, _args: &[u64; 6]) -> Done {
     Done::errno(libc::ENOSYS)
@@ -217,6 +225,10 @@ impl RuleHost for RuleThread<'_> {
 
     fn syscall(&mut self, number: u64, args: [u64; 8]) -> CallEnd {
         let [a, b, c, d, e, f, ..] = args;
+        let entry = self.thread.process.dispatch.entry(number);
+        if let Some(done) = entry.and_then(|entry| entry.directly(&[a, b, c, d, e, f], self.thread)) {
+            return self.thread.end_in_rule(done);
+        }
         // Rules run under the default environment; the call may copy the guest's (clone) or replace it.
         self.thread.load_fp();
         let done = dispatch::perform(self.thread, number, &[a, b, c, d, e, f]);

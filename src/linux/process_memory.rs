@@ -103,10 +103,16 @@ fn writing_code<T>(ranges: &[(u64, u64)], call: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Whether the guest may have descriptors of a process's memory.
+#[inline]
+pub fn is_opened() -> bool {
+    OPENED.load(Ordering::Relaxed)
+}
+
 /// The call, if it is a transfer through a descriptor of a process's memory.
 #[inline]
 pub fn transfer(entry: &Entry, args: &[u64; 6]) -> Option<Done> {
-    if !OPENED.load(Ordering::Relaxed) {
+    if !is_opened() {
         return None;
     }
     let transfer = Transfer::of(entry.name, args)?;

@@ -51,6 +51,16 @@ impl Actions {
         actions
     }
 
+    /// Those with which these signals are ignored.
+    #[must_use]
+    pub fn ignoring(mask: u64) -> Self {
+        let mut actions = Self::default();
+        for signal in (1..=64).filter(|&signal| mask & bit(signal) != 0) {
+            actions.0[signal as usize - 1].handler = SIG_IGN;
+        }
+        actions
+    }
+
     #[must_use]
     pub fn get(&self, signal: i32) -> Action {
         self.0[signal as usize - 1]
@@ -65,6 +75,13 @@ impl Actions {
     pub fn matching(&self, test: impl Fn(&Action) -> bool) -> u64 {
         (1..=64).filter(|&s| test(&self.0[s as usize - 1])).map(bit).fold(0, |a, b| a | b)
     }
+}
+
+/// The signals that a thread's process ignores, as a mask.
+#[must_use]
+pub fn ignored(thread: &Thread) -> u64 {
+    let actions = thread.actions.lock().unwrap_or_else(PoisonError::into_inner);
+    actions.matching(|action| action.handler == SIG_IGN)
 }
 
 /// A signal on its way to the guest.

@@ -53,7 +53,6 @@ pub struct Untagged {
 #[must_use]
 pub fn untagged(entry: &Entry, args: &[u64; 6], taken: bool) -> Option<Untagged> {
     TAKEN.set(taken);
-    let nests = |kind| matches!(kind, Kind::InVec | Kind::OutVec) || is_message(kind) || are_messages(kind);
     let suspicious =
         args.iter().any(|&arg| has_tag(arg)) || (taken && entry.params.iter().any(|param| nests(param.kind)));
     if !suspicious {
@@ -73,6 +72,12 @@ pub fn untagged(entry: &Entry, args: &[u64; 6], taken: bool) -> Option<Untagged>
         }
     }
     Some(call)
+}
+
+/// Whether it points to structures with pointers in them.
+#[must_use]
+pub const fn nests(kind: Kind) -> bool {
+    matches!(kind, Kind::InVec | Kind::OutVec) || is_message(kind) || are_messages(kind)
 }
 
 const fn is_message(kind: Kind) -> bool {

@@ -4,7 +4,7 @@ use super::dispatch;
 use super::limits::SpaceLimit;
 use super::signal::{self, Actions, Pending};
 use super::table::Done;
-use super::{Process, alt_stack, seccomp, strace};
+use super::{Process, alt_stack, direct, seccomp, strace};
 use crate::exec::vcpu::{Exit, Vcpu};
 use crate::host::{fp, signals, spawn, startup, sys};
 use crate::mem::Memory;
@@ -34,7 +34,8 @@ pub struct Thread {
     pub clear_child_tid: u64,
     /// Signals that arrived while the guest blocks them (only those the host cannot block).
     pub deferred: Vec<Pending>,
-    pub rules: Option<ThreadRules>,
+    /// In a box, because a rule that runs has it to itself.
+    pub rules: Option<Box<ThreadRules>>,
     /// The call in progress, as made.
     pub request: SyscallRequest,
     /// A call made from a rule was interrupted before it happened.
@@ -55,11 +56,12 @@ pub struct Thread {
 impl Thread {
     pub fn new(
         process: &'static Process,
-        vcpu: Vcpu,
+        mut vcpu: Vcpu,
         actions: Arc<Mutex<Actions>>,
         space_limit: Arc<SpaceLimit>,
     ) -> Self {
-        let rules = process.rules.as_ref().map(ThreadRules::new);
+        let rules = process.rules.as_ref().map(|rules| Box::new(ThreadRules::new(rules)));
+        vcpu.direct = (rules.is_none() && !strace::is_wanted(process)).then_some(direct::call);
         Self {
             process,
             vcpu,
@@ -174,7 +176,7 @@ impl Thread {
         fp::set_mxcsr(fp::DEFAULT_MXCSR);
         self.interrupted_in_rule = false;
         let [a, b, c, d, e, f] = request.args;
-        crate::host::rule_stop::enter(&rules.stop_cell());
+        crate::host::rule_stop::enter(rules.stop_cell());
         let outcome =
             rules.call(&mut super::process::RuleThread::new(self), request.number, [a, b, c, d, e, f, 0, 0]);
         crate::host::rule_stop::leave();

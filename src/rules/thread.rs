@@ -67,8 +67,8 @@ impl ThreadRules {
 
     /// The brake, for signal handlers of this thread. It does not change during the thread's life.
     #[must_use]
-    pub fn stop_cell(&self) -> Arc<StopCell> {
-        Arc::clone(&self.stop)
+    pub fn stop_cell(&self) -> &Arc<StopCell> {
+        &self.stop
     }
 
     /// Whether `number` has a rule. False while a rule runs: rules do not nest.

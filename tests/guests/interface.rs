@@ -155,6 +155,7 @@ on_both! {
     a_root_that_has_only_the_program(arch) { program_same_as_native(arch, "auto", "chroot", &[]); }
     fixed_addresses_that_programs_may_take(arch) { program_same_as_native(arch, "auto", "places", &[]); }
     filters_of_the_programs_own(arch) { program_same_as_native(arch, "auto", "filtered", &[]); }
+    as_many_descriptors_as_natively(arch) { program_same_as_native(arch, "auto", "descriptors", &[]); }
     limits_of_the_address_space(arch) { program_same_as_native(arch, "auto", "limits", &[]); }
     threads_at_their_limits(arch) { program_same_as_native(arch, "auto", "threading", &[]); }
     supervisors_of_system_calls(arch) { program_same_as_native(arch, "auto", "listener", &[]); }

@@ -153,7 +153,7 @@ fn a_call_at_the_top_level_may_not_return_either() {
 fn stopped(body: &str) -> (Outcome, Guest, Directory) {
     let directory = Directory::with(&[("write.lua", &format!("function do_syscall(num) {body} end"))]);
     let mut guest = Guest::new(&directory.open(ReloadMode::Watch));
-    let cell = guest.thread.stop_cell();
+    let cell = std::sync::Arc::clone(guest.thread.stop_cell());
     guest.host.kernel = Box::new(move |_, _| {
         // SAFETY: on the rule's own thread.
         assert!(unsafe { cell.request(0) });

@@ -131,11 +131,13 @@ impl GuestState {
         self.bytes_at_mut(slot, 16).copy_from_slice(&value.to_le_bytes());
     }
 
+    #[inline]
     #[must_use]
     pub fn pc(&self) -> u64 {
         self.u64(PC)
     }
 
+    #[inline]
     pub fn set_pc(&mut self, pc: u64) {
         self.set_u64(PC, pc);
     }

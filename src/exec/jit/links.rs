@@ -2,6 +2,7 @@
 
 use super::code_memory::{self, SlotAddr, slot_at};
 use super::{Engine, lock};
+use crate::exec::offspring::{self, Report};
 use crate::exec::saved;
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
@@ -43,14 +44,42 @@ impl Engine {
 pub fn link(slot: u64, target: &Translation) {
     let mut guard = lock();
     let Some(engine) = guard.as_mut() else { return };
-    let entry = target.entry.load(Ordering::Acquire);
     let slot = SlotAddr(slot);
-    if entry == 0 || code_memory::slot_target(slot) != target.pc.raw() {
-        return;
-    }
-    engine.memory.patch(slot, entry);
     let number = engine.memory.slot_number(slot) as u32;
-    engine.incoming.entry(entry).or_default().push(number);
+    let linked = engine.link(slot, number, target);
+    if linked && offspring::is_reporting() && offspring::is_common(number) {
+        offspring::report(Report::Link { slot: number, pc: target.pc.raw(), control: target.control });
+    }
+}
+
+/// The same for a slot by its number, as a forked child has linked it.
+pub fn link_number(number: u32, target: &Translation) {
+    let mut guard = lock();
+    let Some(engine) = guard.as_mut().filter(|engine| (number as usize) < engine.memory.slots()) else {
+        return;
+    };
+    let slot = slot_at(number as usize);
+    if code_memory::slot_lead(slot) == engine.unlinked {
+        engine.link(slot, number, target);
+    }
+}
+
+/// How many slots have been given out.
+pub fn slots() -> usize {
+    lock().as_ref().map_or(0, |engine| engine.memory.slots())
+}
+
+impl Engine {
+    /// Whether there is code to lead to.
+    fn link(&mut self, slot: SlotAddr, number: u32, target: &Translation) -> bool {
+        let entry = target.entry.load(Ordering::Acquire);
+        if entry == 0 || code_memory::slot_target(slot) != target.pc.raw() {
+            return false;
+        }
+        self.memory.patch(slot, entry);
+        self.incoming.entry(entry).or_default().push(number);
+        true
+    }
 }
 
 /// Cuts off every region and trace made from `gone`. The cache is locked.

@@ -62,7 +62,7 @@ use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 pub use host::host_key;
 use jumps::Stack;
-pub use links::{cut_off, link};
+pub use links::{cut_off, link, link_number, slots};
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
 use owed::Noted;

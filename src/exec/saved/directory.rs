@@ -4,7 +4,8 @@
 //! else may be able to write them. A file is never changed where it is: a new one takes its place, whole, by a rename.
 
 use crate::host::files::{self, OwnedFile};
-use crate::host::sys;
+use crate::host::kept::Kept;
+use crate::host::{startup, sys};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -48,7 +49,14 @@ fn check_owner(file: &OwnedFile, kind: u32) -> Result<files::Status, Refused> {
 
 /// The directory, held open: its path may lead elsewhere later (chroot), or be forbidden.
 #[derive(Debug)]
-pub struct Directory(OwnedFile);
+pub struct Directory(Held);
+
+#[derive(Debug)]
+enum Held {
+    Own(OwnedFile),
+    /// For the process's life.
+    Kept(Kept),
+}
 
 impl Directory {
     /// Opens it, and makes it if need be.
@@ -62,23 +70,30 @@ impl Directory {
             opened => opened.map_err(Refused::Errno)?,
         };
         check_owner(&opened, libc::S_IFDIR)?;
-        Ok(Self(opened))
+        Ok(Self(Held::Own(opened)))
     }
 
-    /// The one that the image before this one held.
-    pub fn adopt(fd: i32) -> Result<Self, Refused> {
-        let directory = Self(OwnedFile::from_raw(fd));
-        match check_owner(&directory.0, libc::S_IFDIR) {
-            Ok(_) => Ok(directory),
-            Err(refused) => {
-                let _ = directory.0.into_raw();
-                Err(refused)
-            }
+    /// Holds it for the process's life, and passes it on to the next image as `what`.
+    pub fn keep(self, what: &str) -> Option<Self> {
+        match self.0 {
+            Held::Own(file) => startup::pass_on(what, file.into_raw()).map(|kept| Self(Held::Kept(kept))),
+            Held::Kept(_) => Some(self),
         }
     }
 
-    pub fn raw(&self) -> i32 {
-        self.0.raw()
+    /// The one that the image before this one held.
+    pub fn adopt(kept: Kept) -> Result<Self, Refused> {
+        let file = OwnedFile::from_raw(kept.number());
+        let checked = check_owner(&file, libc::S_IFDIR);
+        let _ = file.into_raw();
+        checked.map(|_| Self(Held::Kept(kept)))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(i32) -> T) -> T {
+        match &self.0 {
+            Held::Own(file) => f(file.raw()),
+            Held::Kept(kept) => kept.with(f),
+        }
     }
 
     /// Opens a file for reading, if it can be trusted; and its length.
@@ -93,7 +108,7 @@ impl Directory {
 
     fn open_file(&self, name: &str, how: i32) -> Option<(OwnedFile, usize)> {
         let flags = how | libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = OwnedFile::open_any(self.raw(), name, flags, 0).ok()?;
+        let file = self.with(|dir| OwnedFile::open_any(dir, name, flags, 0)).ok()?;
         let status = check_owner(&file, libc::S_IFREG).ok()?;
         Some((file, status.size as usize))
     }
@@ -106,7 +121,8 @@ impl Directory {
         if !files::may_grow_to(parts.iter().map(|part| part.len()).sum()) {
             return false;
         }
-        let Ok(file) = OwnedFile::open_any(self.raw(), &unfinished, flags, 0o600) else { return false };
+        let opened = self.with(|dir| OwnedFile::open_any(dir, &unfinished, flags, 0o600));
+        let Ok(file) = opened else { return false };
         let done = parts.iter().all(|part| file.write_all(part)) && self.rename(&unfinished, name);
         if !done {
             self.remove(&unfinished);
@@ -116,14 +132,15 @@ impl Directory {
 
     fn rename(&self, from: &str, to: &str) -> bool {
         let (Ok(from), Ok(to)) = (CString::new(from), CString::new(to)) else { return false };
-        let dir = self.raw() as u64;
-        let args = [dir, from.as_ptr() as u64, dir, to.as_ptr() as u64, 0, 0];
-        sys::check(sys::syscall(libc::SYS_renameat, args)).is_ok()
+        self.with(|dir| {
+            let args = [dir as u64, from.as_ptr() as u64, dir as u64, to.as_ptr() as u64, 0, 0];
+            sys::check(sys::syscall(libc::SYS_renameat, args)).is_ok()
+        })
     }
 
     pub fn remove(&self, name: &str) {
         let Ok(name) = CString::new(name) else { return };
-        sys::syscall(libc::SYS_unlinkat, [self.raw() as u64, name.as_ptr() as u64, 0, 0, 0, 0]);
+        self.with(|dir| sys::syscall(libc::SYS_unlinkat, [dir as u64, name.as_ptr() as u64, 0, 0, 0, 0]));
     }
 
     /// Marks a file as used: the ones unused for longest go first.
@@ -172,14 +189,15 @@ impl Directory {
     }
 
     fn names(&self) -> Vec<String> {
-        let entries =
-            std::fs::read_dir(format!("/proc/self/fd/{}", self.raw())).into_iter().flatten().flatten();
+        let read = self.with(|dir| std::fs::read_dir(format!("/proc/self/fd/{dir}")));
+        let entries = read.into_iter().flatten().flatten();
         let name = |entry: std::fs::DirEntry| String::from_utf8(entry.file_name().as_bytes().to_vec()).ok();
         entries.filter_map(name).filter(|name| is_ours(name)).collect()
     }
 
     fn entry(&self, name: &str) -> Option<Entry> {
-        let file = OwnedFile::open_any(self.raw(), name, libc::O_PATH | libc::O_NOFOLLOW, 0).ok()?;
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        let file = self.with(|dir| OwnedFile::open_any(dir, name, flags, 0)).ok()?;
         let status = file.status()?;
         Some(Entry { name: name.to_owned(), size: status.size, changed: status.changed.0 })
     }
@@ -227,7 +245,7 @@ mod tests {
     }
 
     fn path(directory: &Directory) -> std::path::PathBuf {
-        std::fs::read_link(format!("/proc/self/fd/{}", directory.raw())).unwrap()
+        std::fs::read_link(format!("/proc/self/fd/{}", directory.with(|dir| dir))).unwrap()
     }
 
     fn names(directory: &Directory) -> Vec<String> {

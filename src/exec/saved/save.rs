@@ -107,7 +107,7 @@ fn save_hints(saved: &Saved, translations: &[Arc<Translation>], spent: u32) {
     for t in translations {
         if let Origin::Saved(number) = t.origin() {
             let known = &mut runs[number.0 as usize];
-            *known = t.lasting_runs().max(*known);
+            *known = runs_to_note(image, *number, t).max(*known);
         }
     }
     let before = (0..).map(|number| image.runs(BlockNumber(number)));
@@ -121,6 +121,13 @@ fn save_hints(saved: &Saved, translations: &[Arc<Translation>], spent: u32) {
         file.write_at(image.counts.runs_at() as u64, &bytes32(&runs));
     }
     file.write_at(image.counts.spent_at() as u64, &spent.to_le_bytes());
+}
+
+/// How often a block has run; too seldom for a trace, if it has got one that is not saved: the next process shall make it too.
+fn runs_to_note(image: &Image, number: BlockNumber, translation: &Translation) -> u32 {
+    let saved = image.block(number).is_some_and(|record| record.region != 0);
+    let most = if translation.trace().is_some() && !saved { jit::LENGTHENED - 1 } else { u32::MAX };
+    translation.lasting_runs().min(most)
 }
 
 /// A table: what was in the file before, and what comes to it.

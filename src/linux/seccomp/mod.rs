@@ -123,9 +123,15 @@ pub fn forked(slot: &Arc<Slot>) {
     *lock(&SLOTS) = vec![(own_tid(), Arc::downgrade(slot))];
 }
 
+/// Whether any thread has filters.
+#[inline]
+pub fn is_active() -> bool {
+    ACTIVE.load(Ordering::Relaxed)
+}
+
 /// What comes of a call before it is made; `None` where it is to be made.
 pub fn check(thread: &mut Thread, request: &SyscallRequest) -> Option<Done> {
-    if !ACTIVE.load(Ordering::Relaxed) {
+    if !is_active() {
         return None;
     }
     match thread.seccomp.get() {

@@ -14,6 +14,7 @@ mod structures;
 mod terminals;
 mod values;
 
+use super::Process;
 use super::table::Done;
 use super::table::kinds::{Kind, Returns};
 use super::table::shapes::Shape;
@@ -32,7 +33,7 @@ pub struct Traced {
 
 /// The arguments as text, taken before the call; `None` where calls are not traced.
 pub fn enter(thread: &Thread, request: &SyscallRequest) -> Option<Traced> {
-    if !is_traced(thread) {
+    if !is_wanted(thread.process) {
         return None;
     }
     let entry = thread.process.dispatch.entry(request.number);
@@ -56,8 +57,8 @@ pub fn enter(thread: &Thread, request: &SyscallRequest) -> Option<Traced> {
 }
 
 /// Whether lines are wanted.
-fn is_traced(thread: &Thread) -> bool {
-    thread.process.options.strace || crate::debug::enabled(crate::debug::item::STRACE)
+pub fn is_wanted(process: &Process) -> bool {
+    process.options.strace || crate::debug::enabled(crate::debug::item::STRACE)
 }
 
 /// The lengths that the call will change: those that are pointed to, and those in messages.
@@ -135,7 +136,7 @@ fn write(thread: &Thread, request: &SyscallRequest, traced: &Traced, value: Opti
 
 /// The call that this program owes its start to; its environment is shown where it is now.
 pub fn executed(thread: &Thread, path: &CStr, arguments: &[CString], variables: u64) {
-    if !is_traced(thread) {
+    if !is_wanted(thread.process) {
         return;
     }
     let list: Vec<_> = arguments.iter().map(|argument| shown(argument.to_bytes())).collect();
@@ -154,14 +155,14 @@ fn shown(bytes: &[u8]) -> String {
 
 /// The process ends by a signal.
 pub fn killed(thread: &Thread, signal: i32) {
-    if is_traced(thread) {
+    if is_wanted(thread.process) {
         crate::log::write(&format!("{} +++ killed by {} +++\n", thread.tid(), values::signal(signal)));
     }
 }
 
 /// A signal that reaches the guest: its `siginfo_t`, as strace shows it.
 pub fn signal(thread: &Thread, info: &[u8; 128]) {
-    if is_traced(thread) {
+    if is_wanted(thread.process) {
         let number = structures::value(info, 0, 4) as i32;
         let (name, info) = (values::signal(number), signals::info(info));
         crate::log::write(&format!("{} --- {name} {info} ---\n", thread.tid()));

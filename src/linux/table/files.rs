@@ -27,9 +27,9 @@ rows! { FILES:
     translate(fs::close) close(fd: Fd);
     /// Leaves the emulator's own descriptors open.
     translate(fs::close_range) close_range(fd: Int, max_fd: Int, flags: Bits(n::CLOSE_RANGE));
-    /// The new descriptor is below the emulator's.
+    /// Our own descriptors move out of the way of the guest's.
     translate(fs::dup) dup(fildes: Fd);
-    /// A target among the emulator's own descriptors is EBADF.
+    /// Our own descriptors move out of the way of the guest's.
     translate(fs::dup2) dup2(oldfd: Fd, newfd: Int);
     /// As dup2; flags as open.
     translate(fs::dup3) dup3(oldfd: Fd, newfd: Int, flags: DescriptorFlags);
@@ -110,7 +110,8 @@ rows! { FILES:
     block tee(fdin: Fd, fdout: Fd, len: Size, flags: Bits(n::SPLICE));
     block vmsplice(fd: Fd, iov: InVec, nr_segs: Size, flags: Bits(n::SPLICE));
     block copy_file_range(fd_in: Fd, off_in: Both(s::LONG), fd_out: ChangedFd, off_out: Both(s::LONG), len: Size, flags: Hex);
-    pass pipe(fildes: Gives(s::TWO_INTS));
+    /// Our own descriptors move out of the way of the guest's.
+    translate(fs::pipe) pipe(fildes: Gives(s::TWO_INTS));
     /// Flags as open.
     translate(fs::pipe2) pipe2(fildes: Gives(s::TWO_INTS), flags: DescriptorFlags);
     pass getxattr(pathname: Path, name: Str, value: Out, size: Size);

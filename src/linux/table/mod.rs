@@ -129,7 +129,73 @@ pub static FAMILIES: &[(&str, &[Row])] = &[
     ("The system", system::SYSTEM),
 ];
 
+/// The row of a name.
+#[must_use]
+pub fn row(name: &str) -> Option<&'static Row> {
+    let at = |place: u16| &FAMILIES[usize::from(place >> 8)].1[usize::from(place & 0xff)];
+    let sorted = &BY_NAME.places[..BY_NAME.count];
+    let index = sorted.binary_search_by(|&place| at(place).name.cmp(name)).ok()?;
+    Some(at(sorted[index]))
+}
+
+const MOST_ROWS: usize = 512;
+
+/// Where rows are, in the order of their names: the number of the family, and in it. Each process looks for some.
+struct ByName {
+    count: usize,
+    places: [u16; MOST_ROWS],
+}
+
+static BY_NAME: ByName = by_name(FAMILIES);
+
+const fn by_name(families: &[(&str, &[Row])]) -> ByName {
+    let mut all = ByName { count: 0, places: [0; MOST_ROWS] };
+    let mut family = 0;
+    while family < families.len() {
+        let mut number = 0;
+        while number < families[family].1.len() {
+            let name = families[family].1[number].name;
+            let mut at = all.count;
+            while at > 0 {
+                let before = all.places[at - 1];
+                if !is_before(name, families[(before >> 8) as usize].1[(before & 0xff) as usize].name) {
+                    break;
+                }
+                all.places[at] = before;
+                at -= 1;
+            }
+            all.places[at] = (family << 8 | number) as u16;
+            all.count += 1;
+            number += 1;
+        }
+        family += 1;
+    }
+    all
+}
+
+const fn is_before(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at < b.len() && (at == a.len() || a[at] < b[at])
+}
+
 /// Every row.
 pub fn all() -> impl Iterator<Item = &'static Row> {
     FAMILIES.iter().flat_map(|(_, rows)| rows.iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_by_name() {
+        for wanted in all() {
+            assert!(row(wanted.name).is_some_and(|found| std::ptr::eq(found, wanted)), "{}", wanted.name);
+        }
+        assert!(row("").is_none() && row("read_").is_none() && row("zzz").is_none());
+    }
 }

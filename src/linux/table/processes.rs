@@ -66,7 +66,8 @@ rows! { PROCESSES:
     alone setgroups(gidsetsize: Int, grouplist: Groups);
     pass capget(header: Both(s::CAP_HEADER), dataptr: Gives(s::CAP_DATA));
     alone capset(header: Takes(s::CAP_HEADER), data: Takes(s::CAP_DATA));
-    alone unshare(unshare_flags: Bits(n::UNSHARE));
+    /// After background threads of ours were stopped.
+    translate(process::unshare) unshare(unshare_flags: Bits(n::UNSHARE));
     alone setns(fd: Fd, flags: Bits(n::UNSHARE));
     /// System call filters are ours; the layout of memory (PR_SET_MM), dispatch by signals, PR_SET_MDWE and a time stamp
     /// counter that faults are refused; the rest is the host's.

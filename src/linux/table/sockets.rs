@@ -31,7 +31,8 @@ rows! { WAITING:
 
 rows! { SOCKETS:
     pass socket(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Protocol);
-    pass socketpair(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Protocol, usockvec: Gives(s::TWO_INTS));
+    /// Our own descriptors move out of the way of the guest's.
+    translate(net::socketpair) socketpair(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Protocol, usockvec: Gives(s::TWO_INTS));
     pass bind(fd: Fd, umyaddr: TakesAddress, addrlen: Size);
     pass listen(fd: Fd, backlog: Int);
     block accept(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Length);

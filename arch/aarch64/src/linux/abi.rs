@@ -54,7 +54,7 @@ impl GuestLinux for Linux {
         state.set_u64(ORIG_X0, state.u64(X0));
         SyscallRequest {
             number: u64::from(state.u32(x(8))),
-            args: [0, 1, 2, 3, 4, 5].map(|n| state.u64(x(n))),
+            args: [x(0), x(1), x(2), x(3), x(4), x(5)].map(|slot| state.u64(slot)),
         }
     }
 
