@@ -4,7 +4,8 @@
 //! way out to the thread and back costs more than the call itself. Whatever asks for more goes that way, as if it had not been
 //! tried here.
 
-use super::dispatch::{Blocking, Direct, Dispatch};
+use super::dispatch::{self, Blocking, Direct, Dispatch, Entry};
+use super::table::Done;
 use super::{process_memory, seccomp};
 use crate::exec::Env;
 use crate::host::signals::Port;
@@ -20,38 +21,34 @@ pub fn call(env: &Env, state: &mut GuestState, port: &Port) -> bool {
     }
     let linux = env.arch.linux();
     let request = linux.enter_syscall(state);
-    let Some(call) = Dispatch::running().and_then(|table| table.entry(request.number)?.direct) else {
-        return false;
-    };
-    let Some(result) = call.make(&request.args, port) else { return false };
-    if result == sys::INTERRUPTED {
-        linux.rewind_syscall(state, &request);
-    } else {
-        linux.set_syscall_result(state, result as u64);
+    let entry = Dispatch::running().and_then(|table| table.entry(request.number));
+    match entry.and_then(|entry| entry.directly(&request.args, port)) {
+        Some(Done::Value(result)) => linux.set_syscall_result(state, result as u64),
+        Some(_) => linux.rewind_syscall(state, &request),
+        None => return false,
     }
     true
 }
 
-impl Direct {
-    /// Makes the call, if it may be made here; what the kernel gave, or [`sys::INTERRUPTED`].
+impl Entry {
+    /// Makes the call, if only the host kernel has a say in it. It returns, or a signal comes first.
     #[inline]
-    pub fn make(self, args: &[u64; 6], port: &Port) -> Option<i64> {
-        if !self.is_plain(args) {
-            return None;
-        }
-        let result = match self.blocking {
-            Blocking::No => sys::syscall(self.host, *args),
-            Blocking::Yes => sys::interruptible(self.host, *args, &port.poll),
-        };
-        kept::keep_away_from(result);
-        Some(result)
+    pub fn directly(&self, args: &[u64; 6], port: &Port) -> Option<Done> {
+        let call = self.direct.filter(|call| call.is_plain(args))?;
+        let done = Done::raw(match call.blocking {
+            Blocking::No => sys::syscall(call.host, *args),
+            Blocking::Yes => sys::interruptible(call.host, *args, &port.poll),
+        });
+        dispatch::after(self, args, done);
+        Some(done)
     }
+}
 
+impl Direct {
     /// Whether these arguments are the kernel's as they are.
     #[inline]
     fn is_plain(self, args: &[u64; 6]) -> bool {
-        let code_may_change = space().has_shared_code() || self.writes && space().has_protected_code();
-        if code_may_change || process_memory::is_opened() {
+        if process_memory::is_opened() || self.writes && space().has_protected_code() {
             return false;
         }
         let tags = mem::ignores_top_byte();

@@ -86,12 +86,6 @@ impl Entry {
         Some(entry)
     }
 
-    /// Makes the call, if only the host kernel has a say in it.
-    #[inline]
-    pub fn directly(&self, args: &[u64; 6], thread: &Thread) -> Option<Done> {
-        self.direct.and_then(|call| call.make(args, &thread.vcpu.port)).map(Done::raw)
-    }
-
     fn made_directly(&self) -> Option<Direct> {
         let blocking = match self.how {
             How::Pass => Blocking::No,
@@ -145,7 +139,7 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
         });
         return Done::errno(libc::ENOSYS);
     };
-    if let Some(done) = entry.directly(args, thread) {
+    if let Some(done) = entry.directly(args, &thread.vcpu.port) {
         return done;
     }
     if !entry.known {
@@ -169,7 +163,8 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
 }
 
 /// What the call's success means for us.
-fn after(entry: &Entry, args: &[u64; 6], done: Done) {
+#[inline]
+pub fn after(entry: &Entry, args: &[u64; 6], done: Done) {
     written::after(entry, args, done);
     if let Done::Value(result) = done {
         kept::keep_away_from(result);

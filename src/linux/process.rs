@@ -226,7 +226,9 @@ impl RuleHost for RuleThread<'_> {
     fn syscall(&mut self, number: u64, args: [u64; 8]) -> CallEnd {
         let [a, b, c, d, e, f, ..] = args;
         let entry = self.thread.process.dispatch.entry(number);
-        if let Some(done) = entry.and_then(|entry| entry.directly(&[a, b, c, d, e, f], self.thread)) {
+        if let Some(done) =
+            entry.and_then(|entry| entry.directly(&[a, b, c, d, e, f], &self.thread.vcpu.port))
+        {
             return self.thread.end_in_rule(done);
         }
         // Rules run under the default environment; the call may copy the guest's (clone) or replace it.

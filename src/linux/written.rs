@@ -34,10 +34,14 @@ fn changed_by(entry: &Entry, args: &[u64; 6]) -> Changed {
 }
 
 /// After a call.
+#[inline]
 pub fn after(entry: &Entry, args: &[u64; 6], done: Done) {
-    if !space().has_shared_code() || !matches!(done, Done::Value(0..)) {
-        return;
+    if space().has_shared_code() && matches!(done, Done::Value(0..)) {
+        drop_changed(entry, args);
     }
+}
+
+fn drop_changed(entry: &Entry, args: &[u64; 6]) {
     match changed_by(entry, args) {
         Changed::Nothing => {}
         Changed::File(fd) => {
