@@ -184,7 +184,7 @@ pub fn is_near(number: i64) -> bool {
     (lowest - i64::from(NEAR)..lowest + i64::from(SPREAD)).contains(&number)
 }
 
-/// After a call that gave `result`: moves if that is a descriptor near ours.
+/// After a call that gave `result`, which may be a descriptor: moves if it is, and near ours.
 #[inline]
 pub fn keep_away_from(result: i64) {
     if is_near(result) {

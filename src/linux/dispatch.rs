@@ -166,7 +166,7 @@ pub fn perform(thread: &mut Thread, number: u64, args: &[u64; 6]) -> Done {
 #[inline]
 pub fn after(entry: &Entry, args: &[u64; 6], done: Done) {
     written::after(entry, args, done);
-    if let Done::Value(result) = done {
+    if let (Returns::Descriptor, Done::Value(result)) = (entry.returns, done) {
         kept::keep_away_from(result);
     }
 }

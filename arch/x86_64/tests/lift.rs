@@ -6,7 +6,7 @@
 
 use arch_x86_64::X86_64;
 use guest::arch::{CodeReader, GuestArch, LiftConfig, LiftLimits, MAX_INSN_LEN};
-use guest::ir::{Block, Terminator, passes, verify};
+use guest::ir::{Block, Locality, Op, Terminator, passes, verify};
 use guest::{GuestAddr, Trap};
 
 const BASE: u64 = 0x10_0000;
@@ -110,5 +110,26 @@ fn programs_of_the_system_lift_to_valid_ir() {
         let code = executable_code(file);
         assert!(code.len() > 1000, "{file} has no code");
         walk(&code[..code.len().min(1_000_000)]);
+    }
+}
+
+#[test]
+fn prefetches_ask_for_what_the_instruction_says() {
+    // prefetchnta, t0, t1, t2, w and plain prefetch of [rcx + 8].
+    let kinds: [([u8; 2], Locality); 6] = [
+        ([0x18, 0x41], Locality::Once),
+        ([0x18, 0x49], Locality::L1),
+        ([0x18, 0x51], Locality::L2),
+        ([0x18, 0x59], Locality::L3),
+        ([0x0d, 0x49], Locality::Write),
+        ([0x0d, 0x41], Locality::L1),
+    ];
+    for ([opcode, place], expected) in kinds {
+        let block = check(&[0x0f, opcode, place, 8], 0, 1);
+        let found = block.ops.iter().find_map(|op| match *op {
+            Op::Prefetch { how, off: 8, .. } => Some(how),
+            _ => None,
+        });
+        assert_eq!(found, Some(expected), "{opcode:#x} {place:#x}");
     }
 }

@@ -138,3 +138,25 @@ pub fn put(code: &mut Vec<u8>, at: usize, name: &UserExternalName) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefetches_stand_where_their_calls_stood() {
+        // SDM vol. 2: `prefetchnta`, `prefetcht0` to `t2` and `prefetchw` of [rdi].
+        let encoded = [
+            (Locality::Once, [0x0f, 0x18, 0x07]),
+            (Locality::L1, [0x0f, 0x18, 0x0f]),
+            (Locality::L2, [0x0f, 0x18, 0x17]),
+            (Locality::L3, [0x0f, 0x18, 0x1f]),
+            (Locality::Write, [0x0f, 0x0d, 0x0f]),
+        ];
+        for (how, [a, b, c]) in encoded {
+            let mut code = vec![0x55, CALL, 0, 0, 0, 0, RETURN];
+            assert!(put(&mut code, 2, &name(Step::Prefetch(how))));
+            assert_eq!(code, [0x55, a, b, c, NOP, NOP, RETURN]);
+        }
+    }
+}

@@ -16,28 +16,28 @@ rows! { FILES:
     block preadv2(fd: Fd, vec: OutVec, vlen: Size, pos_l: Long, pos_h: Unused, flags: Bits(n::RWF));
     block pwritev2(fd: ChangedFd, vec: InVec, vlen: Size, pos_l: Long, pos_h: Unused, flags: Bits(n::RWF));
     /// Flags of AArch64 have other values; the program's own files in /proc show the guest.
-    translate(fs::open) open(filename: Path, flags: OpenFlags, mode: Mode);
+    translate(fs::open) open(filename: Path, flags: OpenFlags, mode: Mode) -> Descriptor;
     /// As open.
-    translate(fs::openat) openat(dfd: DirFd, filename: Path, flags: OpenFlags, mode: Mode);
+    translate(fs::openat) openat(dfd: DirFd, filename: Path, flags: OpenFlags, mode: Mode) -> Descriptor;
     /// As open.
-    translate(fs::openat2) openat2(dfd: DirFd, filename: Path, how: Takes(s::OPEN_HOW), size: Size);
+    translate(fs::openat2) openat2(dfd: DirFd, filename: Path, how: Takes(s::OPEN_HOW), size: Size) -> Descriptor;
     /// As open.
-    translate(fs::creat) creat(pathname: Path, mode: Mode);
+    translate(fs::creat) creat(pathname: Path, mode: Mode) -> Descriptor;
     /// The emulator's own descriptors are not open for the guest (EBADF).
     translate(fs::close) close(fd: Fd);
     /// Leaves the emulator's own descriptors open.
     translate(fs::close_range) close_range(fd: Int, max_fd: Int, flags: Bits(n::CLOSE_RANGE));
     /// Our own descriptors move out of the way of the guest's.
-    translate(fs::dup) dup(fildes: Fd);
+    translate(fs::dup) dup(fildes: Fd) -> Descriptor;
     /// Our own descriptors move out of the way of the guest's.
-    translate(fs::dup2) dup2(oldfd: Fd, newfd: Int);
+    translate(fs::dup2) dup2(oldfd: Fd, newfd: Int) -> Descriptor;
     /// As dup2; flags as open.
-    translate(fs::dup3) dup3(oldfd: Fd, newfd: Int, flags: DescriptorFlags);
+    translate(fs::dup3) dup3(oldfd: Fd, newfd: Int, flags: DescriptorFlags) -> Descriptor;
     pass lseek(fd: Fd, offset: Long, whence: OneOf(n::WHENCE));
     /// Status flags of AArch64 have other values.
-    translate(fs::fcntl) fcntl(fd: Fd, cmd: By(&c::FCNTL), arg: Hex);
+    translate(fs::fcntl) fcntl(fd: Fd, cmd: By(&c::FCNTL), arg: Hex) -> Descriptor;
     /// Request codes are the same on both architectures; those that reach into memory release translations first.
-    translate(fs::ioctl) ioctl(fd: ChangedFd, cmd: By(&c::IOCTL), arg: Hex);
+    translate(fs::ioctl) ioctl(fd: ChangedFd, cmd: By(&c::IOCTL), arg: Hex) -> Descriptor;
     pass flock(fd: Fd, cmd: Bits(n::FLOCK));
     block fsync(fd: Fd);
     block fdatasync(fd: Fd);
@@ -134,24 +134,24 @@ rows! { FILES:
     pass file_setattr(dfd: DirFd, filename: Path, attr: In, usize: Size, at_flags: Bits(n::AT));
     pass name_to_handle_at(dfd: DirFd, name: Path, handle: Both(s::FILE_HANDLE), mnt_id: Gives(s::INT), flag: Bits(n::AT));
     /// Flags as open.
-    translate(fs::open_by_handle_at) open_by_handle_at(mountdirfd: Fd, handle: Takes(s::FILE_HANDLE), flags: OpenFlags);
-    pass memfd_create(uname: Str, flags: Bits(n::MEMFD));
-    pass memfd_secret(flags: Bits(n::CLOEXEC));
-    pass inotify_init();
-    pass inotify_init1(flags: Bits(n::INOTIFY_INIT));
+    translate(fs::open_by_handle_at) open_by_handle_at(mountdirfd: Fd, handle: Takes(s::FILE_HANDLE), flags: OpenFlags) -> Descriptor;
+    pass memfd_create(uname: Str, flags: Bits(n::MEMFD)) -> Descriptor;
+    pass memfd_secret(flags: Bits(n::CLOEXEC)) -> Descriptor;
+    pass inotify_init() -> Descriptor;
+    pass inotify_init1(flags: Bits(n::INOTIFY_INIT)) -> Descriptor;
     pass inotify_add_watch(fd: Fd, pathname: Path, mask: Bits(n::INOTIFY));
     pass inotify_rm_watch(fd: Fd, wd: Int);
-    pass fanotify_init(flags: Choice(n::FANOTIFY_CLASS, n::FANOTIFY_INIT), event_f_flags: OpenFlags);
+    pass fanotify_init(flags: Choice(n::FANOTIFY_CLASS, n::FANOTIFY_INIT), event_f_flags: OpenFlags) -> Descriptor;
     pass fanotify_mark(fd: Fd, flags: Bits(n::FANOTIFY_MARK), mask: Bits(n::FANOTIFY_EVENTS), dfd: DirFd, pathname: Path);
     alone mount(dev_name: Str, dir_name: Str, kind: Str, flags: Bits(n::MOUNT), data: Str);
     alone umount2(name: Str, flags: Bits(n::UMOUNT));
-    pass open_tree(dfd: DirFd, path: Path, flags: Bits(n::OPEN_TREE));
-    pass open_tree_attr(dfd: DirFd, path: Path, flags: Bits(n::OPEN_TREE), uattr: Takes(s::MOUNT_ATTRIBUTES), usize: Size);
+    pass open_tree(dfd: DirFd, path: Path, flags: Bits(n::OPEN_TREE)) -> Descriptor;
+    pass open_tree_attr(dfd: DirFd, path: Path, flags: Bits(n::OPEN_TREE), uattr: Takes(s::MOUNT_ATTRIBUTES), usize: Size) -> Descriptor;
     pass move_mount(from_dfd: DirFd, from_path: Path, to_dfd: DirFd, to_path: Path, ms_flags: Bits(n::MOVE_MOUNT));
-    pass fsopen(fs_name: Str, flags: Bits(n::FSOPEN));
+    pass fsopen(fs_name: Str, flags: Bits(n::FSOPEN)) -> Descriptor;
     pass fsconfig(fs_fd: Fd, cmd: By(&c::FSCONFIG), key: Str, value: Address, aux: Int);
-    pass fsmount(fs_fd: Fd, flags: Bits(n::FSMOUNT), ms_flags: Bits(n::MOUNT_ATTRIBUTES));
-    pass fspick(dfd: DirFd, path: Path, flags: Bits(n::FSPICK));
+    pass fsmount(fs_fd: Fd, flags: Bits(n::FSMOUNT), ms_flags: Bits(n::MOUNT_ATTRIBUTES)) -> Descriptor;
+    pass fspick(dfd: DirFd, path: Path, flags: Bits(n::FSPICK)) -> Descriptor;
     pass mount_setattr(dfd: DirFd, path: Path, flags: Bits(n::AT), uattr: Takes(s::MOUNT_ATTRIBUTES), usize: Size);
     pass statmount(req: Address, buf: Out, bufsize: Size, flags: Hex);
     pass listmount(req: Address, mnt_ids: Address, nr_mnt_ids: Size, flags: Hex);

@@ -157,6 +157,8 @@ pub enum Kind {
 #[derive(Clone, Copy)]
 pub enum Returns {
     Number,
+    /// A descriptor, if not something else.
+    Descriptor,
     Hex,
     Octal,
     /// Nothing: the call does not return.

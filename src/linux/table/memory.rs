@@ -51,7 +51,7 @@ rows! { MEMORY:
     emulate(mm::pkey_alloc) pkey_alloc(flags: Hex, init_val: Bits(n::KEY_RIGHTS));
     pass pkey_free(pkey: Int);
     /// From then on, a signal interrupts an access that waits for its page.
-    translate(mm::userfaultfd) userfaultfd(flags: Bits(n::USERFAULTFD));
+    translate(mm::userfaultfd) userfaultfd(flags: Bits(n::USERFAULTFD)) -> Descriptor;
     /// Nothing is read of what is the emulator's.
     translate(process_memory::process_vm_readv) process_vm_readv(pid: Int, lvec: OutVec, liovcnt: Size, rvec: Each(s::Shape::Iovec), riovcnt: Size, flags: Hex);
     /// Nothing is written of what is the emulator's, and code that is written is translated anew.

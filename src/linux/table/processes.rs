@@ -40,9 +40,9 @@ rows! { PROCESSES:
     block futex_waitv(waiters: Each(s::FUTEX_WAITER), nr_futexes: Size, flags: Hex, timeout: Takes(s::TIMESPEC), clockid: OneOf(n::CLOCK));
     pass process_mrelease(pidfd: Fd, flags: Hex);
     pass listns(req: Address, ns_ids: Address, nr_ns_ids: Size, flags: Hex);
-    pass pidfd_open(pid: Int, flags: Bits(n::PIDFD));
+    pass pidfd_open(pid: Int, flags: Bits(n::PIDFD)) -> Descriptor;
     pass pidfd_send_signal(pidfd: Fd, sig: Signal, info: Takes(s::SIGINFO), flags: Hex);
-    pass pidfd_getfd(pidfd: Fd, fd: Int, flags: Hex);
+    pass pidfd_getfd(pidfd: Fd, fd: Int, flags: Hex) -> Descriptor;
     pass getpgid(pid: Int);
     pass setpgid(pid: Int, pgid: Int);
     pass getpgrp();
@@ -104,8 +104,8 @@ rows! { PROCESSES:
     refuse(EPERM) ptrace(request: By(&c::PTRACE), pid: Int, addr: Hex, data: Hex);
     pass kcmp(pid1: Int, pid2: Int, kind: OneOf(n::COMPARISON), idx1: Hex, idx2: Hex);
     /// Filters are run by the emulator, on the guest's calls, before rules. A listener does not learn the pc.
-    emulate(seccomp::seccomp) seccomp(op: By(&c::SECCOMP), flags: Hex, uargs: Address);
-    pass landlock_create_ruleset(attr: Takes(s::LANDLOCK_RULESET), size: Size, flags: Bits(n::LANDLOCK_CREATE));
+    emulate(seccomp::seccomp) seccomp(op: By(&c::SECCOMP), flags: Hex, uargs: Address) -> Descriptor;
+    pass landlock_create_ruleset(attr: Takes(s::LANDLOCK_RULESET), size: Size, flags: Bits(n::LANDLOCK_CREATE)) -> Descriptor;
     pass landlock_add_rule(ruleset_fd: Fd, rule_type: By(&c::LANDLOCK_RULES), rule_attr: Address, flags: Hex);
     alone landlock_restrict_self(ruleset_fd: Fd, flags: Hex);
     pass lsm_get_self_attr(attr: Hex, ctx: Address, size: Address, flags: Hex);

@@ -25,8 +25,8 @@ rows! { SIGNALS:
     pass tgkill(tgid: Int, pid: Int, sig: Signal);
     block pause();
     pass alarm(seconds: Size);
-    pass signalfd(ufd: Int, user_mask: Takes(s::SIGNAL_SET), sizemask: Size);
-    pass signalfd4(ufd: Int, user_mask: Takes(s::SIGNAL_SET), sizemask: Size, flags: Bits(n::SIGNALFD));
+    pass signalfd(ufd: Int, user_mask: Takes(s::SIGNAL_SET), sizemask: Size) -> Descriptor;
+    pass signalfd4(ufd: Int, user_mask: Takes(s::SIGNAL_SET), sizemask: Size, flags: Bits(n::SIGNALFD)) -> Descriptor;
     block restart_syscall();
 }
 
@@ -48,7 +48,7 @@ rows! { TIME:
     pass timer_gettime(timer_id: Int, setting: Gives(s::ITIMERSPEC));
     pass timer_getoverrun(timer_id: Int);
     pass timer_delete(timer_id: Int);
-    pass timerfd_create(clockid: OneOf(n::CLOCK), flags: Bits(n::TIMERFD));
+    pass timerfd_create(clockid: OneOf(n::CLOCK), flags: Bits(n::TIMERFD)) -> Descriptor;
     pass timerfd_settime(ufd: Fd, flags: Bits(n::TIMERFD_SET), utmr: Takes(s::ITIMERSPEC), otmr: Gives(s::ITIMERSPEC));
     pass timerfd_gettime(ufd: Fd, otmr: Gives(s::ITIMERSPEC));
 }

@@ -11,8 +11,8 @@ rows! { WAITING:
     block select(n: Int, inp: FdSet, outp: FdSet, exp: FdSet, tvp: Timeout(s::TIMEVAL)) -> Selected;
     /// As ppoll.
     translate(time::pselect6) pselect6(n: Int, inp: FdSet, outp: FdSet, exp: FdSet, tsp: Timeout(s::TIMESPEC), sig: Takes(s::MASK_AND_SIZE)) -> Selected;
-    pass epoll_create(size: Int);
-    pass epoll_create1(flags: Bits(n::EPOLL_CREATE));
+    pass epoll_create(size: Int) -> Descriptor;
+    pass epoll_create1(flags: Bits(n::EPOLL_CREATE)) -> Descriptor;
     /// `struct epoll_event` of AArch64 has another layout.
     translate(epoll::epoll_ctl) epoll_ctl(epfd: Fd, op: By(&c::EPOLL_OP), fd: Fd, event: Takes(s::Shape::EpollEvent));
     /// As epoll_ctl.
@@ -21,8 +21,8 @@ rows! { WAITING:
     translate(epoll::epoll_pwait) epoll_pwait(epfd: Fd, events: GivesEach(s::Shape::EpollEvent), maxevents: Int, timeout: Int, sigmask: Takes(s::SIGNAL_SET), sigsetsize: Size);
     /// As epoll_ctl and ppoll.
     translate(epoll::epoll_pwait2) epoll_pwait2(epfd: Fd, events: GivesEach(s::Shape::EpollEvent), maxevents: Int, timeout: Takes(s::TIMESPEC), sigmask: Takes(s::SIGNAL_SET), sigsetsize: Size);
-    pass eventfd(count: Int);
-    pass eventfd2(count: Int, flags: Bits(n::EVENTFD));
+    pass eventfd(count: Int) -> Descriptor;
+    pass eventfd2(count: Int, flags: Bits(n::EVENTFD)) -> Descriptor;
     /// Never more than a name in the table of x86-64.
     refuse(ENOSYS) epoll_ctl_old(a: Hex, b: Hex, c: Hex, d: Hex);
     /// Never more than a name in the table of x86-64.
@@ -30,13 +30,13 @@ rows! { WAITING:
 }
 
 rows! { SOCKETS:
-    pass socket(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Protocol);
+    pass socket(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Protocol) -> Descriptor;
     /// Our own descriptors move out of the way of the guest's.
     translate(net::socketpair) socketpair(family: OneOf(n::DOMAIN), kind: Choice(n::SOCKET_TYPE, n::SOCKET_FLAGS), protocol: Protocol, usockvec: Gives(s::TWO_INTS));
     pass bind(fd: Fd, umyaddr: TakesAddress, addrlen: Size);
     pass listen(fd: Fd, backlog: Int);
-    block accept(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Length);
-    block accept4(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Length, flags: Bits(n::SOCKET_FLAGS));
+    block accept(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Length) -> Descriptor;
+    block accept4(fd: Fd, upeer_sockaddr: GivesAddress, upeer_addrlen: Length, flags: Bits(n::SOCKET_FLAGS)) -> Descriptor;
     block connect(fd: Fd, uservaddr: TakesAddress, addrlen: Size);
     pass getsockname(fd: Fd, usockaddr: GivesAddress, usockaddr_len: Length);
     pass getpeername(fd: Fd, usockaddr: GivesAddress, usockaddr_len: Length);

@@ -15,7 +15,7 @@ rows! { IPC:
     block msgsnd(msqid: Int, msgp: TakesMessage, msgsz: Size, msgflg: Bits(n::MSG));
     block msgrcv(msqid: Int, msgp: GivesMessage, msgsz: Size, msgtyp: Long, msgflg: Bits(n::MSG));
     /// Flags as open.
-    translate(fs::mq_open) mq_open(name: Str, oflag: OpenFlags, mode: Mode, attr: Takes(s::MQ_ATTR));
+    translate(fs::mq_open) mq_open(name: Str, oflag: OpenFlags, mode: Mode, attr: Takes(s::MQ_ATTR)) -> Descriptor;
     pass mq_unlink(name: Str);
     block mq_timedsend(mqdes: Fd, msg_ptr: In, msg_len: Size, msg_prio: Int, abs_timeout: Takes(s::TIMESPEC));
     block mq_timedreceive(mqdes: Fd, msg_ptr: Out, msg_len: Size, msg_prio: Gives(s::INT), abs_timeout: Takes(s::TIMESPEC));
@@ -32,7 +32,7 @@ rows! { IPC:
     block io_getevents(ctx_id: Hex, min_nr: Int, nr: Int, events: GivesEach(s::IO_EVENT), timeout: Takes(s::TIMESPEC));
     block io_pgetevents(ctx_id: Hex, min_nr: Int, nr: Int, events: GivesEach(s::IO_EVENT), timeout: Takes(s::TIMESPEC), usig: Takes(s::MASK_AND_SIZE));
     /// Its queue would go past rules; see --io-uring.
-    emulate(uring::setup) io_uring_setup(entries: Int, params: Both(s::RING_PARAMETERS));
+    emulate(uring::setup) io_uring_setup(entries: Int, params: Both(s::RING_PARAMETERS)) -> Descriptor;
     /// As io_uring_setup.
     emulate(uring::enter) io_uring_enter(fd: Fd, to_submit: Int, min_complete: Int, flags: Bits(n::RING_ENTER), argp: Address, argsz: Size);
     /// As io_uring_setup.
@@ -49,8 +49,8 @@ rows! { SYSTEM:
     pass sethostname(name: Str, len: Size);
     pass setdomainname(name: Str, len: Size);
     pass reboot(magic1: OneOf(n::REBOOT_MAGIC1), magic2: OneOf(n::REBOOT_MAGIC2), cmd: By(&c::REBOOT), arg: Address);
-    pass perf_event_open(attr_uptr: Takes(s::PERF_ATTR), pid: Int, cpu: Int, group_fd: Int, flags: Bits(n::PERF_FLAGS));
-    pass bpf(cmd: By(&c::BPF), uattr: Address, size: Size);
+    pass perf_event_open(attr_uptr: Takes(s::PERF_ATTR), pid: Int, cpu: Int, group_fd: Int, flags: Bits(n::PERF_FLAGS)) -> Descriptor;
+    pass bpf(cmd: By(&c::BPF), uattr: Address, size: Size) -> Descriptor;
     pass init_module(umod: Address, len: Size, uargs: Str);
     pass finit_module(fd: Fd, uargs: Str, flags: Bits(n::MODULE_INIT));
     pass delete_module(name_user: Str, flags: Bits(n::DELETE_MODULE));

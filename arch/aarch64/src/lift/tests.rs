@@ -4,7 +4,7 @@ use super::lift_block;
 use crate::decode::{TABLES, decode};
 use crate::features::MODELS;
 use guest::arch::{CodeReader, LiftConfig, LiftLimits};
-use guest::ir::{Block, Terminator, passes, verify};
+use guest::ir::{Block, Locality, Op, Terminator, passes, verify};
 use guest::{GuestAddr, Trap};
 
 /// Code at one address.
@@ -102,4 +102,28 @@ fn a_model_without_a_feature_lacks_its_instructions() {
     assert!(matches!(lift(&[ldadd]).terminator, Terminator::Jump { .. }));
     let plain = lift_with(0, &[ldadd]);
     assert_eq!(plain.terminator, Terminator::Trap { trap: Trap::Illegal, pc: GuestAddr(BASE) });
+}
+
+/// PRFM of `[x1, 8]` by what `<prfop>` asks for (Arm ARM C6.2): loads and stores are asked for, code is not.
+#[test]
+fn prefetches_ask_for_what_the_instruction_says() {
+    let kinds = [
+        (0b00000, Some(Locality::L1)),
+        (0b00001, Some(Locality::Once)),
+        (0b00010, Some(Locality::L2)),
+        (0b00100, Some(Locality::L3)),
+        (0b00110, None),
+        (0b01000, None),
+        (0b10000, Some(Locality::Write)),
+        (0b10101, Some(Locality::Write)),
+        (0b11000, None),
+    ];
+    for (operation, expected) in kinds {
+        let block = lift(&[0xf980_0420 | operation]);
+        let found = block.ops.iter().find_map(|op| match *op {
+            Op::Prefetch { how, off: 8, .. } => Some(how),
+            _ => None,
+        });
+        assert_eq!(found, expected, "{operation:#07b}");
+    }
 }

@@ -331,15 +331,8 @@ impl Emitter {
     /// Brings an operand into its cells, where the interpreter looks for it.
     pub fn store_operand(&mut self, v: Val) {
         self.need_context();
-        match self.regs.loc(v) {
-            Loc::Konst(value) => self.store_word(value, cell(v)),
-            Loc::Int(reg) => self.asm.store(Width::W64, reg, cell(v)),
-            Loc::Xmm(reg) => self.store_xmm(reg, cell(v)),
-            Loc::Compare(..) => {
-                let reg = self.int(v);
-                self.asm.store(Width::W64, reg, cell(v));
-            }
-            Loc::Cell | Loc::Nowhere => {}
+        if !matches!(self.regs.loc(v), Loc::Cell | Loc::Nowhere) {
+            self.store_value(v, false, cell(v));
         }
     }
 

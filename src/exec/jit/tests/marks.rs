@@ -102,30 +102,35 @@ fn all(state: &GuestState) -> Vec<u64> {
     [X, Y, Z].into_iter().chain(flags).chain(vector).map(|slot| state.u64(slot)).collect()
 }
 
+/// Access `number` of the code that starts with `heads` faults, at `pc`: the state is as the interpreter has it there.
+fn assert_exact(number: usize, pc: u64, heads: &[u64], from: impl Fn(GuestAddr) -> Block) {
+    let memory = Memory::new(10);
+    let prepare = || {
+        memory.protect(2 * number + 1, libc::PROT_READ | libc::PROT_WRITE);
+        memory.fill(9);
+        memory.protect(2 * number + 1, libc::PROT_NONE);
+    };
+    prepare();
+    let mut expected = start(&memory);
+    let mut expected_end = BlockEnd::Next(GuestAddr(LOOP));
+    while let BlockEnd::Next(pc) = expected_end {
+        expected_end = run_interpreted(&from(pc), &mut expected);
+    }
+    assert!(matches!(expected_end, BlockEnd::Fault { pc: at, .. } if at == GuestAddr(pc)));
+    prepare();
+    let head = compile(heads.iter().map(|&head| from(GuestAddr(head))).collect());
+    let (mut state, port) = (start(&memory), Port::default());
+    let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
+    assert_eq!(end, BlockEnd::Replay { pc: GuestAddr(pc) });
+    assert_eq!(all(&state), all(&expected), "instruction {pc:#x}");
+    assert_eq!(run_interpreted(&from(GuestAddr(pc)), &mut state), expected_end);
+}
+
 #[test]
 fn a_fault_leaves_the_state_before_its_own_instruction() {
     let _alone = alone();
     for (number, insn) in ACCESSES.into_iter().enumerate() {
-        let memory = Memory::new(8);
-        let prepare = || {
-            memory.protect(2 * number + 1, libc::PROT_READ | libc::PROT_WRITE);
-            memory.fill(9);
-            memory.protect(2 * number + 1, libc::PROT_NONE);
-        };
-        prepare();
-        let mut expected = start(&memory);
-        let mut expected_end = BlockEnd::Next(GuestAddr(LOOP));
-        while let BlockEnd::Next(pc) = expected_end {
-            expected_end = run_interpreted(&from(pc), &mut expected);
-        }
-        assert!(matches!(expected_end, BlockEnd::Fault { pc, .. } if pc == GuestAddr(LOOP + insn)));
-        prepare();
-        let head = compile(vec![from(GuestAddr(LOOP))]);
-        let (mut state, port) = (start(&memory), Port::default());
-        let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
-        assert_eq!(end, BlockEnd::Replay { pc: GuestAddr(LOOP + insn) });
-        assert_eq!(all(&state), all(&expected), "instruction {insn}");
-        assert_eq!(run_interpreted(&from(GuestAddr(LOOP + insn)), &mut state), expected_end);
+        assert_exact(number, LOOP + insn, &[LOOP], from);
     }
 }
 
@@ -133,27 +138,8 @@ fn a_fault_leaves_the_state_before_its_own_instruction() {
 fn a_fault_in_a_loop_of_loops_leaves_the_state_before_its_own_instruction() {
     let _alone = alone();
     let accesses = ACCESSES.map(|insn| LOOP + insn).into_iter().chain([OUTER + 1]);
-    for (number, insn) in accesses.enumerate() {
-        let memory = Memory::new(10);
-        let prepare = || {
-            memory.protect(2 * number + 1, libc::PROT_READ | libc::PROT_WRITE);
-            memory.fill(13);
-            memory.protect(2 * number + 1, libc::PROT_NONE);
-        };
-        prepare();
-        let mut expected = start(&memory);
-        let mut expected_end = BlockEnd::Next(GuestAddr(LOOP));
-        while let BlockEnd::Next(pc) = expected_end {
-            expected_end = run_interpreted(&nest_from(pc), &mut expected);
-        }
-        assert!(matches!(expected_end, BlockEnd::Fault { pc, .. } if pc == GuestAddr(insn)));
-        prepare();
-        let head = compile(vec![nest_from(GuestAddr(LOOP)), nest_from(GuestAddr(OUTER))]);
-        let (mut state, port) = (start(&memory), Port::default());
-        let end = run_compiled(&head, &mut state, &port, &mut Compiled::new());
-        assert_eq!(end, BlockEnd::Replay { pc: GuestAddr(insn) });
-        assert_eq!(all(&state), all(&expected), "instruction {insn:#x}");
-        assert_eq!(run_interpreted(&nest_from(GuestAddr(insn)), &mut state), expected_end);
+    for (number, pc) in accesses.enumerate() {
+        assert_exact(number, pc, &[LOOP, OUTER], nest_from);
     }
 }
 
