@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 
-from . import suite
+from . import suite, versions
 from .suite import Program, ROOT
 
 WORK = os.path.join(ROOT, "target", "bench")
 # The packages of scripts/test, and those that only the benchmark has.
 SYSROOTS = [os.path.join(ROOT, "target", name) for name in ["sysroot-bench", "sysroot-aarch64"]]
+NATIVE_SYSROOT = os.path.join(ROOT, versions.NATIVE_SYSROOT)
 COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc"}
 FLAGS = ["-O2", "-ffp-contract=off", "-static", "-pthread", "-w"]
 RULE = "function do_syscall(num, ...)\n    return c_do_syscall(num, ...)\nend\n"
@@ -114,15 +115,30 @@ def application(kind, one, arch, files):
     native, inside = find_cc1(arch) if one.path == "cc1" else (one.path, one.path)
     if not native or not os.path.exists(native):
         raise Missing(f"{one.name}: no package {one.package} here: scripts/bench --install")
-    guest, root = inside, None
+    command, guest, root = [native], inside, None
     if arch == "aarch64":
         root = sysroot_with(inside)
         if not root:
             raise Missing(f"{one.name}: not in target/sysroot-bench: scripts/bench --install")
         guest = root + inside
+        if one.path != "cc1":
+            command = native_command(one, root)
     arguments = [files.get(word, word) for word in one.arguments]
     options = ["-L", root] if root else []
-    return Program(kind, one.name, [native, *arguments], [*options, guest, *arguments])
+    return Program(kind, one.name, [*command, *arguments], [*options, guest, *arguments])
+
+
+def native_command(one, root):
+    """What runs natively for a guest's program in `root`: the same version. Raises Missing."""
+    versions_of_both = versions.differ(root, one.package)
+    if not versions_of_both:
+        return [one.path]
+    command = versions.in_native_root(NATIVE_SYSROOT, one.path)
+    takes_files = any(word.startswith("{") for word in one.arguments)
+    if not command or takes_files:
+        here, there = versions_of_both
+        raise Missing(f"{one.name}: the host has {here}, the guest {there}: scripts/bench --install gets that too")
+    return command
 
 
 def programs(arch, wanted, missing):
@@ -149,3 +165,6 @@ def install():
     subprocess.run([os.path.join(scripts, "host-packages"), *sorted(set(host))], check=True)
     guest = ["libc6", *suite.packages(suite.GUEST_PACKAGES)]
     subprocess.run([os.path.join(scripts, "sysroot"), SYSROOTS[0], *guest], check=True)
+    others = sorted(package for package in guest if versions.differ(SYSROOTS[0], package))
+    if others:
+        subprocess.run([os.path.join(scripts, "sysroot"), "--arch", "amd64", NATIVE_SYSROOT, *others], check=True)

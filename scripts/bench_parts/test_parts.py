@@ -1,14 +1,16 @@
 """What scripts/bench and scripts/profile make of figures: python3 -m unittest discover -s scripts/bench_parts -t scripts"""
 import glob
+import gzip
 import importlib.machinery
 import importlib.util
 import math
 import os
+import tempfile
 import types
 import unittest
 import xml.etree.ElementTree as xml
 
-from bench_parts import build, chart, documents, emulators, measure, special, suite, table
+from bench_parts import build, chart, documents, emulators, measure, special, suite, table, versions
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -39,6 +41,21 @@ def figures():
 def data():
     host = {"cpu": "A & B <processor>", "cores": 2, "kernel": "6.1", "date": "2026-01-01"}
     return {"host": host, "arches": {"x86_64": figures(), "aarch64": figures()}}
+
+
+class Versions(unittest.TestCase):
+    def test_what_counts_of_a_version_is_upstreams(self):
+        for version in ["20.20.2-1nodesource1+repack1", "1:20.20.2+dfsg-1~deb12u3", "20.20.2"]:
+            self.assertEqual(versions.upstream(version), "20.20.2")
+
+    def test_a_roots_version_is_the_newest_of_its_changelog(self):
+        with tempfile.TemporaryDirectory() as root:
+            self.assertIsNone(versions.of_root(root, "nodejs"))
+            os.makedirs(os.path.join(root, "usr/share/doc/nodejs"))
+            with gzip.open(os.path.join(root, "usr/share/doc/nodejs/changelog.Debian.gz"), "wt") as log:
+                log.write("nodejs (18.20.4+dfsg-1) bookworm; urgency=low\n\nnodejs (18.13.0-1) sid; urgency=low\n")
+            self.assertEqual(versions.of_root(root, "nodejs"), "18.20.4")
+            self.assertIsNone(versions.in_native_root(root, "/usr/bin/node"))
 
 
 class Tables(unittest.TestCase):
