@@ -96,6 +96,17 @@ on_both! {
         assert!(alike(arch, &scratch, &program, &[]) > 500);
         assert_eq!(with(arch, scratch.text(), &program, &[]).0.stdout, native.stdout);
     }
+    jumps_that_lead_forward(arch) {
+        let scratch = Scratch::new(arch, "forward");
+        let (program, native) = (compiled(arch, "forward"), compiled(Arch::X86_64, "forward"));
+        for changes in [&[][..], &[], &["6", "7", "8"], &["9", "5"]] {
+            let mut command = Command::new(&native);
+            command.args(changes);
+            let expected = run(command, "");
+            let (got, _) = with(arch, scratch.text(), &program, changes);
+            assert_eq!((got.status, got.stdout), (0, expected.stdout), "{changes:?}: {}", got.stderr);
+        }
+    }
     hot_code_of_several_files(arch) {
         let scratch = Scratch::new(arch, "units");
         let (program, native) = (compiled(arch, "units"), compiled(Arch::X86_64, "units"));

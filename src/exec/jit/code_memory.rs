@@ -19,7 +19,10 @@ const CODE_SIZE: usize = 256 << 20;
 const SLOTS_SIZE: usize = 96 << 20;
 /// A slot: where to go on, then the guest address it stands for.
 pub const SLOT_BYTES: usize = 16;
+/// What regions and other code are aligned to.
 const CODE_ALIGN: usize = 32;
+/// What blocks and traces are aligned to, which there are many of: their constants need no more.
+pub const BLOCK_ALIGN: usize = 16;
 const PAGE: usize = 4096;
 
 /// The mapping's address; 0 until there is one. The fault handler reads it.
@@ -118,7 +121,18 @@ impl CodeMemory {
         references: &[SlotReference],
         targets: impl ExactSizeIterator<Item = (u64, u64)>,
     ) -> Option<Installed> {
-        let at = self.code_used.next_multiple_of(CODE_ALIGN);
+        self.install_aligned(CODE_ALIGN, code, references, targets)
+    }
+
+    /// The same, with the code aligned to so many bytes.
+    pub fn install_aligned(
+        &mut self,
+        align: usize,
+        code: &[u8],
+        references: &[SlotReference],
+        targets: impl ExactSizeIterator<Item = (u64, u64)>,
+    ) -> Option<Installed> {
+        let at = self.code_used.next_multiple_of(align);
         if at + code.len() > CODE_SIZE || self.slots_used + targets.len() * SLOT_BYTES > SLOTS_SIZE {
             return None;
         }

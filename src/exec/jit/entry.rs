@@ -38,6 +38,10 @@ pub const POINT_SLOT: Slot = Slot(96);
 
 /// The stack pointer that code starts with.
 pub const STACK_SLOT: Slot = Slot(112);
+/// The address of what a block from templates calls, right before its entry, to be left there.
+pub const LEAVE_SLOT: Slot = Slot(120);
+/// How far behind its entry the instruction ends that counts; before its last byte stands where the counter is from there.
+pub const COUNTED_AT: usize = 16;
 
 /// How far behind the start of the state the pinned register points: so far that most of what code uses is within the
 /// reach of a distance of one byte.
@@ -244,6 +248,14 @@ global_asm!(
     "mov eax, {fault}",
     "cld",
     "jmp 2b",
+    // Where a block is left at its entry, to which the return address points.
+    ".globl qemu_lua_leave",
+    "qemu_lua_leave:",
+    "pop rax",
+    "movsxd rcx, dword ptr [rax + {counted} - 5]",
+    "lea rax, [rax + rcx + {counted} + {own}]",
+    "mov rsp, [r15 + {start}]",
+    "ret",
     // Where computed jumps go on that their own code does not know: rdi is the guest address, rsi the jump's.
     ".globl qemu_lua_find_jump",
     "qemu_lua_find_jump:",
@@ -312,6 +324,8 @@ global_asm!(
     context = const from_pinned(CONTEXT_SLOT.0),
     stack = const offset_of!(Context, stack),
     fault = const exit::FAULT,
+    counted = const COUNTED_AT,
+    own = const exit::OWN_SLOT,
     pc = const from_pinned(PC.0),
     from = const from_pinned(JUMPED_FROM.0),
     jumps = const JUMPS,
@@ -326,6 +340,7 @@ unsafe extern "C" {
     fn qemu_lua_enter(state: *mut GuestState, code: u64, stack: *mut u64) -> u64;
     fn qemu_lua_fault_exit();
     fn qemu_lua_find_jump();
+    fn qemu_lua_leave();
     fn qemu_lua_slow_op_aside();
     fn qemu_lua_call_helper_aside();
     fn qemu_lua_pack_flags_aside();
@@ -337,6 +352,7 @@ pub fn run(code: u64, state: &mut GuestState, port: &Port, context: &mut Context
     let context = std::ptr::from_mut(context);
     state.set_u64(CONTEXT_SLOT, context as u64);
     state.set_u64(POLL_SLOT, (&raw const port.poll) as u64);
+    state.set_u64(LEAVE_SLOT, qemu_lua_leave as *const () as u64);
     // SAFETY: `code` was installed by the compiler (checked) and keeps to the calling convention that the
     // trampoline expects. State, port and context outlive the call, and nothing else uses them meanwhile
     // but the callbacks below, on this thread.

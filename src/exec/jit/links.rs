@@ -1,7 +1,7 @@
 //! How pieces of code lead to each other, and how they are cut off.
 
 use super::code_memory::{self, SlotAddr, slot_at};
-use super::{Engine, lock};
+use super::{Engine, lock, template};
 use crate::exec::offspring::{self, Report};
 use crate::exec::saved;
 use crate::exec::translation::Translation;
@@ -32,7 +32,10 @@ impl Engine {
             Origin::Saved(number) => saved::incoming(number),
             _ => &[],
         };
-        let leads_there = |slot: &&u32| code_memory::slot_lead(slot_at(**slot as usize)) == entry;
+        let leads_there = |slot: &&u32| {
+            let lead = code_memory::slot_lead(slot_at(**slot as usize));
+            lead == entry || lead == entry + template::BEHIND_ENTRY
+        };
         for &slot in noted.iter().chain(saved.iter().filter(leads_there)) {
             self.memory.patch(slot_at(slot as usize), to);
         }

@@ -48,7 +48,7 @@ use crate::debug;
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
-use code_memory::{CodeMemory, Installed, SlotAddr, SlotReference};
+use code_memory::{BLOCK_ALIGN, CodeMemory, Installed, SlotAddr, SlotReference};
 use commit::Accesses;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
@@ -79,6 +79,7 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+pub use template::Forward;
 use template::{Emitted, Emitter};
 pub use trace::{LENGTHENED, compile_trace, has_asked, left_of};
 
@@ -274,6 +275,7 @@ fn install(
         entry: ENTRY_OFFSET as u32,
         first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
         slots: lowered.slots.len() as u32,
+        forward: Forward::default(),
         head: blocks[0].pc,
         faults,
         owed: Box::default(),
@@ -416,7 +418,8 @@ impl Engine {
             None => (u64::from(left), pc.raw()),
             Some(slot) => (unlinked, emitted.slots[slot].raw()),
         });
-        let Some(installed) = self.memory.install(emitted.code, emitted.references, targets) else {
+        let (code, references) = (emitted.code, emitted.references);
+        let Some(installed) = self.memory.install_aligned(BLOCK_ALIGN, code, references, targets) else {
             self.report_full();
             return None;
         };
@@ -425,6 +428,7 @@ impl Engine {
             entry: template::ENTRY as u32,
             first_slot: self.memory.slot_number(SlotAddr(installed.slots)) as u32,
             slots: count as u32,
+            forward: emitted.forward,
             head: pc,
             faults,
             owed: emitted.owed.into(),

@@ -3,6 +3,7 @@
 //! Most of it is about code that may fault, of which there is much, and which hardly ever does: that is packed.
 
 use super::owed::Noted;
+use super::template::Forward;
 use super::{AfterFault, Back, Site};
 use guest::{Access, GuestAddr};
 
@@ -26,6 +27,8 @@ pub struct Piece {
     /// The number of its first slot, and how many there are.
     pub first_slot: u32,
     pub slots: u32,
+    /// Which of them lead forward, for a block from templates; its counter does not count.
+    pub forward: Forward,
     /// The guest address of the block, or of the region's head.
     pub head: GuestAddr,
     /// What may fault, packed, in order.

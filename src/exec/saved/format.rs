@@ -12,12 +12,12 @@
 //! with its sum before the first use of anything in it.
 
 use super::hash;
-use crate::exec::jit::{FAULT_SIZE, OWED_SIZE};
+use crate::exec::jit::{FAULT_SIZE, Forward, OWED_SIZE};
 
 pub const PAGE: usize = 4096;
 /// What one sum is of.
 pub const CHUNK: usize = 32 << 10;
-const MAGIC: u64 = u64::from_le_bytes(*b"QLSAVED\x02");
+const MAGIC: u64 = u64::from_le_bytes(*b"QLSAVED\x03");
 
 /// What code depends on besides the guest's bytes: a file is used where all of this is the same.
 pub const KEY_WORDS: usize = 12;
@@ -179,7 +179,7 @@ pub struct Tables {
     pub targets: Part,
     /// The saved block of the same unit at each of them: its number plus 1.
     pub links: Part,
-    /// Where that is entered, from the start of code memory; 0 where there is none.
+    /// Where that is entered by the jump there, from the start of code memory; 0 where there is none.
     pub leads: Part,
     pub faults: Part,
     pub owed: Part,
@@ -274,9 +274,11 @@ pub struct Piece {
     pub faults: u32,
     pub owed_at: u32,
     pub owed: u32,
+    /// Which of the targets are forward ([`Forward`]).
+    pub forward: Forward,
 }
 
-const PIECE_WORDS: usize = 10;
+const PIECE_WORDS: usize = 11;
 
 impl Piece {
     fn write(&self, out: &mut Vec<u8>) {
@@ -293,6 +295,7 @@ impl Piece {
                 self.faults,
                 self.owed_at,
                 self.owed,
+                self.forward.0,
             ],
         );
     }
@@ -310,6 +313,7 @@ impl Piece {
             faults: reader.u32()?,
             owed_at: reader.u32()?,
             owed: reader.u32()?,
+            forward: Forward(reader.u32()?),
         })
     }
 }
@@ -460,6 +464,7 @@ mod tests {
             faults: 7,
             owed_at: 15,
             owed: 16,
+            forward: Forward(5),
         };
         let block = BlockRecord {
             pc: u64::MAX - 1,

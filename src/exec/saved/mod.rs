@@ -386,6 +386,7 @@ fn live(
         entry: piece.entry,
         first_slot: piece.slots_at,
         slots: piece.targets + counters,
+        forward: piece.forward,
         head,
         faults: image.faults(piece)?.into(),
         owed: image.owed(piece)?.into(),

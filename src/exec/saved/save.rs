@@ -5,7 +5,7 @@ use super::format::{self, BlockRecord, Counts, PAGE, Piece, Reader, RegionRecord
 use super::image::Image;
 use super::{BlockNumber, Saved, hash, identity, units};
 use crate::exec::cache::{Cache, WordMap};
-use crate::exec::jit::template::Emitter;
+use crate::exec::jit::template::{BEHIND_ENTRY, Emitter, Forward};
 use crate::exec::jit::{self, Compiled, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
@@ -30,6 +30,8 @@ const BYTES: usize = 250;
 /// Code beyond this is not saved: the file is removed, and the next run starts another one.
 const MOST_CODE: usize = 64 << 20;
 const MOST_SLOTS: usize = 1 << 21;
+/// After so many runs it is known which way a branch goes mostly: jumps forward to a block need not count any more.
+const KNOWN: u32 = 64;
 /// So many runs of blocks from templates are worth being counted.
 const COUNTED: u64 = 1 << 20;
 
@@ -309,6 +311,7 @@ impl Draft {
             faults: (piece.faults.len() / FAULT_SIZE) as u32,
             owed_at: owed_at as u32,
             owed: (piece.owed.len() / OWED_SIZE) as u32,
+            forward: piece.forward,
         }
     }
 
@@ -431,18 +434,30 @@ impl Draft {
         let by_address = ByAddress::of(&self.blocks);
         for block in &self.blocks {
             let region = self.region(block).map(|region| region.piece);
-            for piece in [Some(block.piece), region].into_iter().flatten() {
-                for at in piece.targets_at..piece.targets_at + piece.targets {
+            // How often traces and regions lead on is counted, because what they lead to may be as hot.
+            let both =
+                [Some((block.piece, block.piece.forward)), region.map(|piece| (piece, Forward::default()))];
+            for (piece, forward) in both.into_iter().flatten() {
+                for (index, at) in (0..piece.targets).zip(piece.targets_at..) {
                     let target = Reader(self.targets.entry(at, 8)).u64().unwrap_or(0);
                     if let Some(to) = by_address.get(block, target, &self.blocks) {
-                        let block = &self.blocks[to.0 as usize];
                         links[at as usize] = to.0 + 1;
-                        leads[at as usize] = arrange::lead(block, self.region(block));
+                        leads[at as usize] = self.lead(to, forward.has(index));
                     }
                 }
             }
         }
         (links, leads)
+    }
+
+    /// Where a jump enters a block of its unit; behind the counter, where it leads forward and it is known by now how often
+    /// the block runs. 0 where it does not enter it.
+    fn lead(&self, to: BlockNumber, is_forward: bool) -> u32 {
+        let block = &self.blocks[to.0 as usize];
+        let lead = arrange::lead(block, self.region(block));
+        let is_known = self.runs[to.0 as usize] >= KNOWN;
+        let skips = is_forward && is_known && lead != 0 && block.region == 0;
+        if skips { lead + BEHIND_ENTRY as u32 } else { lead }
     }
 
     /// The region that a block is the head of.

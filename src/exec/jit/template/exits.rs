@@ -12,23 +12,37 @@ use guest::ir::{Block, Hint, Terminator, Val, When, Width};
 use guest::state::PC;
 
 /// Where a block's code is entered, from its start.
-pub const ENTRY: usize = 16;
+pub const ENTRY: usize = 4;
+/// How far behind that it is entered by jumps that need neither poll nor count ([`Forward`]).
+pub const BEHIND_ENTRY: u64 = 18;
+
+/// Which slots of a block are left through by direct jumps to higher addresses than its own, a bit for each. Where such jumps lead
+/// need not look whether the thread is wanted: each time round a loop, something else does that is entered in another way.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Forward(pub u32);
+
+impl Forward {
+    /// Whether slot `index` is, by the order of [`super::Emitted::slots`].
+    pub fn has(self, index: u32) -> bool {
+        self.0.checked_shr(index).is_some_and(|bits| bits & 1 != 0)
+    }
+}
 
 impl Emitter {
-    /// The poll, then the counter. What leaves the block there stands before its entry, where short jumps lead.
+    /// The poll, then the counter. What leaves the block there stands before its entry, where short jumps lead: a call of
+    /// what finds the counter by where it is called from ([`entry::LEAVE_SLOT`]).
     pub(super) fn prologue(&mut self) {
-        const BREAKPOINTS: [u8; 4] = [0xcc; 4];
-        self.asm.code.extend_from_slice(&BREAKPOINTS);
         let leave = self.asm.here();
-        self.asm.lea(RAX, Rm::Rip { to: Label::Slot(0, exit::OWN_SLOT), after: 0 });
-        self.ret();
+        self.asm.ins(op(0xff), Width::W32, Reg(2), state(entry::LEAVE_SLOT.0));
         debug_assert_eq!(self.asm.here(), ENTRY);
         self.asm.load(Width::W64, RAX, state(entry::POLL_SLOT.0));
         self.asm.alu_ri(Alu::Cmp, Width::W32, Rm::Mem(RAX, 0), 0);
         self.asm.jcc_back(Cc::Ne, leave);
         self.asm.alu_ri(Alu::Sub, Width::W32, Rm::Rip { to: Label::Slot(0, 0), after: 1 }, 1);
         self.weight_at = self.asm.here() - 1;
+        debug_assert_eq!(self.asm.here(), ENTRY + entry::COUNTED_AT);
         self.asm.jcc_back(Cc::S, leave);
+        debug_assert_eq!(self.asm.here(), ENTRY + BEHIND_ENTRY as usize);
     }
 
     /// How much a run of the block counts: what the interpreter does in it costs some 20 ns each time, and a region has
@@ -40,6 +54,7 @@ impl Emitter {
 
     pub(super) fn terminator(&mut self, block: &Block) {
         match block.terminator {
+            Terminator::Jump { target, hint: Hint::None } => self.chain_on(target),
             Terminator::Jump { target, hint } => {
                 self.note_call(hint);
                 self.chain(target);
@@ -57,14 +72,23 @@ impl Emitter {
 
     fn branch(&mut self, cond: Val, taken: GuestAddr, other: GuestAddr) {
         if let Loc::Konst(value) = self.regs.loc(cond) {
-            return self.chain(if value != 0 { taken } else { other });
+            return self.chain_on(if value != 0 { taken } else { other });
         }
         let cc = self.condition(cond);
         // A short jump over the first way out, whose length is known only behind it.
         let from = self.jump_ahead(0x70 | cc.not() as u8);
-        self.chain(taken);
+        self.chain_on(taken);
         self.land(from);
-        self.chain(other);
+        self.chain_on(other);
+    }
+
+    /// The same as [`Self::chain`], at the end of a block and by no call: notes whether that leads forward.
+    fn chain_on(&mut self, target: GuestAddr) {
+        self.chain(target);
+        let index = self.slots.iter().position(|&slot| slot == target);
+        if let Some(index) = index.filter(|&index| index < 32 && target.raw() > self.start.raw()) {
+            self.forward.0 |= 1 << index;
+        }
     }
 
     /// Goes on at a constant address, through a slot.

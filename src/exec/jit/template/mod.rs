@@ -32,7 +32,7 @@ use super::lower::Counting;
 use super::owed::Noted;
 use super::slow;
 use asm::{Asm, Label, Reg};
-pub use exits::ENTRY;
+pub use exits::{BEHIND_ENTRY, ENTRY, Forward};
 use guest::ir::{Block, Crypto, Effect, FlagKind, Kind, NanRule, Op, Terminator, Val, Values, VecLen, Width};
 use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
@@ -86,6 +86,7 @@ pub struct Emitted<'a> {
     pub references: &'a [SlotReference],
     /// The guest addresses of slots 1 and up; slot 0 is the counter.
     pub slots: &'a [GuestAddr],
+    pub forward: Forward,
     pub faults: &'a [FaultPoint],
     /// What these owe, packed.
     pub owed: &'a [u8],
@@ -103,6 +104,7 @@ pub struct Emitter {
     places: Vec<usize>,
     constants: Vec<u128>,
     slots: Vec<GuestAddr>,
+    forward: Forward,
     references: Vec<SlotReference>,
     faults: Vec<FaultPoint>,
     late: Late,
@@ -150,6 +152,7 @@ impl Default for Emitter {
             places: Vec::new(),
             constants: Vec::new(),
             slots: Vec::new(),
+            forward: Forward::default(),
             references: Vec::new(),
             faults: Vec::new(),
             late: Late::default(),
@@ -207,6 +210,7 @@ impl Emitter {
             code: &self.asm.code,
             references: &self.references,
             slots: &self.slots,
+            forward: self.forward,
             faults: &self.faults,
             owed: &self.late.owed,
         })
@@ -218,6 +222,7 @@ impl Emitter {
         self.stubs.clear();
         self.constants.clear();
         self.slots.clear();
+        self.forward = Forward::default();
         self.references.clear();
         self.faults.clear();
         self.pool.clear();

@@ -370,7 +370,7 @@ pub fn differences(a: &GuestState, b: &GuestState) -> String {
     // What the kind of the flag record does not need means nothing.
     let needed = OPERANDS.into_iter().zip(needed(FlagRecord::load(a).kind));
     let unneeded: Vec<u16> = needed.filter(|(_, needed)| !needed).map(|(slot, _)| slot.0).collect();
-    let engines = |o: &u16| *o == PC.0 || (80..104).contains(o) || *o == STACK_SLOT.0;
+    let engines = |o: &u16| *o == PC.0 || (80..104).contains(o) || (STACK_SLOT.0..ARCH_BASE.0).contains(o);
     for offset in (0..4096u16).step_by(8).filter(|o| !engines(o) && !unneeded.contains(o)) {
         let (x, y) = (a.u64(Slot(offset)), b.u64(Slot(offset)));
         if x != y {
