@@ -288,9 +288,12 @@ impl Cache {
         lock(&self.inner).blocks.len()
     }
 
-    /// All translations.
+    /// All translations, by where they are in memory: that is about the order in which they and their code were made.
     pub fn all(&self) -> Vec<Arc<Translation>> {
-        lock(&self.inner).blocks.values().cloned().collect()
+        let inner = lock(&self.inner);
+        let mut all: Vec<_> = inner.blocks.values().collect();
+        all.sort_unstable_by_key(|translation| Arc::as_ptr(translation));
+        all.into_iter().cloned().collect()
     }
 
     /// Whether there is a translation at `pc`.
@@ -336,7 +339,7 @@ impl Cache {
     }
 
     fn keep(&self, inner: &mut Inner, key: Key, made: &Arc<Translation>) {
-        let last = key.pc.saturating_add(made.code_len.max(1) - 1);
+        let last = key.pc.saturating_add(u64::from(made.code_len.max(1) - 1));
         let mut page = key.pc & !0xfff;
         while page <= last {
             inner.by_page.entry(page).or_default().push(key);

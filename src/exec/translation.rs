@@ -13,19 +13,16 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A translation.
+/// A translation. Where it is, [its IR](Lifted) knows too.
 pub struct Translation {
-    pub pc: GuestAddr,
-    /// The control state it was lifted for.
-    pub control: u64,
     /// Bytes of guest code from its first instruction to the end of its last one.
-    pub code_len: u64,
+    pub code_len: u32,
     pub block: Lifted,
     /// How often it has run in the interpreter.
     pub runs: AtomicU32,
-    /// Its code from templates: entry and counter, or 0. Alone, and with the blocks behind it.
-    template: [AtomicU64; 2],
-    trace: [AtomicU64; 2],
+    /// Its code from templates. Alone, and with the blocks behind it.
+    template: Words,
+    trace: Words,
     /// Whether it was to become the head of a trace.
     pub lengthened: AtomicBool,
     /// Who forked this process knows that it runs here.
@@ -36,8 +33,8 @@ pub struct Translation {
     pub asked: AtomicBool,
     /// Cleared when its code has changed: it must not be entered any more.
     pub valid: AtomicBool,
-    /// The compiled regions that it is part of.
-    regions: Mutex<Vec<Arc<jit::Compiled>>>,
+    /// The compiled regions that it is part of: most blocks are in none.
+    regions: OnceBox<Mutex<Vec<Arc<jit::Compiled>>>>,
 }
 
 /// A block's IR, which is lifted when somebody asks for it: most of the blocks that run once do not run again, and
@@ -45,9 +42,23 @@ pub struct Translation {
 pub struct Lifted {
     /// Set without waiting: a thread that forks while another one lifts leaves its child nobody who would end that.
     block: OnceBox<Block>,
-    pc: GuestAddr,
-    control: u64,
+    at: Place,
     origin: Origin,
+}
+
+/// What a translation is of.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub pc: GuestAddr,
+    /// The control state it was lifted for.
+    pub control: u64,
+}
+
+impl Deref for Translation {
+    type Target = Place;
+    fn deref(&self) -> &Place {
+        &self.block.at
+    }
 }
 
 impl fmt::Display for Lifted {
@@ -80,9 +91,10 @@ impl Lifted {
             Origin::Unknown => None,
             Origin::Saved(number) => saved::lift(env, *number),
             Origin::Memory(code) => {
-                let start = self.pc.raw().wrapping_sub(code.before.into());
+                let Place { pc, control } = self.at;
+                let start = pc.raw().wrapping_sub(code.before.into());
                 let recorded = Recorded { start, bytes: &code.bytes, guarded: code.guarded };
-                Some(lift_recorded(env, recorded, self.pc, self.control))
+                Some(lift_recorded(env, recorded, pc, control))
             }
         });
         finished(lifted.expect("a block is there, or what it was lifted from"))
@@ -121,42 +133,41 @@ pub fn verify(block: &Block) {
 impl Translation {
     /// A block whose IR is this.
     pub fn of_block(block: Block, control: u64) -> Self {
-        let (pc, code_len) = (block.pc, block.code_len());
+        let (pc, code_len) = (block.pc, block.code_len() as u32);
         let kept = OnceBox::with_value(block.kept());
-        Self::with(code_len, Lifted { block: kept, pc, control, origin: Origin::Unknown })
+        Self::with(code_len, Lifted { block: kept, at: Place { pc, control }, origin: Origin::Unknown })
     }
 
     /// The same, to be lifted again from `origin` if need be.
     pub fn of_origin(block: &Block, control: u64, origin: Origin) -> Self {
-        let lifted = Lifted { block: OnceBox::new(), pc: block.pc, control, origin };
-        Self::with(block.code_len(), lifted)
+        let lifted = Lifted { block: OnceBox::new(), at: Place { pc: block.pc, control }, origin };
+        Self::with(block.code_len() as u32, lifted)
     }
 
     /// A block whose code was saved.
     pub fn saved(record: &BlockRecord, number: BlockNumber) -> Self {
         let end = record.start.wrapping_add(record.guest_len.into());
-        let (pc, control, origin) = (GuestAddr(record.pc), record.control, Origin::Saved(number));
+        let (at, origin) =
+            (Place { pc: GuestAddr(record.pc), control: record.control }, Origin::Saved(number));
         let new =
-            Self::with(end.wrapping_sub(record.pc), Lifted { block: OnceBox::new(), pc, control, origin });
+            Self::with(end.wrapping_sub(record.pc) as u32, Lifted { block: OnceBox::new(), at, origin });
         new.asked.store(jit::has_asked(saved::runs(number)), Ordering::Relaxed);
         new
     }
 
-    fn with(code_len: u64, block: Lifted) -> Self {
+    fn with(code_len: u32, block: Lifted) -> Self {
         Self {
-            pc: block.pc,
-            control: block.control,
             code_len,
             block,
             runs: AtomicU32::new(0),
-            template: [AtomicU64::new(0), AtomicU64::new(0)],
-            trace: [AtomicU64::new(0), AtomicU64::new(0)],
+            template: Words::default(),
+            trace: Words::default(),
             lengthened: AtomicBool::new(false),
             reported: AtomicBool::new(false),
             entry: AtomicU64::new(0),
             asked: AtomicBool::new(false),
             valid: AtomicBool::new(true),
-            regions: Mutex::default(),
+            regions: OnceBox::new(),
         }
     }
 
@@ -272,9 +283,22 @@ impl Translation {
     }
 
     /// The compiled regions that it is part of.
-    pub fn regions(&self) -> MutexGuard<'_, Vec<Arc<jit::Compiled>>> {
-        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn regions(&self) -> Vec<Arc<jit::Compiled>> {
+        self.regions.get().map_or_else(Vec::new, |regions| lock(regions).clone())
     }
+
+    pub fn add_region(&self, region: Arc<jit::Compiled>) {
+        lock(self.regions.get_or_init(Box::default)).push(region);
+    }
+
+    /// The same, and it is part of none from now on.
+    pub fn take_regions(&self) -> Vec<Arc<jit::Compiled>> {
+        self.regions.get().map_or_else(Vec::new, |regions| std::mem::take(&mut *lock(regions)))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A block's code from templates.
@@ -284,14 +308,20 @@ pub struct Template {
     pub counter: SlotAddr,
 }
 
+/// The same as translations have it: where it is entered, from the start of code memory, or 0; and the counter's number.
+type Words = [AtomicU32; 2];
+
 impl Template {
-    fn read(words: &[AtomicU64; 2]) -> Option<Self> {
+    fn read(words: &Words) -> Option<Self> {
         let [entry, counter] = [0, 1].map(|word: usize| words[word].load(Ordering::Acquire));
-        (entry != 0).then_some(Self { entry, counter: SlotAddr(counter) })
+        (entry != 0).then(|| Self {
+            entry: code_memory::code_at(entry),
+            counter: code_memory::slot_at(counter as usize),
+        })
     }
 
-    fn write(self, words: &[AtomicU64; 2]) {
-        words[1].store(self.counter.0, Ordering::Release);
-        words[0].store(self.entry, Ordering::Release);
+    fn write(self, words: &Words) {
+        words[1].store(code_memory::number_of(self.counter), Ordering::Release);
+        words[0].store(code_memory::offset_of(self.entry), Ordering::Release);
     }
 }

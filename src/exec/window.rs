@@ -37,7 +37,7 @@ pub struct Code {
 }
 
 /// Most blocks have no more bytes of code.
-const USUAL: usize = 36;
+const USUAL: usize = 31;
 
 /// Whether the page that a block is in was guarded against jumps, as far as its lifter asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -210,13 +210,11 @@ impl OwnedFile {
         true
     }
 
-    /// Writes at `offset`, as much as can be.
-    pub fn write_at(&self, offset: u64, bytes: &[u8]) {
-        if !may_grow_to(offset as usize + bytes.len()) {
-            return;
-        }
+    /// Writes at `offset`, as much as can be. Whether that is all.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> bool {
         let args = [self.0 as u64, bytes.as_ptr() as u64, bytes.len() as u64, offset, 0, 0];
-        sys::syscall(libc::SYS_pwrite64, args);
+        may_grow_to(offset as usize + bytes.len())
+            && sys::syscall(libc::SYS_pwrite64, args) == bytes.len() as i64
     }
 
     /// What `fstat` says.

@@ -15,6 +15,11 @@ const PAGE: u64 = 4096;
 /// The heap may take this much; what else we map lies above.
 const HEAP_END: u64 = HEAP_START + (16 << 30);
 
+/// A heap that is larger than this has huge pages from here on, where the kernel gives them: one fault, and one entry of the
+/// host's buffers, for what would be 512.
+const HUGE_FROM: u64 = HEAP_START + (4 << 20);
+const HUGE: u64 = 2 << 20;
+
 /// The break, and the end of what is mapped for it. Only the allocator moves them, under its lock.
 static BREAK: AtomicU64 = AtomicU64::new(HEAP_START);
 static MAPPED: AtomicU64 = AtomicU64::new(HEAP_START);
@@ -81,29 +86,43 @@ pub fn unmap(addr: u64, len: u64) {
     free_places().push((addr, len));
 }
 
+/// Maps the heap further, up to `needed` at the least; where it ends then. What the allocator asks for it uses soon, and pages
+/// that come together cost a fifth of what a fault for each does.
+fn grow(mapped: u64, needed: u64) -> Option<u64> {
+    const STEP: u64 = 32 << 10;
+    if needed <= HUGE_FROM {
+        // A larger heap grows by larger steps.
+        let step = ((mapped - HEAP_START) / 4).next_multiple_of(STEP).clamp(STEP, 4 * STEP);
+        let end = (mapped + (needed - mapped).next_multiple_of(step)).min(HUGE_FROM);
+        return map_at(mapped, end - mapped, libc::MAP_POPULATE).then_some(end);
+    }
+    const POPULATE_WRITE: u64 = 23;
+    let end = needed.next_multiple_of(HUGE);
+    map_at(mapped, end - mapped, 0).then(|| {
+        // An old kernel refuses one or the other.
+        for advice in [libc::MADV_HUGEPAGE as u64, POPULATE_WRITE] {
+            sys::syscall(libc::SYS_madvise, [mapped, end - mapped, advice, 0, 0, 0]);
+        }
+        end
+    })
+}
+
 /// Moves the break by `increment` bytes, as `sbrk(2)`.
 ///
 /// # Safety
 /// For the C library's allocator, which serialises its calls.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __sbrk(increment: isize) -> *mut c_void {
-    const STEP: u64 = 32 << 10;
     let old = BREAK.load(Ordering::Relaxed);
     let new = old.wrapping_add_signed(increment as i64);
     let mapped = MAPPED.load(Ordering::Relaxed);
     // It never shrinks: the allocator takes what it gets from here to be zero.
-    if new > HEAP_END - 4 * STEP || increment < 0 {
+    if new > HEAP_END - HUGE || increment < 0 {
         return usize::MAX as *mut c_void;
     }
     if new > mapped {
-        // A large heap grows by larger steps.
-        let step = ((mapped - HEAP_START) / 4).next_multiple_of(STEP).clamp(STEP, 4 * STEP);
-        let len = (new - mapped).next_multiple_of(step);
-        // What the allocator asks for it uses soon: pages that come together cost a fifth of what a fault for each does.
-        if !map_at(mapped, len, libc::MAP_POPULATE) {
-            return usize::MAX as *mut c_void;
-        }
-        MAPPED.store(mapped + len, Ordering::Relaxed);
+        let Some(end) = grow(mapped, new) else { return usize::MAX as *mut c_void };
+        MAPPED.store(end, Ordering::Relaxed);
     }
     BREAK.store(new, Ordering::Relaxed);
     old as *mut c_void

@@ -24,6 +24,11 @@ const CODE_ALIGN: usize = 32;
 /// What blocks and traces are aligned to, which there are many of: their constants need no more.
 pub const BLOCK_ALIGN: usize = 16;
 const PAGE: usize = 4096;
+/// How much memory comes at once when it is needed, and a huge page, which comes where there is more.
+const BATCH: usize = 64 << 10;
+const HUGE: usize = 2 << 20;
+/// `madvise`: have pages come. An old kernel refuses.
+const POPULATE_WRITE: u64 = 23;
 
 /// The mapping's address; 0 until there is one. The fault handler reads it.
 static START: AtomicU64 = AtomicU64::new(0);
@@ -44,6 +49,21 @@ pub struct SlotReference {
 /// The address of slot `number`.
 pub fn slot_at(number: usize) -> SlotAddr {
     SlotAddr(START.load(Ordering::Relaxed) + (CODE_SIZE + number * SLOT_BYTES) as u64)
+}
+
+/// The number of a slot.
+pub fn number_of(slot: SlotAddr) -> u32 {
+    ((slot.0 - START.load(Ordering::Relaxed) - CODE_SIZE as u64) / SLOT_BYTES as u64) as u32
+}
+
+/// The host address of code, by where it is from the start of the memory.
+pub fn code_at(offset: u32) -> u64 {
+    START.load(Ordering::Relaxed) + u64::from(offset)
+}
+
+/// Where code is, from the start of the memory.
+pub fn offset_of(code: u64) -> u32 {
+    (code - START.load(Ordering::Relaxed)) as u32
 }
 
 /// The guest address that a slot stands for; it never changes, so no lock is needed.
@@ -80,6 +100,37 @@ pub struct CodeMemory {
     start: usize,
     code_used: usize,
     slots_used: usize,
+    code_pages: Pages,
+    slots_pages: Pages,
+}
+
+/// How far the pages of one part of the memory have come.
+#[derive(Debug)]
+struct Pages {
+    start: usize,
+    len: usize,
+    there: usize,
+}
+
+impl Pages {
+    /// Has more come if what is to be written ends behind those that have: some together cost a fifth of what a fault for each does.
+    /// Where there are many, all further ones are huge: one fault, and one entry of the host's buffers, for what would be 512.
+    fn reach(&mut self, end: usize) {
+        if end <= self.there {
+            return;
+        }
+        let to = (end + BATCH).min(HUGE.max(end)).next_multiple_of(PAGE);
+        let advise = |from: usize, to: usize, advice: u64| {
+            let args = [(self.start + from) as u64, (to - from) as u64, advice, 0, 0, 0];
+            sys::syscall(libc::SYS_madvise, args);
+        };
+        advise(self.there, to, POPULATE_WRITE);
+        self.there = to;
+        if to >= HUGE {
+            advise(to, self.len, libc::MADV_HUGEPAGE as u64);
+            self.there = self.len;
+        }
+    }
 }
 
 /// The address of a slot.
@@ -110,7 +161,10 @@ impl CodeMemory {
             return None;
         }
         START.store(at as u64, Ordering::Relaxed);
-        Some(Self { start: at as usize, code_used: 0, slots_used: 0 })
+        let start = at as usize;
+        let code_pages = Pages { start, len: CODE_SIZE, there: 0 };
+        let slots_pages = Pages { start: start + CODE_SIZE, len: SLOTS_SIZE, there: 0 };
+        Some(Self { start, code_used: 0, slots_used: 0, code_pages, slots_pages })
     }
 
     /// Copies code in and resolves its references to its slots, which start out as `targets` (host
@@ -140,6 +194,8 @@ impl CodeMemory {
         let slots = self.start + CODE_SIZE + self.slots_used;
         self.code_used = at + code.len();
         self.slots_used += targets.len() * SLOT_BYTES;
+        self.code_pages.reach(self.code_used);
+        self.slots_pages.reach(self.slots_used);
         // SAFETY: the range was just taken from the free part of the mapping; nobody executes it yet.
         unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), entry as *mut u8, code.len()) };
         for reference in references {
@@ -180,12 +236,13 @@ impl CodeMemory {
         }
         self.code_used = size;
         self.slots_used = slots * SLOT_BYTES;
+        // Little comes to it.
+        (self.code_pages.there, self.slots_pages.there) = (CODE_SIZE, SLOTS_SIZE);
         Some(self.bytes())
     }
 
     /// Has the pages of the first slots come at once rather than by a fault each. An old kernel refuses.
     pub fn populate_slots(&self, slots: usize) {
-        const POPULATE_WRITE: u64 = 23;
         let len = (slots * SLOT_BYTES).min(self.slots_used).next_multiple_of(PAGE);
         sys::syscall(libc::SYS_madvise, [slot_at(0).0, len as u64, POPULATE_WRITE, 0, 0, 0]);
     }
@@ -199,11 +256,6 @@ impl CodeMemory {
     pub fn bytes(&self) -> &'static [u8] {
         // SAFETY: inside the mapping, which lives as long as the process; what was installed does not change any more.
         unsafe { std::slice::from_raw_parts(self.start as *const u8, self.code_used) }
-    }
-
-    /// The number of a slot.
-    pub fn slot_number(&self, slot: SlotAddr) -> usize {
-        (slot.0 as usize - self.start - CODE_SIZE) / SLOT_BYTES
     }
 
     /// How many slots were given out.

@@ -2,32 +2,86 @@
 
 use super::code_memory::{self, SlotAddr, slot_at};
 use super::{Engine, lock, template};
+use crate::exec::cache::WordMap;
 use crate::exec::offspring::{self, Report};
 use crate::exec::saved;
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
-use smallvec::SmallVec;
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
+
+/// Which slots lead to each entry: lists, whose nodes are used over and over.
+#[derive(Default)]
+pub struct Incoming {
+    /// The first node of each entry's list.
+    first: WordMap<u64, Place>,
+    nodes: Vec<Node>,
+    free: Option<Place>,
+}
+
+/// A node's place, plus 1.
+type Place = NonZeroU32;
+
+/// A slot by its number, and the next one of the same entry.
+#[derive(Clone, Copy)]
+struct Node {
+    slot: u32,
+    next: Option<Place>,
+}
+
+impl Incoming {
+    fn add(&mut self, entry: u64, slot: u32) {
+        let place = self.node();
+        let next = self.first.insert(entry, place);
+        self.nodes[place.get() as usize - 1] = Node { slot, next };
+    }
+
+    /// A node that is in no list.
+    fn node(&mut self) -> Place {
+        if let Some(place) = self.free {
+            self.free = self.nodes[place.get() as usize - 1].next;
+            return place;
+        }
+        self.nodes.push(Node { slot: 0, next: None });
+        Place::MIN.saturating_add(self.nodes.len() as u32 - 1)
+    }
+
+    /// Hands each slot that leads to `entry` to `f`. They lead to `to` from now on, if that is an entry.
+    fn redirect(&mut self, entry: u64, to: Option<u64>, mut f: impl FnMut(u32)) {
+        let Some(first) = self.first.remove(&entry) else { return };
+        let mut last = first;
+        loop {
+            let node = self.nodes[last.get() as usize - 1];
+            f(node.slot);
+            let Some(next) = node.next else { break };
+            last = next;
+        }
+        let next = match to {
+            Some(to) => self.first.insert(to, first),
+            None => self.free.replace(first),
+        };
+        self.nodes[last.get() as usize - 1].next = next;
+    }
+}
 
 impl Engine {
     /// What leads to a block's code from templates, or to its trace, leads to its region from now on; who enters that code
     /// all the same is sent to the run loop at its counter.
     pub(super) fn replace_template(&mut self, head: &Translation, region: u64) {
         for old in [head.template(), head.trace()].into_iter().flatten().filter(|old| old.entry != region) {
-            let slots = self.redirect(head, old.entry, region);
-            self.incoming.entry(region).or_default().extend(slots);
+            self.redirect(head, old.entry, Some(region));
             code_memory::set_counter(old.counter, 0);
         }
     }
 
     /// Makes every slot that leads to `entry`, which is of code of `head`, lead to the run loop.
     fn unlink(&mut self, head: &Translation, entry: u64) {
-        self.redirect(head, entry, self.unlinked);
+        self.redirect(head, entry, None);
     }
 
-    /// Makes every slot that leads to `entry`, which is of code of `head`, lead to `to`; which of them were noted.
-    fn redirect(&mut self, head: &Translation, entry: u64, to: u64) -> SmallVec<[u32; 4]> {
-        let noted = self.incoming.remove(&entry).unwrap_or_default();
+    /// Makes every slot that leads to `entry`, which is of code of `head`, lead to `to`, or to the run loop.
+    fn redirect(&mut self, head: &Translation, entry: u64, to: Option<u64>) {
+        let (memory, host) = (&self.memory, to.unwrap_or(self.unlinked));
         let saved = match *head.origin() {
             Origin::Saved(number) => saved::incoming(number),
             _ => &[],
@@ -36,10 +90,10 @@ impl Engine {
             let lead = code_memory::slot_lead(slot_at(**slot as usize));
             lead == entry || lead == entry + template::BEHIND_ENTRY
         };
-        for &slot in noted.iter().chain(saved.iter().filter(leads_there)) {
-            self.memory.patch(slot_at(slot as usize), to);
+        for &slot in saved.iter().filter(leads_there) {
+            memory.patch(slot_at(slot as usize), host);
         }
-        noted
+        self.incoming.redirect(entry, to, |slot| memory.patch(slot_at(slot as usize), host));
     }
 }
 
@@ -48,7 +102,7 @@ pub fn link(slot: u64, target: &Translation) {
     let mut guard = lock();
     let Some(engine) = guard.as_mut() else { return };
     let slot = SlotAddr(slot);
-    let number = engine.memory.slot_number(slot) as u32;
+    let number = code_memory::number_of(slot);
     let linked = engine.link(slot, number, target);
     if linked && offspring::is_reporting() && offspring::is_common(number) {
         offspring::report(Report::Link { slot: number, pc: target.pc.raw(), control: target.control });
@@ -80,14 +134,14 @@ impl Engine {
             return false;
         }
         self.memory.patch(slot, entry);
-        self.incoming.entry(entry).or_default().push(number);
+        self.incoming.add(entry, number);
         true
     }
 }
 
 /// Cuts off every region and trace made from `gone`. The cache is locked.
 pub fn cut_off(gone: &Translation) {
-    let regions = std::mem::take(&mut *gone.regions());
+    let regions = gone.take_regions();
     let template = gone.take_template();
     gone.take_trace();
     if regions.is_empty() && template.is_none() {
@@ -111,5 +165,34 @@ pub fn cut_off(gone: &Translation) {
             head.start_again();
         }
         engine.unlink(&region.head, region.entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(incoming: &mut Incoming, entry: u64, to: Option<u64>) -> Vec<u32> {
+        let mut slots = Vec::new();
+        incoming.redirect(entry, to, |slot| slots.push(slot));
+        slots.sort_unstable();
+        slots
+    }
+
+    #[test]
+    fn slots_go_where_those_before_them_have_gone() {
+        let mut incoming = Incoming::default();
+        for slot in 0..6 {
+            incoming.add(1 + u64::from(slot % 2), slot);
+        }
+        assert_eq!(taken(&mut incoming, 1, Some(3)), [0, 2, 4]);
+        assert!(taken(&mut incoming, 1, None).is_empty());
+        assert_eq!(taken(&mut incoming, 2, Some(3)), [1, 3, 5]);
+        assert_eq!(taken(&mut incoming, 3, None), [0, 1, 2, 3, 4, 5]);
+        for slot in 6..12 {
+            incoming.add(4, slot);
+        }
+        assert_eq!(taken(&mut incoming, 4, None), [6, 7, 8, 9, 10, 11]);
+        assert_eq!(incoming.nodes.len(), 6);
     }
 }

@@ -45,7 +45,7 @@ mod tests;
 mod trace;
 
 use crate::debug;
-use crate::exec::cache::{Cache, WordMap};
+use crate::exec::cache::Cache;
 use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
 use code_memory::{BLOCK_ALIGN, CodeMemory, Installed, SlotAddr, SlotReference};
@@ -68,15 +68,14 @@ use lower::{Counting, Lowered};
 use owed::Noted;
 pub use owed::{OWED_SIZE, Owed, Source};
 pub use pieces::{FAULT_SIZE, Piece};
-use pieces::{FaultPoint, noted_way_out};
+use pieces::{FaultPoint, Pieces, noted_way_out};
 pub use region::{Follow, Limits};
 pub use reuse::{
-    Made, PieceAt, adopt, count, counted, enter, is_in_region, is_traced, made, note_regions, revive,
-    runs_before, runs_in_saved_traces, slot_targets, start_all, start_region,
+    Made, adopt, count, counted, enter, is_in_region, is_traced, made, note_regions, revive, runs_before,
+    runs_in_saved_traces, slot_targets, start_all, start_region,
 };
 pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use template::Forward;
@@ -105,7 +104,7 @@ impl Compiled {
     fn note(blocks: &[Arc<Translation>], entry: u64) {
         let compiled = Arc::new(Self { head: Arc::clone(&blocks[0]), entry, blocks: blocks.len() });
         for block in blocks {
-            block.regions().push(Arc::clone(&compiled));
+            block.add_region(Arc::clone(&compiled));
         }
     }
 
@@ -137,11 +136,11 @@ struct Engine {
     /// The slot for guest address 0.
     nowhere: SlotAddr,
     /// The slots that lead to each entry, by number, but those of saved code that lead to saved code.
-    incoming: WordMap<u64, SmallVec<[u32; 4]>>,
+    incoming: links::Incoming,
     /// Whether the slots of saved code have their pages.
     populated: bool,
-    /// By entry: all code but what was saved.
-    pieces: BTreeMap<usize, Piece>,
+    /// All code but what was saved.
+    pieces: Pieces,
     /// How many of them are regions, and traces.
     regions: usize,
     traces: usize,
@@ -259,7 +258,7 @@ fn install(
     let Some(engine) = engine(&mut guard) else { return false };
     let aligned = demand_alignment(code, &lowered.aligned, whole);
     let references = aligned.then(|| resolve(code, names, whole)).flatten();
-    let (Some(references), Some(faults)) = (references, pieces::pack(faults.into_iter())) else {
+    let (Some(references), true) = (references, engine.pieces.pack(faults.into_iter())) else {
         debug_assert!(false, "the region at {} cannot be installed", blocks[0].pc);
         crate::log::once("install", || format!("region at {} cannot be installed", blocks[0].pc));
         return false;
@@ -270,18 +269,9 @@ fn install(
         engine.report_full();
         return false;
     };
-    let piece = Piece {
-        code_len: whole.len() as u32,
-        entry: ENTRY_OFFSET as u32,
-        first_slot: engine.memory.slot_number(SlotAddr(installed.slots)) as u32,
-        slots: lowered.slots.len() as u32,
-        forward: Forward::default(),
-        head: blocks[0].pc,
-        faults,
-        owed: Box::default(),
-        points: lowered.points.clone().into_boxed_slice(),
-    };
-    engine.pieces.insert(installed.entry as usize, piece);
+    let points: Vec<u8> = lowered.points.iter().flat_map(|point| point.raw().to_le_bytes()).collect();
+    let slots = (ENTRY_OFFSET, lowered.slots.len());
+    engine.note_piece(installed, whole.len(), slots, Forward::default(), (&[], &points));
     engine.trace("region", installed.entry, whole.len(), blocks[0].pc);
     engine.regions += 1;
     engine.enter_region(blocks, installed.entry + ENTRY_OFFSET);
@@ -390,7 +380,7 @@ impl Engine {
         let Installed { entry: unlinked, slots } = memory.install(&UNLINKED, &[], std::iter::once((0, 0)))?;
         let nowhere = SlotAddr(slots);
         memory.patch(nowhere, unlinked);
-        let (incoming, pieces) = (WordMap::default(), BTreeMap::new());
+        let (incoming, pieces) = (links::Incoming::default(), Pieces::default());
         Some(Self {
             memory,
             unlinked,
@@ -411,7 +401,7 @@ impl Engine {
             site: Site { pc: point.pc, access: point.access, back: Back::Exact },
             noted: point.noted,
         });
-        let faults = pieces::pack(points)?;
+        self.pieces.pack(points).then_some(())?;
         let count = emitted.slots.len() + 1;
         let unlinked = self.unlinked;
         let targets = (0..count).map(|index| match index.checked_sub(1) {
@@ -423,21 +413,41 @@ impl Engine {
             self.report_full();
             return None;
         };
-        let piece = Piece {
-            code_len: emitted.code.len() as u32,
-            entry: template::ENTRY as u32,
-            first_slot: self.memory.slot_number(SlotAddr(installed.slots)) as u32,
-            slots: count as u32,
-            forward: emitted.forward,
-            head: pc,
-            faults,
-            owed: emitted.owed.into(),
-            points: Box::default(),
-        };
-        self.pieces.insert(installed.entry as usize, piece);
+        let entry_at = template::ENTRY as u64;
+        self.note_piece(
+            installed,
+            emitted.code.len(),
+            (entry_at, count),
+            emitted.forward,
+            (emitted.owed, &[]),
+        );
         self.trace(kind, installed.entry, emitted.code.len(), pc);
-        let entry = installed.entry + template::ENTRY as u64;
+        let entry = installed.entry + entry_at;
         Some(Template { entry, counter: SlotAddr(installed.slots) })
+    }
+
+    /// Notes a piece whose faults are packed, with what these owe and its commit points: where it is entered, from its start,
+    /// how many slots it has, and which of them lead forward.
+    fn note_piece(
+        &mut self,
+        installed: Installed,
+        code_len: usize,
+        (entry, slots): (u64, usize),
+        forward: Forward,
+        (owed, points): (&[u8], &[u8]),
+    ) {
+        self.pieces.add(&Piece {
+            code_at: code_memory::offset_of(installed.entry),
+            code_len: code_len as u32,
+            entry: entry as u32,
+            first_slot: code_memory::number_of(SlotAddr(installed.slots)),
+            slots: slots as u32,
+            forward,
+            faults: &[],
+            owed,
+            points,
+            starts: [0; 3],
+        });
     }
 
     /// The first of these blocks is entered through a region of all of them from now on.
@@ -516,19 +526,16 @@ fn way_out(pc: usize) -> Option<usize> {
     at_piece(pc, |start, offset, piece| Some(start + piece.way_out(offset)?))
 }
 
-/// What `f` finds in the piece of code that is at `pc`, given where that starts and how far behind that `pc` is.
-fn at_piece<T>(pc: usize, f: impl FnOnce(usize, usize, &Piece) -> Option<T>) -> Option<T> {
+/// What `f` finds in the piece of code that is at `pc`, given where code memory starts and how far behind that `pc` is.
+fn at_piece<T>(pc: usize, f: impl FnOnce(usize, usize, &Piece<'_>) -> Option<T>) -> Option<T> {
     let guard = lock();
     let engine = guard.as_ref()?;
-    if let Some((entry, piece)) = engine.pieces.range(..=pc).next_back()
-        && pc - entry < piece.code_len as usize
-    {
-        return f(*entry, pc - entry, piece);
+    let start = engine.memory.bytes().as_ptr() as usize;
+    let offset = pc.checked_sub(start)?;
+    match engine.pieces.at(offset) {
+        Some(piece) => f(start, offset, &piece),
+        None => f(start, offset, &saved::piece_at(offset)?),
     }
-    let code = engine.memory.bytes().as_ptr() as usize;
-    let offset = pc.checked_sub(code)?;
-    let (start, piece) = saved::piece_at(offset)?;
-    f(code + start, offset - start, &piece)
 }
 
 /// Whether the host instruction at `pc` is an access to guest memory.

@@ -19,8 +19,10 @@ pub struct FaultPoint {
 pub const FAULT_SIZE: usize = 16;
 
 /// Code of a block or region.
-#[derive(Debug)]
-pub struct Piece {
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Where it starts, from the start of code memory, and its length in bytes.
+    pub code_at: u32,
     pub code_len: u32,
     /// Where it is entered, from its start.
     pub entry: u32,
@@ -29,39 +31,145 @@ pub struct Piece {
     pub slots: u32,
     /// Which of them lead forward, for a block from templates; its counter does not count.
     pub forward: Forward,
-    /// The guest address of the block, or of the region's head.
-    pub head: GuestAddr,
     /// What may fault, packed, in order.
-    pub faults: Box<[u8]>,
+    pub faults: &'a [u8],
     /// What these owe, packed.
-    pub owed: Box<[u8]>,
+    pub owed: &'a [u8],
     /// The guest address of each commit point.
-    pub points: Box<[GuestAddr]>,
+    pub points: &'a [u8],
+    /// Where these three start among those of [all](Pieces::packed) pieces.
+    pub starts: [u32; 3],
 }
 
-impl Piece {
-    /// What a fault at an offset leads to, given the commit point that the state says.
+impl Piece<'_> {
+    /// What a fault at an offset into code memory leads to, given the commit point that the state says.
     pub fn after_fault(&self, offset: usize, stored: u32) -> Option<AfterFault> {
-        let offset = u32::try_from(offset).ok()?;
-        let (points, _) = self.faults.as_chunks::<FAULT_SIZE>();
-        let index = points.binary_search_by_key(&offset, |point| unpack(point).at).ok()?;
-        let FaultPoint { site: Site { pc: at, access, back }, noted, .. } = unpack(&points[index]);
-        let replay = |point: u32| Some(AfterFault::Replay { from: *self.points.get(point as usize)?, at });
+        let FaultPoint { site: Site { pc: at, access, back }, noted, .. } = self.fault_at(offset)?;
+        let replay = |point: u32| Some(AfterFault::Replay { from: self.point(point)?, at });
         match back {
-            Back::Exact => Some(AfterFault::Raise { pc: at, access, owed: noted.of(&self.owed) }),
+            Back::Exact => Some(AfterFault::Raise { pc: at, access, owed: noted.of(self.owed) }),
             Back::To(point) => replay(point.into()),
             Back::Stored => replay(stored),
             Back::Own => Some(AfterFault::Replay { from: at, at }),
         }
     }
 
-    /// Where the access at an offset has its own way out, if it has one.
+    /// Where the access at an offset into code memory has its own way out, if it has one.
     pub fn way_out(&self, offset: usize) -> Option<usize> {
-        let offset = u32::try_from(offset).ok()?;
+        let FaultPoint { site, noted, .. } = self.fault_at(offset)?;
+        let out = usize::from(noted.first) | usize::from(noted.count) << u16::BITS;
+        (site.back == Back::Own).then_some(self.code_at as usize + out)
+    }
+
+    fn fault_at(&self, offset: usize) -> Option<FaultPoint> {
+        let inside = u32::try_from(offset.checked_sub(self.code_at as usize)?).ok()?;
         let (points, _) = self.faults.as_chunks::<FAULT_SIZE>();
-        let index = points.binary_search_by_key(&offset, |point| unpack(point).at).ok()?;
-        let FaultPoint { site, noted, .. } = unpack(&points[index]);
-        (site.back == Back::Own).then(|| usize::from(noted.first) | usize::from(noted.count) << u16::BITS)
+        let index = points.binary_search_by_key(&inside, |point| unpack(point).at).ok()?;
+        Some(unpack(&points[index]))
+    }
+
+    fn point(&self, number: u32) -> Option<GuestAddr> {
+        let (points, _) = self.points.as_chunks();
+        Some(GuestAddr(u64::from_le_bytes(*points.get(number as usize)?)))
+    }
+}
+
+/// All pieces that this process has made, in the order of their addresses, and what there is to know of them one behind the
+/// other: there are as many as there are blocks, and they are saved as they are.
+#[derive(Default)]
+pub struct Pieces {
+    all: Vec<Kept>,
+    faults: Vec<u8>,
+    owed: Vec<u8>,
+    points: Vec<u8>,
+}
+
+/// A piece, and where what there is to know of it ends.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    code_at: u32,
+    code_len: u32,
+    entry: u32,
+    first_slot: u32,
+    slots: u32,
+    forward: Forward,
+    faults_end: u32,
+    owed_end: u32,
+    points_end: u32,
+}
+
+/// Makes room for more, by less than doubling.
+fn grow<T>(all: &mut Vec<T>, more: usize) {
+    if all.capacity() - all.len() < more {
+        all.reserve_exact(more.max(all.len() / 4).max(256));
+    }
+}
+
+impl Pieces {
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Packs what may fault in the piece that is [added](Self::add) next. Whether that can be done: not where there is an
+    /// address that no code can have.
+    pub fn pack(&mut self, points: impl Iterator<Item = FaultPoint>) -> bool {
+        self.faults.truncate(self.last().faults_end as usize);
+        for point in points {
+            let Some(packed) = pack_one(&point) else { return false };
+            grow(&mut self.faults, packed.len());
+            self.faults.extend_from_slice(&packed);
+        }
+        true
+    }
+
+    /// Adds a piece, which is behind all others, with the faults that were packed last.
+    pub fn add(&mut self, piece: &Piece<'_>) {
+        debug_assert!(self.last().code_at + self.last().code_len <= piece.code_at);
+        debug_assert!(piece.faults.is_empty(), "they are packed");
+        grow(&mut self.owed, piece.owed.len());
+        grow(&mut self.all, 1);
+        self.owed.extend_from_slice(piece.owed);
+        self.points.extend_from_slice(piece.points);
+        self.all.push(Kept {
+            code_at: piece.code_at,
+            code_len: piece.code_len,
+            entry: piece.entry,
+            first_slot: piece.first_slot,
+            slots: piece.slots,
+            forward: piece.forward,
+            faults_end: self.faults.len() as u32,
+            owed_end: self.owed.len() as u32,
+            points_end: self.points.len() as u32,
+        });
+    }
+
+    fn last(&self) -> Kept {
+        self.all.last().copied().unwrap_or_default()
+    }
+
+    /// The piece that is at an offset into code memory.
+    pub fn at(&self, offset: usize) -> Option<Piece<'_>> {
+        let after = self.all.partition_point(|kept| kept.code_at as usize <= offset);
+        let kept = self.all[..after].last()?;
+        let before = after.checked_sub(2).map(|before| self.all[before]).unwrap_or_default();
+        let range = |start: u32, end: u32| start as usize..end as usize;
+        (offset - (kept.code_at as usize) < kept.code_len as usize).then(|| Piece {
+            code_at: kept.code_at,
+            code_len: kept.code_len,
+            entry: kept.entry,
+            first_slot: kept.first_slot,
+            slots: kept.slots,
+            forward: kept.forward,
+            faults: &self.faults[range(before.faults_end, kept.faults_end)],
+            owed: &self.owed[range(before.owed_end, kept.owed_end)],
+            points: &self.points[range(before.points_end, kept.points_end)],
+            starts: [before.faults_end, before.owed_end, before.points_end],
+        })
+    }
+
+    /// All faults, what they owe, and commit points, piece by piece.
+    pub fn packed(&self) -> [&[u8]; 3] {
+        [&self.faults[..self.last().faults_end as usize], &self.owed, &self.points]
     }
 }
 
@@ -77,15 +185,7 @@ pub fn noted_way_out(offset: usize) -> Option<Noted> {
     Some(Noted { first: offset as u16, count: u8::try_from(offset >> u16::BITS).ok()? })
 }
 
-/// Packs points; `None` where one is of an address that no code can have.
-pub fn pack(points: impl Iterator<Item = FaultPoint>) -> Option<Box<[u8]>> {
-    let mut out = Vec::with_capacity(FAULT_SIZE * points.size_hint().0);
-    for point in points {
-        out.extend_from_slice(&pack_one(&point)?);
-    }
-    Some(out.into_boxed_slice())
-}
-
+/// The point, packed; `None` where it is of an address that no code can have.
 fn pack_one(point: &FaultPoint) -> Option<[u8; FAULT_SIZE]> {
     let access: u64 = match point.site.access {
         Access::Read => 0,

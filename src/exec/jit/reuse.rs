@@ -264,25 +264,30 @@ pub fn is_in_region(translation: &Translation) -> bool {
     in_saved || translation.regions().iter().any(|region| !region.is_trace())
 }
 
-/// All code of this process, and how many slots it has taken.
-pub struct Made {
+/// All code of this process, how many slots it has taken, and what there is to know of the pieces that this process has made.
+pub struct Made<'a> {
     pub code: &'static [u8],
     pub slots: usize,
+    /// Faults, what they owe, and commit points.
+    pub packed: [&'a [u8]; 3],
+    engine: &'a Engine,
 }
 
-/// Finds a piece that this process has made, by its entry; and where that is, from the start of code memory.
-pub type PieceAt<'a> = &'a dyn Fn(u64) -> Option<(u32, &'a Piece)>;
+impl<'a> Made<'a> {
+    /// The piece that is entered at a host address, if this process has made it.
+    pub fn piece(&self, entry: u64) -> Option<Piece<'a>> {
+        let offset = (entry as usize).checked_sub(self.code.as_ptr() as usize)?;
+        let piece = self.engine.pieces.at(offset)?;
+        ((piece.code_at + piece.entry) as usize == offset).then_some(piece)
+    }
+}
 
 /// Hands out what was made. `None` where others could not use it.
-pub fn made<T>(f: impl for<'a> FnOnce(&Made, PieceAt<'a>) -> T) -> Option<T> {
+pub fn made<T>(f: impl FnOnce(&Made<'_>) -> T) -> Option<T> {
     let guard = lock();
     let engine = guard.as_ref().filter(|engine| engine.memory.is_at_home())?;
-    let made = Made { code: engine.memory.bytes(), slots: engine.memory.slots() };
-    let start = made.code.as_ptr() as u64;
-    Some(f(&made, &|entry| {
-        let (&at, piece) = engine.pieces.range(..=entry as usize).next_back()?;
-        (at as u64 + u64::from(piece.entry) == entry).then_some(((at as u64 - start) as u32, piece))
-    }))
+    let (code, slots) = (engine.memory.bytes(), engine.memory.slots());
+    Some(f(&Made { code, slots, packed: engine.pieces.packed(), engine }))
 }
 
 /// How many blocks this process has made code of, how many traces, and how many regions.
@@ -295,7 +300,7 @@ pub fn count() -> [usize; 3] {
 }
 
 /// The guest address that each slot of a piece stands for.
-pub fn slot_targets(piece: &Piece, skipped: u32) -> impl ExactSizeIterator<Item = u64> {
+pub fn slot_targets(piece: &Piece<'_>, skipped: u32) -> impl ExactSizeIterator<Item = u64> {
     let first = piece.first_slot;
     (skipped..piece.slots).map(move |slot| slot_target(slot_at((first + slot) as usize)))
 }

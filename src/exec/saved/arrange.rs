@@ -1,11 +1,8 @@
 //! How blocks that are saved are arranged: in units, whose guest code stands in one piece, and which lead on among
 //! themselves.
 
-use super::BlockNumber;
 use super::format::{BlockRecord, RegionRecord, Stretch, UnitRecord};
-use crate::exec::cache::WordMap;
 use crate::mem::space;
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -73,17 +70,14 @@ pub struct Arranged {
 }
 
 /// Arranges blocks, each with its guest code; says in blocks and units where that is.
-pub fn arrange(
-    blocks: &mut [BlockRecord],
-    code: &[Cow<'static, [u8]>],
-    units: &mut [UnitRecord],
-) -> Arranged {
+pub fn arrange(blocks: &mut [BlockRecord], code: &[&[u8]], units: &mut [UnitRecord]) -> Arranged {
     let mut by_unit: Vec<u32> = (0..blocks.len() as u32).collect();
     by_unit.sort_unstable_by_key(|&number| {
         let block = &blocks[number as usize];
         (block.unit, block.start, Reverse(block.guest_len))
     });
-    let mut all = Arranged::default();
+    let guest = Vec::with_capacity(code.iter().map(|bytes| bytes.len()).sum());
+    let mut all = Arranged { guest, ..Arranged::default() };
     let mut at = 0;
     for (number, unit) in units.iter_mut().enumerate() {
         let len = by_unit[at..].partition_point(|&one| blocks[one as usize].unit == number as u32);
@@ -103,7 +97,7 @@ impl Arranged {
         unit: &mut UnitRecord,
         numbers: &[u32],
         blocks: &mut [BlockRecord],
-        code: &[Cow<'static, [u8]>],
+        code: &[&[u8]],
     ) {
         let mut open: Option<Stretch> = None;
         unit.start = numbers.first().map_or(unit.start, |&first| blocks[first as usize].start);
@@ -136,30 +130,6 @@ impl Arranged {
             stretch.write(&mut self.stretches);
             self.count += 1;
         }
-    }
-}
-
-/// Finds the blocks of a unit by their addresses: the newest where there are several.
-pub struct ByAddress(WordMap<(u64, u64), u32>);
-
-impl ByAddress {
-    pub fn of(blocks: &[BlockRecord]) -> Self {
-        let mut numbers = WordMap::default();
-        for (block, number) in blocks.iter().zip(0..) {
-            numbers.insert(Self::key(block, block.pc), number);
-        }
-        Self(numbers)
-    }
-
-    fn key(block: &BlockRecord, pc: u64) -> (u64, u64) {
-        (pc, block.control ^ u64::from(block.unit) << 48)
-    }
-
-    /// The block at `pc` in the unit of `from`, for the same control state.
-    pub fn get(&self, from: &BlockRecord, pc: u64, blocks: &[BlockRecord]) -> Option<BlockNumber> {
-        let number = *self.0.get(&Self::key(from, pc))?;
-        let to = &blocks[number as usize];
-        ((to.pc, to.control, to.unit) == (pc, from.control, from.unit)).then_some(BlockNumber(number))
     }
 }
 
@@ -198,10 +168,8 @@ mod tests {
         let memory: Vec<u8> = (0..=255).collect();
         let mut blocks =
             [block(1, 40, 4), block(0, 24, 8), block(1, 10, 6), block(1, 16, 4), block(1, 12, 6)];
-        let code: Vec<_> = blocks
-            .iter()
-            .map(|b| Cow::Owned(memory[b.start as usize..][..usize::from(b.guest_len)].to_vec()))
-            .collect();
+        let code: Vec<_> =
+            blocks.iter().map(|b| &memory[b.start as usize..][..usize::from(b.guest_len)]).collect();
         let mut units = [UnitRecord::default(); 2];
         let all = arrange(&mut blocks, &code, &mut units);
         assert_eq!(all.by_unit, [1, 0, 2, 3, 4]);
@@ -212,7 +180,7 @@ mod tests {
             [(24, 8), (10, 10), (40, 4)]
         );
         for (block, bytes) in blocks.iter().zip(&code) {
-            assert_eq!(&all.guest[block.guest_at as usize..][..bytes.len()], &bytes[..]);
+            assert_eq!(&all.guest[block.guest_at as usize..][..bytes.len()], *bytes);
         }
         let [first, second] = units;
         assert_eq!((first.start, first.end, first.blocks_at, first.blocks), (24, 32, 0, 1));

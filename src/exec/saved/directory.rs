@@ -113,17 +113,18 @@ impl Directory {
         Some((file, status.size as usize))
     }
 
-    /// Puts a file of these parts in the place of `name`; whether that worked. Nothing is left of one that did not.
-    pub fn replace(&self, name: &str, parts: &[&[u8]]) -> bool {
+    /// Puts a file of this length, which `write` writes, in the place of `name`; whether that worked. Nothing is left of one
+    /// that did not.
+    pub fn replace(&self, name: &str, len: usize, write: impl FnOnce(&OwnedFile) -> bool) -> bool {
         let pid = sys::syscall(libc::SYS_getpid, [0; 6]);
         let unfinished = format!("{UNFINISHED}{name}-{pid}");
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-        if !files::may_grow_to(parts.iter().map(|part| part.len()).sum()) {
+        if !files::may_grow_to(len) {
             return false;
         }
         let opened = self.with(|dir| OwnedFile::open_any(dir, &unfinished, flags, 0o600));
         let Ok(file) = opened else { return false };
-        let done = parts.iter().all(|part| file.write_all(part)) && self.rename(&unfinished, name);
+        let done = write(&file) && self.rename(&unfinished, name);
         if !done {
             self.remove(&unfinished);
         }
@@ -259,7 +260,7 @@ mod tests {
     fn the_oldest_files_go_and_strangers_stay() {
         let directory = scratch("prune");
         for (age, name) in ["c.code", "a.code", "b.code", "notes.txt", ".new-x"].iter().enumerate() {
-            assert!(directory.replace(name, &[&[0; 50], &[0; 50]]));
+            assert!(directory.replace(name, 100, |file| file.write_all(&[0; 100])));
             let file = std::fs::File::open(path(&directory).join(name)).unwrap();
             let then = std::time::SystemTime::now() - std::time::Duration::from_secs(7200 - age as u64);
             file.set_modified(then).unwrap();
@@ -275,7 +276,7 @@ mod tests {
     fn the_size_of_many_files_is_estimated_by_some() {
         let directory = scratch("estimate");
         for number in 0..3 * SAMPLE {
-            assert!(directory.replace(&format!("{number}.code"), &[&[0; 10]]));
+            assert!(directory.replace(&format!("{number}.code"), 10, |file| file.write_all(&[0; 10])));
         }
         let names = directory.names();
         assert_eq!((names.len(), directory.estimate(&names)), (3 * SAMPLE, 30 * SAMPLE as u64));
@@ -290,7 +291,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = scratch("modes");
         let path = path(&directory);
-        assert!(directory.replace("x.code", &[b"content"]));
+        assert!(directory.replace("x.code", 7, |file| file.write_all(b"content")));
         assert_eq!(directory.read("x.code").map(|(_, len)| len), Some(7));
         for mode in [0o620, 0o602] {
             std::fs::set_permissions(path.join("x.code"), PermissionsExt::from_mode(mode)).unwrap();

@@ -8,7 +8,6 @@ use super::hash;
 use crate::exec::jit;
 use crate::host::files::OwnedFile;
 use crate::host::mapped_file;
-use guest::GuestAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Whether chunks were found good, a bit for each.
@@ -271,9 +270,8 @@ impl Image {
     }
 
     /// The guest addresses of a region's commit points.
-    pub fn points(&self, region: &RegionRecord) -> Option<Vec<GuestAddr>> {
-        let mut reader = Reader(self.entries(self.tables.points, region.points_at, region.points)?);
-        (0..region.points).map(|_| reader.u64().map(GuestAddr)).collect()
+    pub fn points(&self, region: &RegionRecord) -> Option<&'static [u8]> {
+        self.entries(self.tables.points, region.points_at, region.points)
     }
 
     pub fn members(&self, region: &RegionRecord) -> Option<Vec<BlockNumber>> {

@@ -24,6 +24,7 @@ mod directory;
 mod format;
 pub mod hash;
 mod image;
+mod output;
 mod save;
 mod units;
 
@@ -354,43 +355,33 @@ pub fn region_together(record: &BlockRecord) -> Option<RegionRecord> {
     (is_going && image.fits(&region.piece, region.counters as usize)).then_some(region)
 }
 
-/// The piece of saved code that is at an offset into code memory: where it starts, and what there is to know of it.
-pub fn piece_at(offset: usize) -> Option<(usize, LivePiece)> {
+/// The piece of saved code that is at an offset into code memory.
+pub fn piece_at(offset: usize) -> Option<LivePiece<'static>> {
     let (saved, image) = saved()?;
     let pieces = saved.pieces.get_or_init(|| pieces_of(image));
     let after = pieces.partition_point(|&(start, _)| start as usize <= offset);
-    let &(start, whose) = pieces[..after].last()?;
-    let piece = match whose {
-        Whose::Block(number) => {
-            let record = image.block(number)?;
-            live(image, &record.piece, GuestAddr(record.pc), Vec::new(), 1)?
-        }
+    let &(_, whose) = pieces[..after].last()?;
+    match whose {
+        Whose::Block(number) => live(image, &image.block(number)?.piece, &[], 1),
         Whose::Region(number) => {
             let region = image.region(number)?;
-            let head = image.block(*image.members(&region)?.first()?)?;
-            live(image, &region.piece, GuestAddr(head.pc), image.points(&region)?, region.counters)?
+            live(image, &region.piece, image.points(&region)?, region.counters)
         }
-    };
-    Some((start as usize, piece))
+    }
 }
 
-fn live(
-    image: &Image,
-    piece: &Piece,
-    head: GuestAddr,
-    points: Vec<GuestAddr>,
-    counters: u32,
-) -> Option<LivePiece> {
+fn live(image: &Image, piece: &Piece, points: &'static [u8], counters: u32) -> Option<LivePiece<'static>> {
     Some(LivePiece {
+        code_at: piece.code_at,
         code_len: piece.code_len,
         entry: piece.entry,
         first_slot: piece.slots_at,
         slots: piece.targets + counters,
         forward: piece.forward,
-        head,
-        faults: image.faults(piece)?.into(),
-        owed: image.owed(piece)?.into(),
-        points: points.into_boxed_slice(),
+        faults: image.faults(piece)?,
+        owed: image.owed(piece)?,
+        points,
+        starts: [0; 3],
     })
 }
 

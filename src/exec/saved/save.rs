@@ -1,12 +1,13 @@
 //! Writing a file of saved code: what was in it before stays where it was, and the new is added behind.
 
-use super::arrange::{self, ByAddress, FileCode, UnitDraft, file_code, mapping_of};
-use super::format::{self, BlockRecord, Counts, PAGE, Piece, Reader, RegionRecord};
+use super::arrange::{self, Arranged, FileCode, UnitDraft, file_code, mapping_of};
+use super::format::{self, BlockRecord, Counts, Piece, Reader, RegionRecord};
 use super::image::Image;
-use super::{BlockNumber, Saved, hash, identity, units};
+use super::output::Output;
+use super::{BlockNumber, Saved, identity, units};
 use crate::exec::cache::{Cache, WordMap};
 use crate::exec::jit::template::{BEHIND_ENTRY, Emitter, Forward};
-use crate::exec::jit::{self, Compiled, FAULT_SIZE, Made, OWED_SIZE, PieceAt};
+use crate::exec::jit::{self, Compiled, FAULT_SIZE, Made, OWED_SIZE};
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
 use crate::host::sys;
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What making code takes, in microseconds: of a block (with lifting it), a trace and a region; what lifting a block takes that
 /// runs once; and what the decoder takes that makes its tables when it is used first.
@@ -48,9 +50,7 @@ pub fn save(cache: &Cache, state: &GuestState) {
     if cache.count() <= super::in_use() as usize && traces + regions == 0 && !has_run_long() {
         return;
     }
-    let mut translations = cache.all();
-    // Where they are in memory is about the order in which they and their code were made.
-    translations.sort_unstable_by_key(Arc::as_ptr);
+    let translations = cache.all();
     let files = file_code();
     let new = translations.iter().filter(|t| is_lasting(t, &files));
     let (new, mut cold): (Vec<_>, Vec<_>) = new.partition(|t| t.template().is_some());
@@ -59,18 +59,21 @@ pub fn save(cache: &Cache, state: &GuestState) {
     if let Worth::NotYet { spent } = worth(saved, making, new.len() + cold.len()) {
         return save_hints(saved, &translations, spent);
     }
+    drop(new);
     let mut emitter = Emitter::default();
     for block in cold {
         jit::compile_block(&mut emitter, cache, block, state);
     }
-    let file = jit::made(|made, piece| Draft::of(saved, &translations, &files, piece)?.finish(saved, made));
-    let Some(file) = file.flatten() else { return };
-    if file.code.len() > MOST_CODE || file.slots > MOST_SLOTS {
-        return saved.directory.remove(&saved.name);
-    }
-    if saved.directory.replace(&saved.name, &file.parts()) {
-        saved.directory.prune();
-    }
+    drop(emitter);
+    jit::made(|made| {
+        if made.code.len() > MOST_CODE || made.slots > MOST_SLOTS {
+            saved.directory.remove(&saved.name);
+        } else if let Some(draft) = Draft::of(saved, &translations, &files, made)
+            && draft.write(saved, made)
+        {
+            saved.directory.prune();
+        }
+    });
 }
 
 /// Whether the process has taken so much time that its runs may be worth being counted.
@@ -134,12 +137,12 @@ fn runs_to_note(image: &Image, number: BlockNumber, translation: &Translation) -
 
 /// A table: what was in the file before, and what comes to it.
 #[derive(Default)]
-struct Table {
+struct Table<'a> {
     old: &'static [u8],
-    new: Vec<u8>,
+    new: Cow<'a, [u8]>,
 }
 
-impl Table {
+impl Table<'_> {
     fn len(&self) -> usize {
         self.old.len() + self.new.len()
     }
@@ -152,77 +155,62 @@ impl Table {
             Some(at) => &self.new[at..at + size],
         }
     }
-}
 
-/// The tables of the file to be.
-#[derive(Default)]
-struct Draft {
-    units: UnitDraft,
-    blocks: Vec<BlockRecord>,
-    /// The guest code of each block.
-    code: Vec<Cow<'static, [u8]>>,
-    runs: Vec<u32>,
-    regions: Table,
-    targets: Table,
-    faults: Table,
-    owed: Table,
-    points: Table,
-    members: Table,
-    ops: Table,
-    text: Table,
-}
-
-/// A file that is to be written.
-struct File {
-    header: Vec<u8>,
-    code: &'static [u8],
-    slots: usize,
-    /// What is behind the code: up to the page's end, the sums.
-    padding: Vec<u8>,
-    sums: Vec<u8>,
-    tables: Vec<Table>,
-    /// How often blocks have run, and what was spent.
-    hints: Vec<u8>,
-}
-
-impl File {
-    fn parts(&self) -> Vec<&[u8]> {
-        let mut parts = vec![&self.header, self.code, &self.padding, &self.sums];
-        parts.extend(table_parts(&self.tables));
-        parts.push(&self.hints);
-        parts
+    fn write(&self, out: &mut Output<'_>) {
+        out.bytes(self.old);
+        out.bytes(&self.new);
+        out.end_table();
     }
 }
 
-/// Tables one after the other.
-fn table_parts(tables: &[Table]) -> impl Iterator<Item = &[u8]> {
-    const PADDING: &[u8] = &[0; 8];
-    tables.iter().flat_map(|table| {
-        let padding = table.len().next_multiple_of(8) - table.len();
-        [table.old, &table.new, &PADDING[..padding]]
-    })
+/// The tables of the file to be. What `made` has of them is not copied.
+#[derive(Default)]
+struct Draft<'a> {
+    units: UnitDraft,
+    blocks: Vec<BlockRecord>,
+    /// The guest code of each block.
+    code: Vec<&'a [u8]>,
+    runs: Vec<u32>,
+    regions: Table<'a>,
+    targets: Table<'a>,
+    faults: Table<'a>,
+    owed: Table<'a>,
+    points: Table<'a>,
+    members: Table<'a>,
+    ops: Table<'a>,
+    text: Table<'a>,
 }
 
-impl Draft {
+impl<'a> Draft<'a> {
     fn of(
         saved: &Saved,
-        translations: &[Arc<Translation>],
+        translations: &'a [Arc<Translation>],
         files: &[FileCode],
-        piece: PieceAt<'_>,
+        made: &Made<'a>,
     ) -> Option<Self> {
         let mut draft = match &saved.image {
             Some(image) => Self::of_image(saved, image)?,
             None => Self::default(),
         };
+        let [faults, owed, points] = made.packed;
+        draft.faults.new = Cow::Borrowed(faults);
+        draft.owed.new = Cow::Borrowed(owed);
+        draft.points.new = Cow::Borrowed(points);
+        let has_code = |t: &&Arc<Translation>| {
+            matches!(t.origin(), Origin::Memory(_)) && t.entry.load(Ordering::Acquire) != 0
+        };
+        let new = translations.iter().filter(has_code).count();
+        draft.blocks.reserve_exact(new);
+        draft.code.reserve_exact(new);
         let mut numbers = WordMap::default();
         for translation in translations {
-            if let Some(number) = draft.add_block(translation, files, piece)
+            if let Some(number) = draft.add_block(translation, files, made)
                 && !translation.regions().is_empty()
             {
                 numbers.insert((translation.pc.raw(), translation.control), number);
             }
         }
-        draft.add_regions(translations, &numbers, piece);
+        draft.add_regions(translations, &numbers, made);
         draft.add_ops();
         Some(draft)
     }
@@ -231,12 +219,12 @@ impl Draft {
     fn of_image(saved: &Saved, image: &Image) -> Option<Self> {
         let tables = image.tables();
         let table = |part: format::Part, count: usize| {
-            Some(Table { old: image.whole(part, count)?, new: Vec::new() })
+            Some(Table { old: image.whole(part, count)?, new: Cow::default() })
         };
         let counts = &image.counts;
         let blocks = (0..counts.blocks as u32).map(|number| image.block(BlockNumber(number)));
         let blocks = blocks.collect::<Option<Vec<_>>>()?;
-        let code = blocks.iter().map(|block| image.guest_bytes(block).map(Cow::Borrowed));
+        let code = blocks.iter().map(|block| image.guest_bytes(block));
         let units = (0..counts.units as u32).map(|number| image.unit(number)).collect::<Option<_>>()?;
         Some(Self {
             units: UnitDraft::new(units, saved.units.together()),
@@ -255,8 +243,8 @@ impl Draft {
     }
 
     /// The block's number, if it can be saved. Its code is added where it has some that is new.
-    fn add_block(&mut self, t: &Translation, files: &[FileCode], piece: PieceAt<'_>) -> Option<u32> {
-        let code = t.template().and_then(|template| piece(template.entry));
+    fn add_block(&mut self, t: &'a Translation, files: &[FileCode], made: &Made<'a>) -> Option<u32> {
+        let code = t.template().and_then(|template| made.piece(template.entry));
         let number = match t.origin() {
             Origin::Unknown => return None,
             Origin::Saved(number) => number.0,
@@ -279,37 +267,35 @@ impl Draft {
                     piece: Piece::default(),
                     region: 0,
                 });
-                self.code.push(Cow::Owned(from.bytes.to_vec()));
+                self.code.push(&from.bytes);
                 self.blocks.len() as u32 - 1
             }
         };
         let runs = &mut self.runs[number as usize];
         *runs = t.lasting_runs().max(*runs);
-        if let Some((at, piece)) = code {
-            self.blocks[number as usize].piece = self.piece(at, piece, 1);
+        if let Some(piece) = code {
+            self.blocks[number as usize].piece = self.piece(&piece, 1);
         }
         Some(number)
     }
 
-    /// The piece, with what it refers to added to the tables; so many of its slots are counters.
-    fn piece(&mut self, code_at: u32, piece: &jit::Piece, counters: u32) -> Piece {
-        let (targets_at, faults_at) = (self.targets.len() / 8, self.faults.len() / FAULT_SIZE);
-        let owed_at = self.owed.len() / OWED_SIZE;
-        self.faults.new.extend_from_slice(&piece.faults);
-        self.owed.new.extend_from_slice(&piece.owed);
+    /// The piece, with where it leads added to the tables; so many of its slots are counters.
+    fn piece(&mut self, piece: &jit::Piece<'_>, counters: u32) -> Piece {
+        let targets_at = self.targets.len() / 8;
         let targets = jit::slot_targets(piece, counters);
         let count = targets.len();
-        format::put64(&mut self.targets.new, targets);
+        format::put64(self.targets.new.to_mut(), targets);
+        let [faults, owed, _] = piece.starts;
         Piece {
-            code_at,
+            code_at: piece.code_at,
             code_len: piece.code_len,
             entry: piece.entry,
             slots_at: piece.first_slot,
             targets_at: targets_at as u32,
             targets: count as u32,
-            faults_at: faults_at as u32,
+            faults_at: (self.faults.old.len() / FAULT_SIZE) as u32 + faults / FAULT_SIZE as u32,
             faults: (piece.faults.len() / FAULT_SIZE) as u32,
-            owed_at: owed_at as u32,
+            owed_at: (self.owed.old.len() / OWED_SIZE) as u32 + owed / OWED_SIZE as u32,
             owed: (piece.owed.len() / OWED_SIZE) as u32,
             forward: piece.forward,
         }
@@ -320,7 +306,7 @@ impl Draft {
         &mut self,
         translations: &[Arc<Translation>],
         numbers: &WordMap<(u64, u64), u32>,
-        piece: PieceAt<'_>,
+        made: &Made<'_>,
     ) {
         let mut members: BTreeMap<u64, (Arc<Compiled>, Vec<u32>)> = BTreeMap::new();
         for translation in translations {
@@ -330,53 +316,66 @@ impl Draft {
                     continue;
                 };
                 let (_, found) = members.entry(entry).or_insert((Arc::clone(region), Vec::new()));
-                let is_head = translation.entry.load(std::sync::atomic::Ordering::Acquire) == entry;
+                let is_head = translation.entry.load(Ordering::Acquire) == entry;
                 found.insert(if is_head { 0 } else { found.len() }, number);
                 debug_assert!(found.len() <= region.blocks());
             }
         }
         for (entry, (region, found)) in members {
             if region.blocks() == found.len()
-                && let Some((at, piece)) = piece(entry)
+                && let Some(piece) = made.piece(entry)
             {
-                self.add_region(at, piece, region.is_trace().into(), &found);
+                self.add_region(&piece, region.is_trace().into(), &found);
             }
         }
     }
 
-    fn add_region(&mut self, code_at: u32, live: &jit::Piece, counters: u32, members: &[u32]) {
+    fn add_region(&mut self, live: &jit::Piece<'_>, counters: u32, members: &[u32]) {
         let head = members[0] as usize;
         let unit = self.blocks[head].unit;
-        let piece = self.piece(code_at, live, counters);
+        let piece = self.piece(live, counters);
         let record = RegionRecord {
             piece,
             counters,
-            points_at: (self.points.len() / 8) as u32,
-            points: live.points.len() as u32,
+            points_at: (self.points.old.len() as u32 + live.starts[2]) / 8,
+            points: live.points.len() as u32 / 8,
             members_at: (self.members.len() / 4) as u32,
             members: members.len() as u32,
             of_one_unit: members.iter().all(|&one| self.blocks[one as usize].unit == unit).into(),
         };
-        format::put64(&mut self.points.new, live.points.iter().map(|point| point.raw()));
-        format::put32(&mut self.members.new, members);
-        record.write(&mut self.regions.new);
+        format::put32(self.members.new.to_mut(), members);
+        record.write(self.regions.new.to_mut());
         self.blocks[head].region = (self.regions.len() / format::REGION_SIZE) as u32;
     }
 
     fn add_ops(&mut self) {
         for number in self.ops.len() / 4..jit::count_ops() {
-            self.text.new.extend_from_slice(jit::op_text(number).as_bytes());
-            format::put32(&mut self.ops.new, &[self.text.len() as u32]);
+            self.text.new.to_mut().extend_from_slice(jit::op_text(number).as_bytes());
+            format::put32(self.ops.new.to_mut(), &[self.text.len() as u32]);
         }
     }
 
-    fn finish(mut self, saved: &Saved, made: &Made) -> Option<File> {
+    /// Writes the file; whether that worked.
+    fn write(mut self, saved: &Saved, made: &Made<'_>) -> bool {
         let arranged = arrange::arrange(&mut self.blocks, &self.code, &mut self.units.units);
-        let (index, (links, leads)) = (self.index(), self.ways());
-        let counts = Counts {
+        let index = self.index();
+        let counts = self.counts(made, &arranged, index.len());
+        saved.directory.replace(&saved.name, counts.file_len(), |file| {
+            let image = saved.image.as_ref();
+            let Some(mut out) = Output::with_code(file, &counts, image, made.code) else { return false };
+            self.write_tables(&arranged, &index, &mut out);
+            const NOTHING_SPENT: u32 = 0;
+            let mut hints = bytes32(&self.runs);
+            format::put32(&mut hints, &[NOTHING_SPENT]);
+            out.finish(&saved.key, &counts, &hints)
+        })
+    }
+
+    fn counts(&self, made: &Made<'_>, arranged: &Arranged, index: usize) -> Counts {
+        Counts {
             code: made.code.len(),
             slots: made.slots,
-            index: index.len(),
+            index,
             blocks: self.blocks.len(),
             regions: self.regions.len() / format::REGION_SIZE,
             targets: self.targets.len() / 8,
@@ -389,49 +388,39 @@ impl Draft {
             guest: arranged.guest.len(),
             units: self.units.units.len(),
             stretches: arranged.count,
-        };
-        let mut blocks = Vec::with_capacity(self.blocks.len() * format::BLOCK_SIZE);
-        self.blocks.iter().for_each(|block| block.write(&mut blocks));
-        let mut units = Vec::new();
-        self.units.units.iter().for_each(|unit| unit.write(&mut units));
-        let whole = |new| Table { old: &[], new };
-        let tables = vec![
-            whole(bytes32(&index)),
-            whole(blocks),
-            self.regions,
-            self.targets,
-            whole(bytes32(&links)),
-            whole(bytes32(&leads)),
-            self.faults,
-            self.owed,
-            self.points,
-            self.members,
-            self.ops,
-            self.text,
-            whole(arranged.guest),
-            whole(units),
-            whole(bytes32(&arranged.by_unit)),
-            whole(arranged.stretches),
-        ];
-        debug_assert_eq!(table_parts(&tables).map(<[u8]>::len).sum::<usize>(), counts.tables().len);
-        let padding = vec![0; counts.code_pages() - counts.code];
-        let mut all = code_sums(saved.image.as_ref(), made.code, &padding)?;
-        all.extend(table_sums(&tables));
-        let mut sums = Vec::with_capacity(8 * all.len());
-        format::put64(&mut sums, all);
-        let mut header = format::header(&saved.key, &counts, hash::of(&sums));
-        header.resize(PAGE, 0);
-        const NOTHING_SPENT: u32 = 0;
-        let mut hints = bytes32(&self.runs);
-        format::put32(&mut hints, &[NOTHING_SPENT]);
-        Some(File { header, code: made.code, slots: made.slots, padding, sums, tables, hints })
+        }
+    }
+
+    /// In the order of [`Counts::tables`].
+    fn write_tables(&self, arranged: &Arranged, index: &[u32], out: &mut Output<'_>) {
+        out.numbers(index);
+        out.end_table();
+        self.blocks.iter().for_each(|block| out.put(|out| block.write(out)));
+        out.end_table();
+        self.regions.write(out);
+        self.targets.write(out);
+        let (links, leads) = self.ways(index);
+        for numbers in [links, leads] {
+            out.numbers(&numbers);
+            out.end_table();
+        }
+        for table in [&self.faults, &self.owed, &self.points, &self.members, &self.ops, &self.text] {
+            table.write(out);
+        }
+        out.bytes(&arranged.guest);
+        out.end_table();
+        self.units.units.iter().for_each(|unit| out.put(|out| unit.write(out)));
+        out.end_table();
+        out.numbers(&arranged.by_unit);
+        out.end_table();
+        out.bytes(&arranged.stretches);
+        out.end_table();
     }
 
     /// The block of the same unit at each target, its number plus 1; and where that is entered.
-    fn ways(&self) -> (Vec<u32>, Vec<u32>) {
+    fn ways(&self, places: &[u32]) -> (Vec<u32>, Vec<u32>) {
         let count = self.targets.len() / 8;
         let (mut links, mut leads) = (vec![0; count], vec![0; count]);
-        let by_address = ByAddress::of(&self.blocks);
         for block in &self.blocks {
             let region = self.region(block).map(|region| region.piece);
             // How often traces and regions lead on is counted, because what they lead to may be as hot.
@@ -440,8 +429,8 @@ impl Draft {
             for (piece, forward) in both.into_iter().flatten() {
                 for (index, at) in (0..piece.targets).zip(piece.targets_at..) {
                     let target = Reader(self.targets.entry(at, 8)).u64().unwrap_or(0);
-                    if let Some(to) = by_address.get(block, target, &self.blocks) {
-                        links[at as usize] = to.0 + 1;
+                    if let Some(to) = self.newest(places, block, target) {
+                        links[at as usize] = to + 1;
                         leads[at as usize] = self.lead(to, forward.has(index));
                     }
                 }
@@ -452,12 +441,27 @@ impl Draft {
 
     /// Where a jump enters a block of its unit; behind the counter, where it leads forward and it is known by now how often
     /// the block runs. 0 where it does not enter it.
-    fn lead(&self, to: BlockNumber, is_forward: bool) -> u32 {
-        let block = &self.blocks[to.0 as usize];
+    fn lead(&self, to: u32, is_forward: bool) -> u32 {
+        let block = &self.blocks[to as usize];
         let lead = arrange::lead(block, self.region(block));
-        let is_known = self.runs[to.0 as usize] >= KNOWN;
+        let is_known = self.runs[to as usize] >= KNOWN;
         let skips = is_forward && is_known && lead != 0 && block.region == 0;
         if skips { lead + BEHIND_ENTRY as u32 } else { lead }
+    }
+
+    /// The newest block at `pc` in the unit of `from`, for the same control state.
+    fn newest(&self, index: &[u32], from: &BlockRecord, pc: u64) -> Option<u32> {
+        let places = index.len();
+        let mut place = format::bucket(pc, from.control, places);
+        let mut newest = None;
+        while let Some(number) = index[place].checked_sub(1) {
+            let to = &self.blocks[number as usize];
+            if (to.pc, to.control, to.unit) == (pc, from.control, from.unit) {
+                newest = newest.max(Some(number));
+            }
+            place = (place + 1) & (places - 1);
+        }
+        newest
     }
 
     /// The region that a block is the head of.
@@ -480,56 +484,17 @@ impl Draft {
     }
 }
 
-/// The sums of the tables.
-fn table_sums(tables: &[Table]) -> Vec<u64> {
-    let (mut sums, mut chunk) = (Vec::new(), Vec::with_capacity(format::CHUNK));
-    for mut part in table_parts(tables) {
-        while !part.is_empty() {
-            let (now, later) = part.split_at(part.len().min(format::CHUNK - chunk.len()));
-            chunk.extend_from_slice(now);
-            if chunk.len() == format::CHUNK {
-                sums.push(hash::of(&chunk));
-                chunk.clear();
-            }
-            part = later;
-        }
-    }
-    sums.extend((!chunk.is_empty()).then(|| hash::of(&chunk)));
-    sums
-}
-
 fn bytes32(numbers: &[u32]) -> Vec<u8> {
     let mut out = Vec::with_capacity(4 * numbers.len());
     format::put32(&mut out, numbers);
     out
 }
 
-/// The sums of the code. Those of what was in the image are the image's: were it damaged, that would be found still.
-fn code_sums(image: Option<&Image>, code: &[u8], padding: &[u8]) -> Option<Vec<u64>> {
-    let old = image.map_or(0, |image| image.counts.code_pages());
-    let padded = code.len() + padding.len();
-    let sum = |at: usize| {
-        let end = (at + format::CHUNK).min(padded);
-        let image = image.filter(|_| at < old);
-        if let Some(image) = image.filter(|_| at + format::CHUNK <= old) {
-            return image.sum(at / format::CHUNK);
-        }
-        if let Some(image) = image {
-            image.code(at, old - at)?;
-        }
-        Some(match code.get(at..end) {
-            Some(chunk) => hash::of(chunk),
-            None => hash::of(&[&code[at.min(code.len())..], padding].concat()[..end - at]),
-        })
-    };
-    (0..padded).step_by(format::CHUNK).map(sum).collect()
-}
-
 /// Whether a translation is of a file's code.
 fn is_lasting(t: &Translation, files: &[FileCode]) -> bool {
     let start = t.pc.raw();
     let file = mapping_of(files, start).filter(|_| matches!(t.origin(), Origin::Memory(_)));
-    file.is_some_and(|file| start.wrapping_add(t.code_len) <= file.range.end)
+    file.is_some_and(|file| start.wrapping_add(t.code_len.into()) <= file.range.end)
 }
 
 /// Whether this is in memory.

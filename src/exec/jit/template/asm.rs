@@ -47,33 +47,37 @@ pub struct Fixup {
     pub after: u8,
 }
 
-/// An opcode: mandatory prefix (or 0), escape bytes, last byte.
+/// An opcode: mandatory prefix (or 0), and escape bytes with the last byte, lowest first.
 #[derive(Clone, Copy, Debug)]
 pub struct Code {
     prefix: u8,
-    escape: &'static [u8],
-    byte: u8,
+    /// How many bits the bytes are.
+    len: u8,
+    /// Whether its register or memory operand is a byte, whatever the operand size.
+    of_byte: bool,
+    bytes: u32,
 }
 
 /// A one-byte opcode.
 pub const fn op(byte: u8) -> Code {
-    Code { prefix: 0, escape: &[], byte }
+    Code { prefix: 0, len: 8, of_byte: false, bytes: byte as u32 }
 }
 /// `0f byte`
 pub const fn op0f(byte: u8) -> Code {
-    Code { prefix: 0, escape: &[0x0f], byte }
+    sse(0, byte)
 }
 /// `prefix 0f byte`
 pub const fn sse(prefix: u8, byte: u8) -> Code {
-    Code { prefix, escape: &[0x0f], byte }
+    let of_byte = matches!(byte, 0xb6 | 0xbe | 0x90..=0x9f);
+    Code { prefix, len: 16, of_byte, bytes: 0x0f | (byte as u32) << 8 }
 }
 /// `66 0f 38 byte`
 pub const fn sse38(byte: u8) -> Code {
-    Code { prefix: 0x66, escape: &[0x0f, 0x38], byte }
+    Code { prefix: 0x66, len: 24, of_byte: false, bytes: 0x380f | (byte as u32) << 16 }
 }
 /// `66 0f 3a byte`
 pub const fn sse3a(byte: u8) -> Code {
-    Code { prefix: 0x66, escape: &[0x0f, 0x3a], byte }
+    Code { prefix: 0x66, len: 24, of_byte: false, bytes: 0x3a0f | (byte as u32) << 16 }
 }
 
 /// Condition codes as in `jcc`, `setcc`, `cmovcc`.
@@ -137,35 +141,42 @@ pub enum Shift {
 /// The first bytes of an instruction, which are appended at once: all but an immediate and a distance.
 #[derive(Default)]
 struct Head {
-    bytes: u128,
+    /// Up to the displacement: eight bytes at most.
+    bytes: u64,
+    displacement: u32,
     /// In bits.
     len: u32,
+    displacement_len: u32,
 }
 
 impl Head {
+    #[inline]
     fn push(&mut self, byte: u8) {
-        self.bytes |= u128::from(byte) << self.len;
+        self.bytes |= u64::from(byte) << self.len;
         self.len += 8;
     }
 
+    #[inline]
+    fn opcode(&mut self, code: Code) {
+        self.bytes |= u64::from(code.bytes) << self.len;
+        self.len += u32::from(code.len);
+    }
+
+    #[inline]
     fn modrm(&mut self, reg: u8, rm: Rm) {
         match rm {
             Rm::Reg(r) => self.push(0xc0 | reg << 3 | r.0 & 7),
             Rm::Mem(base, disp) => {
                 let low = base.0 & 7;
-                let short = i8::try_from(disp);
-                let mode = match short {
-                    Ok(0) if low != 5 => 0x00,
-                    Ok(_) => 0x40,
-                    Err(_) => 0x80,
-                };
+                let is_short = i32::from(disp as i8) == disp;
+                let mode = if disp == 0 && low != 5 { 0x00 } else { 0x80 - (u8::from(is_short) << 6) };
                 self.push(mode | reg << 3 | low);
                 if low == 4 {
                     self.push(0x24);
                 }
-                let bytes = disp.to_le_bytes();
-                let count = [0, 1, 4][usize::from(mode >> 6)];
-                bytes[..count].iter().for_each(|&byte| self.push(byte));
+                // None, one byte, or four.
+                self.displacement_len = u32::from(mode >> 6 << 3) << u32::from(mode >> 7);
+                self.displacement = disp as u32;
             }
             Rm::Rip { .. } => self.push(reg << 3 | 5),
         }
@@ -209,20 +220,20 @@ impl Asm {
         };
         let rex = u8::from(w == Width::W64) << 3 | (reg.0 >> 3) << 2 | base >> 3;
         // Without a prefix, byte registers 4 to 7 would be ah to bh.
-        let byte =
-            w == Width::W8 || (code.escape.len() == 1 && matches!(code.byte, 0xb6 | 0xbe | 0x90..=0x9f));
+        let byte = w == Width::W8 || code.of_byte;
         if rex != 0 || (byte && (low >= 4 || reg.0 >= 4)) {
             head.push(0x40 | rex);
         }
-        code.escape.iter().for_each(|&byte| head.push(byte));
-        head.push(code.byte);
+        head.opcode(code);
         head.modrm(reg.0 & 7, rm);
         self.append(head, rm);
     }
 
+    #[inline]
     fn append(&mut self, head: Head, rm: Rm) {
-        let end = self.code.len() + head.len as usize / 8;
-        self.code.extend_from_slice(&head.bytes.to_le_bytes());
+        let end = self.code.len() + (head.len + head.displacement_len) as usize / 8;
+        let bytes = u128::from(head.bytes) | u128::from(head.displacement) << head.len;
+        self.code.extend_from_slice(&bytes.to_le_bytes());
         self.code.truncate(end);
         if let Rm::Rip { to, after } = rm {
             self.distance(to, after);

@@ -253,7 +253,8 @@ impl Emitter {
     pub(super) fn finish(&mut self) {
         let mut places = std::mem::take(&mut self.places);
         places.clear();
-        for stub in std::mem::take(&mut self.stubs) {
+        let stubs = std::mem::take(&mut self.stubs);
+        for &stub in &stubs {
             places.push(self.asm.here());
             match stub {
                 Stub::Leave { pc, code } => self.leave(pc, code),
@@ -267,6 +268,7 @@ impl Emitter {
                 }
             }
         }
+        self.stubs = stubs;
         let padding = self.asm.here().next_multiple_of(16) - self.asm.here();
         let constants = self.asm.here() + padding;
         if !self.constants.is_empty() {

@@ -8,8 +8,8 @@ use super::Emitter;
 use super::asm::Reg;
 use super::regs::{Loc, state};
 use crate::exec::jit::owed::{Noted, OWED_SIZE, Owed, Source};
-use guest::ir::{Block, Op, Val, Width};
-use guest::state::{ARCH_BASE, FLAG_KIND, Slot};
+use guest::ir::{Block, Effect, Op, Val, Width};
+use guest::state::{ARCH_BASE, FLAG_KIND, STATE_SIZE, Slot};
 
 /// A write that has not been made.
 #[derive(Clone, Copy, Debug)]
@@ -27,21 +27,42 @@ enum What {
 }
 
 /// What is written again further on; found backwards.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Again {
-    slot: Slot,
-    /// The last access before that.
-    access: Option<u32>,
+    /// Which of the looks it is of, so that none need be cleared.
+    look: u32,
+    /// How many accesses there are behind that write.
+    accesses: u32,
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Late {
     /// By op: the last access before what it writes is written again; 0 where it is not, or where no access is between.
     until: Vec<u32>,
     pending: Vec<Write>,
-    again: Vec<Again>,
+    /// The least that one of these says, or more than any.
+    soonest: u32,
+    /// By word of the state; the flag record is its first word.
+    again: Box<[Again; STATE_SIZE / 8]>,
+    look: u32,
+    /// All accesses, found backwards.
+    accesses: Vec<u32>,
     /// Packed, for all accesses so far.
     pub owed: Vec<u8>,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self {
+            until: Vec::new(),
+            pending: Vec::new(),
+            soonest: u32::MAX,
+            again: Box::new([Again::default(); STATE_SIZE / 8]),
+            look: 0,
+            accesses: Vec::new(),
+            owed: Vec::new(),
+        }
+    }
 }
 
 /// The most writes that may be pending at an access, and the most that a block's accesses may note.
@@ -52,11 +73,17 @@ impl Late {
     /// Looks a block through.
     pub fn look_ahead(&mut self, block: &Block) {
         self.pending.clear();
-        self.again.clear();
+        self.soonest = u32::MAX;
+        self.accesses.clear();
         self.owed.clear();
         self.until.clear();
         self.until.resize(block.ops.len(), 0);
+        self.forget_all();
         for (at, &op) in block.ops.iter().enumerate().rev() {
+            // Most are, and need not be told apart.
+            if matches!(op.effect(), Effect::Pure | Effect::Float) {
+                continue;
+            }
             match op {
                 Op::Put { w: Width::W64, slot, .. } if slot >= ARCH_BASE => self.until[at] = self.write(slot),
                 Op::SetFlags { .. } => self.until[at] = self.write(FLAG_KIND),
@@ -64,40 +91,50 @@ impl Late {
                 | Op::Store { .. }
                 | Op::Vload { .. }
                 | Op::Vstore { .. }
-                | Op::SideExit { .. } => {
-                    let open = self.again.iter_mut().filter(|again| again.access.is_none());
-                    open.for_each(|again| again.access = Some(at as u32));
-                }
+                | Op::SideExit { .. } => self.accesses.push(at as u32),
                 Op::Get { slot, w, .. } => self.touch(slot, w.bytes() as u16),
                 Op::Put { slot, w, .. } => self.touch(slot, w.bytes() as u16),
                 Op::Vget { slot, n, .. } => self.touch(slot, 16 * n.units() as u16),
                 Op::Vput { slot, n, .. } => self.touch(slot, 16 * n.units() as u16),
                 Op::SetFlagsIf { .. } | Op::CondOp { .. } | Op::GetFlags { .. } => self.touch(FLAG_KIND, 8),
-                other if other.effect().may_exit() => self.again.clear(),
+                other if other.effect().may_exit() => self.forget_all(),
                 _ => {}
             }
         }
     }
 
+    /// Nothing is known to be written again.
+    fn forget_all(&mut self) {
+        self.look = self.look.wrapping_add(1);
+        if self.look == 0 {
+            self.again.fill(Again::default());
+            self.look = 1;
+        }
+    }
+
     /// All of the slot is written: the access that the write before is for.
     fn write(&mut self, slot: Slot) -> u32 {
-        match self.again.iter_mut().find(|again| again.slot == slot) {
-            Some(again) => std::mem::take(&mut again.access).unwrap_or(0),
-            None => {
-                self.touch(slot, 8);
-                self.again.push(Again { slot, access: None });
-                0
-            }
+        if !slot.0.is_multiple_of(8) {
+            self.touch(slot, 8);
+            return 0;
         }
+        let now = Again { look: self.look, accesses: self.accesses.len() as u32 };
+        let before = std::mem::replace(&mut self.again[usize::from(slot.0 / 8)], now);
+        let last = self.accesses.get(before.accesses as usize).filter(|_| before.look == now.look);
+        last.copied().unwrap_or(0)
     }
 
     /// These bytes of the state are read, or written in part; the flag record goes by the name of its first word.
     fn touch(&mut self, slot: Slot, bytes: u16) {
-        let is_record = slot < ARCH_BASE;
-        self.again.retain(|again| match again.slot < ARCH_BASE {
-            true => !is_record,
-            false => again.slot.0 + 8 <= slot.0 || slot.0 + bytes <= again.slot.0,
-        });
+        let slot = if slot < ARCH_BASE { FLAG_KIND } else { slot };
+        for word in slot.0 / 8..=(slot.0 + bytes - 1) / 8 {
+            self.again[usize::from(word)].look = 0;
+        }
+    }
+
+    fn add(&mut self, slot: Slot, what: What, until: u32) {
+        self.pending.push(Write { slot, what, until });
+        self.soonest = self.soonest.min(until);
     }
 
     /// The last access that the op at `at` writes for, if that is all.
@@ -111,7 +148,7 @@ impl Emitter {
     pub(super) fn put_late(&mut self, slot: Slot, a: Val) -> bool {
         let Some(until) = self.late.until(self.at).filter(|_| self.has_room(1)) else { return false };
         let Some(what) = self.known(a) else { return false };
-        self.late.pending.push(Write { slot, what, until });
+        self.late.add(slot, what, until);
         true
     }
 
@@ -120,13 +157,13 @@ impl Emitter {
         let Some(until) = self.late.until(self.at).filter(|_| self.has_room(4)) else { return false };
         let Ok(kind) = i32::try_from(kind) else { return false };
         let before = self.late.pending.len();
-        self.late.pending.push(Write { slot: FLAG_KIND, what: What::Constant(kind), until });
+        self.late.add(FLAG_KIND, What::Constant(kind), until);
         for (slot, v) in operands {
             let Some(what) = self.known(v) else {
                 self.late.pending.truncate(before);
                 return false;
             };
-            self.late.pending.push(Write { slot, what, until });
+            self.late.add(slot, what, until);
         }
         true
     }
@@ -177,17 +214,23 @@ impl Emitter {
 
     /// Makes all writes that are pending: what follows leaves the block in other ways.
     pub(super) fn write_pending(&mut self) {
-        for Write { slot, what, .. } in std::mem::take(&mut self.late.pending) {
+        let mut pending = std::mem::take(&mut self.late.pending);
+        for &Write { slot, what, .. } in &pending {
             match what {
                 What::Constant(value) => self.store_word(value as i64 as u64, state(slot.0)),
                 What::Value(v) => self.store_int(Width::W64, v, state(slot.0)),
             }
         }
+        pending.clear();
+        (self.late.pending, self.late.soonest) = (pending, u32::MAX);
     }
 
     /// Forgets the writes that no access after the op at hand needs.
     pub(super) fn end_of_late(&mut self) {
         let at = self.at;
+        if self.late.soonest > at {
+            return;
+        }
         let mut index = 0;
         while let Some(&Write { what, until, .. }) = self.late.pending.get(index) {
             if until > at {
@@ -201,5 +244,6 @@ impl Emitter {
                 self.regs.release(v);
             }
         }
+        self.late.soonest = self.late.pending.iter().map(|write| write.until).min().unwrap_or(u32::MAX);
     }
 }

@@ -116,6 +116,8 @@ pub struct Emitter {
     nan_rule: NanRule,
     pool: Vec<u128>,
     has_context: bool,
+    /// Whether ops of the block make comparisons whose results they use.
+    has_comparisons: bool,
     has_avx: bool,
     flags: Flags,
     predicted: Predicted,
@@ -163,6 +165,7 @@ impl Default for Emitter {
             nan_rule: NanRule::X86,
             pool: Vec::new(),
             has_context: false,
+            has_comparisons: false,
             has_avx: std::arch::is_x86_feature_detected!("avx"),
             flags: Flags::Entry,
             predicted: Predicted { kind: FlagKind::Packed, w: Width::W64 },
@@ -241,19 +244,16 @@ impl Emitter {
         let end = block.ops.len() as u32;
         let regs = &mut self.regs;
         self.values.clear();
-        self.values.extend(block.ops.iter().map(|op| op.values()));
-        for (at, values) in self.values.iter().enumerate() {
-            for v in values.uses {
-                regs.last[usize::from(v.0)] = at as u32;
-                regs.uses[usize::from(v.0)] = regs.uses[usize::from(v.0)].saturating_add(1);
-            }
+        for (op, at) in block.ops.iter().zip(0..) {
+            let values = op.values();
+            values.uses.into_iter().for_each(|v| regs.note_use(v, at));
+            self.values.push(values);
         }
         const NEVER: u32 = u32::MAX;
         regs.last[usize::from(Val::NONE.0)] = NEVER;
         if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator
         {
-            regs.last[usize::from(v.0)] = end;
-            regs.uses[usize::from(v.0)] = regs.uses[usize::from(v.0)].saturating_add(1);
+            regs.note_use(v, end);
         }
         self.late.look_ahead(block);
         for (at, values) in self.values.iter().enumerate() {
@@ -263,9 +263,10 @@ impl Emitter {
                 *last = (*last).max(until);
             }
         }
+        self.has_comparisons = false;
         for op in &block.ops {
             let Op::Icmp { dst, a, b, cc, w } = *op else { continue };
-            if regs.uses[usize::from(dst.0)] != 1 {
+            if !regs.is_used_once(dst) {
                 continue;
             }
             let user = regs.last[usize::from(dst.0)];
@@ -280,6 +281,7 @@ impl Emitter {
                     *last = (*last).max(user);
                 }
                 regs.set_loc(dst, Loc::Compare(cc, w, a, b));
+                self.has_comparisons |= user < end;
             }
         }
     }
@@ -288,12 +290,7 @@ impl Emitter {
         (self.at, self.op) = (at, op);
         self.regs.unpin();
         let values = self.values[at as usize];
-        let mut compared = None;
-        for v in values.uses {
-            if let Loc::Compare(_, _, a, b) = self.regs.loc(v) {
-                compared = Some([a, b]);
-            }
-        }
+        let compared = if self.has_comparisons { self.compared(&values) } else { None };
         if op.effect() == Effect::Float && self.nan_rule.is_soft() {
             self.slow()
         } else {
@@ -310,6 +307,14 @@ impl Emitter {
                 self.regs.release(v);
             }
         }
+    }
+
+    /// What the comparison that the op at hand makes is of, if it makes one.
+    fn compared(&self, values: &Values) -> Option<[Val; 2]> {
+        values.uses.iter().find_map(|&v| match self.regs.loc(v) {
+            Loc::Compare(_, _, a, b) => Some([a, b]),
+            _ => None,
+        })
     }
 
     /// Counts `insns` as run.

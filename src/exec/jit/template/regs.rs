@@ -26,10 +26,24 @@ pub enum Loc {
 
 /// Registers for integers: all but rax, rcx, rdx (scratch), rsp, and the two that point somewhere.
 const INTS: [Reg; 10] = [Reg(6), Reg(7), Reg(8), Reg(9), Reg(10), Reg(11), Reg(3), Reg(5), Reg(12), Reg(13)];
+/// The places of registers in it.
+const PLACES: [u8; 16] = {
+    let (mut places, mut at) = ([0; 16], 0);
+    while at < INTS.len() {
+        places[INTS[at].0 as usize] = at as u8;
+        at += 1;
+    }
+    places
+};
 /// Those of them that a call may change.
 const CALLER_SAVED: u16 = 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11;
 /// Registers for vectors: all but the first two, which are scratch.
 const FIRST_XMM: u8 = 2;
+
+/// The bit of a register for integers.
+const fn bit(r: Reg) -> u16 {
+    1 << PLACES[r.0 as usize & 15]
+}
 
 /// Vector scratch registers.
 pub const X0: Reg = Reg(0);
@@ -41,12 +55,15 @@ pub struct Registers {
     pub locs: Vec<Loc>,
     /// By value: the last op that uses it; that is never for [`Val::NONE`].
     pub last: Vec<u32>,
-    /// By value: how many operands it is.
-    pub uses: Vec<u8>,
+    /// By value: whether more than one op uses it, or one more than once.
+    again: Vec<bool>,
     ints: [Option<Val>; 16],
     xmms: [Option<Val>; 16],
+    /// Registers that hold nothing: a bit for each, by its place in [`INTS`], and by its number.
+    free_ints: u16,
+    free_xmms: u16,
     vconsts: Vec<(Val, u128)>,
-    /// Registers that the op at hand needs.
+    /// Registers that the op at hand needs, likewise.
     pinned_ints: u16,
     pinned_xmms: u16,
 }
@@ -57,11 +74,34 @@ impl Registers {
         self.locs[..cells].fill(Loc::Nowhere);
         self.last.resize(VALUE_PLACES, 0);
         self.last[..cells].fill(0);
-        self.uses.resize(VALUE_PLACES, 0);
-        self.uses[..cells].fill(0);
+        self.again.resize(VALUE_PLACES, false);
+        self.again[..cells].fill(false);
         self.vconsts.clear();
         (self.ints, self.xmms) = ([None; 16], [None; 16]);
+        (self.free_ints, self.free_xmms) = ((1 << INTS.len()) - 1, u16::MAX << FIRST_XMM);
         self.unpin();
+    }
+
+    fn hold_int(&mut self, v: Val, r: Reg) {
+        self.ints[usize::from(r.0)] = Some(v);
+        self.free_ints &= !bit(r);
+        self.set_loc(v, Loc::Int(r));
+    }
+
+    fn hold_xmm(&mut self, v: Val, r: Reg) {
+        self.xmms[usize::from(r.0)] = Some(v);
+        self.free_xmms &= !(1 << r.0);
+        self.set_loc(v, Loc::Xmm(r));
+    }
+
+    fn free_int(&mut self, r: Reg) {
+        self.ints[usize::from(r.0)] = None;
+        self.free_ints |= bit(r);
+    }
+
+    fn free_xmm(&mut self, r: Reg) {
+        self.xmms[usize::from(r.0)] = None;
+        self.free_xmms |= 1 << r.0;
     }
 
     /// The vector constant that a value is.
@@ -85,6 +125,17 @@ impl Registers {
         self.locs[usize::from(v.0)] = loc;
     }
 
+    /// Notes a use by an op that is not the first of the block.
+    pub fn note_use(&mut self, v: Val, at: u32) {
+        let place = usize::from(v.0);
+        self.again[place] = self.last[place] != 0;
+        self.last[place] = at;
+    }
+
+    pub fn is_used_once(&self, v: Val) -> bool {
+        self.last(v) != 0 && !self.again[usize::from(v.0)]
+    }
+
     pub fn last(&self, v: Val) -> u32 {
         self.last[usize::from(v.0)]
     }
@@ -92,8 +143,8 @@ impl Registers {
     /// Frees the register of a value that nobody uses any more.
     pub fn release(&mut self, v: Val) {
         match self.loc(v) {
-            Loc::Int(r) => self.ints[usize::from(r.0)] = None,
-            Loc::Xmm(r) => self.xmms[usize::from(r.0)] = None,
+            Loc::Int(r) => self.free_int(r),
+            Loc::Xmm(r) => self.free_xmm(r),
             _ => {}
         }
         self.set_loc(v, Loc::Nowhere);
@@ -123,17 +174,17 @@ impl Emitter {
     }
 
     fn take_int(&mut self) -> Reg {
-        let free = INTS.iter().find(|r| self.regs.ints[usize::from(r.0)].is_none() && !self.int_pinned(**r));
-        let reg = match free {
+        let free = self.regs.free_ints & !self.regs.pinned_ints;
+        let reg = match INTS.get(free.trailing_zeros() as usize) {
             Some(&reg) => reg,
             None => self.evict_int(),
         };
-        self.regs.pinned_ints |= 1 << reg.0;
+        self.regs.pinned_ints |= bit(reg);
         reg
     }
 
     fn int_pinned(&self, r: Reg) -> bool {
-        self.regs.pinned_ints & 1 << r.0 != 0
+        self.regs.pinned_ints & bit(r) != 0
     }
 
     /// Stores the value that is needed last.
@@ -150,7 +201,7 @@ impl Emitter {
     fn spill_int(&mut self, v: Val, reg: Reg) {
         self.need_context();
         self.asm.store(Width::W64, reg, cell(v));
-        self.regs.ints[usize::from(reg.0)] = None;
+        self.regs.free_int(reg);
         self.regs.set_loc(v, Loc::Cell);
     }
 
@@ -165,7 +216,7 @@ impl Emitter {
     /// The value in a register that stays its own while the op at hand is emitted.
     pub fn int(&mut self, v: Val) -> Reg {
         if let Loc::Int(reg) = self.regs.loc(v) {
-            self.regs.pinned_ints |= 1 << reg.0;
+            self.regs.pinned_ints |= bit(reg);
             return reg;
         }
         let reg = self.take_int();
@@ -185,8 +236,7 @@ impl Emitter {
     }
 
     fn own_int(&mut self, v: Val, reg: Reg) {
-        self.regs.ints[usize::from(reg.0)] = Some(v);
-        self.regs.set_loc(v, Loc::Int(reg));
+        self.regs.hold_int(v, reg);
     }
 
     /// Copies the value into a scratch register.
@@ -213,7 +263,7 @@ impl Emitter {
         if let (Loc::Int(reg), true) = (self.regs.loc(a), self.regs.last(a) <= self.at) {
             self.regs.set_loc(a, Loc::Nowhere);
             self.own_int(dst, reg);
-            self.regs.pinned_ints |= 1 << reg.0;
+            self.regs.pinned_ints |= bit(reg);
             return reg;
         }
         let reg = self.take_int();
@@ -235,12 +285,10 @@ impl Emitter {
     // ---- vectors ----
 
     fn take_xmm(&mut self) -> Reg {
-        let pinned = self.regs.pinned_xmms;
-        let free =
-            (FIRST_XMM..16).find(|&r| self.regs.xmms[usize::from(r)].is_none() && pinned & 1 << r == 0);
+        let free = self.regs.free_xmms & !self.regs.pinned_xmms;
         let reg = match free {
-            Some(reg) => Reg(reg),
-            None => self.evict_xmm(),
+            0 => self.evict_xmm(),
+            free => Reg(free.trailing_zeros() as u8),
         };
         self.regs.pinned_xmms |= 1 << reg.0;
         reg
@@ -260,7 +308,7 @@ impl Emitter {
     fn spill_xmm(&mut self, v: Val, reg: Reg) {
         self.need_context();
         self.store_xmm(reg, cell(v));
-        self.regs.xmms[usize::from(reg.0)] = None;
+        self.regs.free_xmm(reg);
         self.regs.set_loc(v, Loc::Cell);
     }
 
@@ -293,8 +341,7 @@ impl Emitter {
     }
 
     fn own_xmm(&mut self, v: Val, reg: Reg) {
-        self.regs.xmms[usize::from(reg.0)] = Some(v);
-        self.regs.set_loc(v, Loc::Xmm(reg));
+        self.regs.hold_xmm(v, reg);
     }
 
     pub fn define_xmm(&mut self, dst: Val) -> Reg {
