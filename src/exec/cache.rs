@@ -6,7 +6,7 @@
 use super::saved::{self, BlockNumber, Found, Together};
 use super::translation::{self, Translation};
 use super::window::{Origin, Window};
-use super::{Env, jit};
+use super::{Env, jit, recycle};
 use crate::host::signals::{self, Port, poll};
 use crate::mem::{Changes, CodeInvalidation, Invalidated, space};
 use guest::GuestAddr;
@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 const PAGE: u64 = 4096;
 
@@ -181,8 +182,26 @@ impl Cache {
         lock(&self.ports).retain(|p| !Arc::ptr_eq(p, port));
     }
 
+    /// Waits until no thread runs code of before this epoch, but no longer than that. Whether none does.
+    pub fn wait_until_left(&self, epoch: u64, patience: Duration) -> bool {
+        const MOMENT: Duration = Duration::from_micros(50);
+        let start = Instant::now();
+        let have_left = || lock(&self.ports).iter().all(|port| port.has_left_code(epoch));
+        while !have_left() {
+            if start.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(MOMENT);
+        }
+        true
+    }
+
     /// Keeps the locks while `f` runs: for fork.
     pub fn with_locked<T>(&self, f: impl FnOnce() -> T) -> T {
+        recycle::without(|| self.with_own_locked(f))
+    }
+
+    fn with_own_locked<T>(&self, f: impl FnOnce() -> T) -> T {
         let _inner = lock(&self.inner);
         let _ports = lock(&self.ports);
         jit::with_locked(f)

@@ -5,6 +5,7 @@ pub mod context;
 pub mod interp;
 pub mod jit;
 pub mod offspring;
+pub mod recycle;
 pub mod saved;
 pub mod tier;
 pub mod translation;

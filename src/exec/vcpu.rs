@@ -6,6 +6,7 @@ use super::cache::{Cache, behind_page};
 use super::interp::{BlockEnd, Cells, run_block};
 use super::jit::{self, entry::exit};
 use super::offspring::{self, Report};
+use super::recycle;
 use super::tier::{Allowed, Compiled, HOT_LIMITS, Tier, TierPolicy};
 use super::translation::Translation;
 use crate::debug;
@@ -174,10 +175,13 @@ impl Vcpu {
             return self.step();
         }
         loop {
+            if recycle::is_wanted() {
+                recycle::recycle(self.cache, &self.state);
+            }
             if self.port.poll.load(Ordering::Acquire) != 0 {
                 return Exit::Poll;
             }
-            let end = self.run_translation();
+            let end = self.run_noted();
             match self.settle(end) {
                 Some(exit) => return exit,
                 None => {
@@ -187,6 +191,17 @@ impl Vcpu {
                 }
             }
         }
+    }
+
+    /// The same as [`Self::run_translation`], which is noted while it lasts.
+    fn run_noted(&mut self) -> BlockEnd {
+        self.port.enter_code(recycle::epoch());
+        let end = match self.port.poll.load(Ordering::Acquire) {
+            0 => self.run_translation(),
+            _ => BlockEnd::Next(GuestAddr(self.state.pc())),
+        };
+        self.port.leave_code();
+        end
     }
 
     /// Runs translations from the current pc as long as they just go on.
@@ -263,7 +278,7 @@ impl Vcpu {
                     return end;
                 }
             };
-            if self.port.poll.load(Ordering::Relaxed) != 0 {
+            if self.port.poll.load(Ordering::Relaxed) != 0 || recycle::is_wanted() {
                 return BlockEnd::Next(GuestAddr(pc));
             }
         }
@@ -272,7 +287,12 @@ impl Vcpu {
     /// Whether the system call that compiled code has come to was made at once.
     #[inline]
     fn call_directly(&mut self) -> bool {
-        self.direct.is_some_and(|call| call(self.env, &mut self.state, &self.port))
+        let Some(call) = self.direct else { return false };
+        // It may wait for long.
+        self.port.leave_code();
+        let done = call(self.env, &mut self.state, &self.port);
+        self.port.enter_code(recycle::epoch());
+        done
     }
 
     /// The translation at `pc`, and its IR if it is new; nothing where a signal has come first.

@@ -60,6 +60,8 @@ pub struct Port {
     pub poll: AtomicU32,
     /// The thread runs guest instructions: the next access may come before the next poll.
     executing: AtomicBool,
+    /// Since which [epoch](crate::exec::recycle) the thread may have addresses of translated code; 0 while it runs none.
+    inside: AtomicU64,
     slots: [PortSlot; SLOTS],
 }
 
@@ -74,6 +76,26 @@ impl Port {
     /// Asks the thread to look at its next poll.
     pub fn request(&self, why: u32) {
         self.poll.fetch_or(why, Ordering::Release);
+    }
+
+    /// Notes that the thread is about to run translated code, in this epoch. It looks at its poll flag then.
+    #[inline]
+    pub fn enter_code(&self, epoch: u64) {
+        self.inside.store(epoch, Ordering::Relaxed);
+        // Whoever reads it has put a barrier here, if there was none.
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// Notes that the thread runs no translated code any more.
+    #[inline]
+    pub fn leave_code(&self) {
+        self.inside.store(0, Ordering::Release);
+    }
+
+    /// Whether the thread runs no code of before this epoch.
+    pub fn has_left_code(&self, epoch: u64) -> bool {
+        let inside = self.inside.load(Ordering::Acquire);
+        inside == 0 || inside >= epoch
     }
 
     /// Runs guest instructions, unless a signal waits. (Other requests can wait: one instruction may have to be run before

@@ -66,6 +66,14 @@ unsafe extern "C" {
     fn qemu_lua_syscall_abort();
 }
 
+/// Has every thread that uses this memory pass a memory barrier (membarrier(2)). Whether the kernel has that.
+pub fn barrier_in_all_threads() -> bool {
+    const PRIVATE_EXPEDITED: u64 = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: u64 = 1 << 4;
+    let barrier = |command: u64| syscall(libc::SYS_membarrier, [command, 0, 0, 0, 0, 0]) == 0;
+    barrier(REGISTER_PRIVATE_EXPEDITED) && barrier(PRIVATE_EXPEDITED)
+}
+
 /// Makes a system call unless `poll` is nonzero when the kernel is entered; see the module text.
 #[inline]
 pub fn interruptible(number: i64, args: [u64; 6], poll: &AtomicU32) -> i64 {

@@ -159,6 +159,7 @@ on_both! {
     limits_of_the_address_space(arch) { program_same_as_native(arch, "auto", "limits", &[]); }
     threads_at_their_limits(arch) { program_same_as_native(arch, "auto", "threading", &[]); }
     supervisors_of_system_calls(arch) { program_same_as_native(arch, "auto", "listener", &[]); }
+    code_that_is_made_all_the_time(arch) { program_same_as_native(arch, "auto", "rejit", &[]); }
     calls_of_newer_kernels(arch) { program_same_as_native(arch, "auto", "newer", &[]); }
     what_calls_say_to_bad_arguments(arch) {
         // x86-64's own calls only where they are compared with their like.

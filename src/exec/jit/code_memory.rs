@@ -2,9 +2,9 @@
 //!
 //! One private mapping, reserved on first use and filled front to back: instructions in its first part,
 //! the slots that regions leave through in its second, so that patching a slot never touches a cache line
-//! that is being executed. It is private, so that a forked child goes on with a copy. Nothing is ever
-//! freed: a thread may still be in a region that has been cut off, and finding out when none is costs more
-//! than the memory. When the mapping is full nothing more is compiled.
+//! that is being executed. It is private, so that a forked child goes on with a copy. Nothing is
+//! freed by itself: a thread may still be in a region that has been cut off, and finding out when none is costs more
+//! than the memory. Everything is, but what was saved, when too much is unused, or the mapping is full ([`crate::exec::recycle`]).
 //!
 //! All writes to instructions go through [`CodeMemory::install`], which completes a region before its
 //! address is given to anybody: a host that insists on W^X needs another mapping there and nowhere else.
@@ -100,6 +100,8 @@ pub struct CodeMemory {
     start: usize,
     code_used: usize,
     slots_used: usize,
+    /// How much of both is taken for good.
+    base: (usize, usize),
     code_pages: Pages,
     slots_pages: Pages,
 }
@@ -164,7 +166,7 @@ impl CodeMemory {
         let start = at as usize;
         let code_pages = Pages { start, len: CODE_SIZE, there: 0 };
         let slots_pages = Pages { start: start + CODE_SIZE, len: SLOTS_SIZE, there: 0 };
-        Some(Self { start, code_used: 0, slots_used: 0, code_pages, slots_pages })
+        Some(Self { start, code_used: 0, slots_used: 0, base: (0, 0), code_pages, slots_pages })
     }
 
     /// Copies code in and resolves its references to its slots, which start out as `targets` (host
@@ -278,6 +280,21 @@ impl CodeMemory {
         // SAFETY: a slot in use, checked above; slots live as long as the process and are aligned.
         let word = unsafe { AtomicU64::from_ptr(slot.0 as *mut u64) };
         word.store(host, Ordering::Release);
+    }
+
+    /// Nothing of what there is now is ever given up.
+    pub fn keep_all(&mut self) {
+        self.base = (self.code_used, self.slots_used);
+    }
+
+    /// Gives up what has come since: no thread runs it, has an address of it, or may get one.
+    pub fn give_up(&mut self) {
+        (self.code_used, self.slots_used) = self.base;
+    }
+
+    /// Bytes of instructions that may be given up.
+    pub fn passing(&self) -> usize {
+        self.code_used - self.base.0
     }
 
     /// Bytes of instructions so far.

@@ -4,9 +4,9 @@ use super::code_memory::{self, SlotAddr, slot_at};
 use super::{Engine, lock, template};
 use crate::exec::cache::WordMap;
 use crate::exec::offspring::{self, Report};
-use crate::exec::saved;
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
+use crate::exec::{recycle, saved};
 use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 
@@ -127,10 +127,17 @@ pub fn slots() -> usize {
 }
 
 impl Engine {
+    /// Counts the code that was entered there as given up.
+    fn note_dead(&mut self, entry: u64) {
+        let piece = self.pieces.at(code_memory::offset_of(entry) as usize);
+        self.dead += piece.map_or(0, |piece| piece.code_len as usize);
+    }
+
     /// Whether there is code to lead to.
     fn link(&mut self, slot: SlotAddr, number: u32, target: &Translation) -> bool {
         let entry = target.entry.load(Ordering::Acquire);
-        if entry == 0 || code_memory::slot_target(slot) != target.pc.raw() {
+        // While it is held, what leads where is about to be forgotten.
+        if self.held || entry == 0 || code_memory::slot_target(slot) != target.pc.raw() {
             return false;
         }
         self.memory.patch(slot, entry);
@@ -152,6 +159,7 @@ pub fn cut_off(gone: &Translation) {
     if let Some(template) = template {
         gone.leave(template.entry, 0);
         engine.unlink(gone, template.entry);
+        engine.note_dead(template.entry);
     }
     for region in regions {
         let head = &region.head;
@@ -163,9 +171,11 @@ pub fn cut_off(gone: &Translation) {
         if head.leave(region.entry, fallback.map_or(0, |code| code.entry)) {
             head.runs.store(0, Ordering::Relaxed);
             head.start_again();
+            engine.note_dead(region.entry);
         }
         engine.unlink(&region.head, region.entry);
     }
+    recycle::want_where(engine.memory.passing().saturating_sub(engine.dead), engine.dead);
 }
 
 #[cfg(test)]

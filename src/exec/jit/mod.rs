@@ -46,8 +46,8 @@ mod trace;
 
 use crate::debug;
 use crate::exec::cache::Cache;
-use crate::exec::saved;
 use crate::exec::translation::{Template, Translation};
+use crate::exec::{recycle, saved};
 use code_memory::{BLOCK_ALIGN, CodeMemory, Installed, SlotAddr, SlotReference};
 use commit::Accesses;
 use cranelift_codegen::binemit::Reloc;
@@ -145,6 +145,10 @@ struct Engine {
     regions: usize,
     traces: usize,
     full: bool,
+    /// Nothing is put there meanwhile.
+    held: bool,
+    /// Bytes of code that nothing leads to any more.
+    dead: usize,
 }
 
 static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
@@ -157,6 +161,29 @@ fn lock() -> MutexGuard<'static, Option<Engine>> {
 pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
     let _engine = lock();
     slow::with_locked(|| debug::perf::with_notes_locked(f))
+}
+
+/// Nothing is compiled until [`go_on`].
+pub fn hold() {
+    if let Some(engine) = lock().as_mut() {
+        engine.held = true;
+    }
+}
+
+/// Compiling goes on; in the memory of all code but what was saved, if nobody uses that any more: all translations are dropped.
+pub fn go_on(is_unused: bool) {
+    let mut guard = lock();
+    let Some(engine) = guard.as_mut() else { return };
+    engine.held = false;
+    if is_unused {
+        engine.memory.give_up();
+        (engine.incoming, engine.pieces) = (links::Incoming::default(), Pieces::default());
+        (engine.regions, engine.traces, engine.dead, engine.full) = (0, 0, 0, false);
+    } else if engine.full {
+        crate::log::once("code memory", || {
+            "code memory is full: nothing more is compiled for now".to_owned()
+        });
+    }
 }
 
 /// What one thread compiles with, used over and over.
@@ -363,7 +390,7 @@ fn engine<'a>(guard: &'a mut MutexGuard<'static, Option<Engine>>) -> Option<&'a 
     if guard.is_none() {
         **guard = Engine::new();
     }
-    guard.as_mut().filter(|engine| !engine.full)
+    guard.as_mut().filter(|engine| !engine.full && !engine.held)
 }
 
 /// A slot for guest address 0; `None` where nothing is compiled.
@@ -380,6 +407,7 @@ impl Engine {
         let Installed { entry: unlinked, slots } = memory.install(&UNLINKED, &[], std::iter::once((0, 0)))?;
         let nowhere = SlotAddr(slots);
         memory.patch(nowhere, unlinked);
+        memory.keep_all();
         let (incoming, pieces) = (links::Incoming::default(), Pieces::default());
         Some(Self {
             memory,
@@ -391,6 +419,8 @@ impl Engine {
             regions: 0,
             traces: 0,
             full: false,
+            held: false,
+            dead: 0,
         })
     }
 
@@ -468,7 +498,7 @@ impl Engine {
 
     fn report_full(&mut self) {
         self.full = true;
-        crate::log::once("code memory", || "code memory is full: nothing more is compiled".to_owned());
+        recycle::want();
     }
 }
 

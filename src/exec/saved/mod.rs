@@ -43,7 +43,7 @@ use guest::ir::Block;
 use image::Image;
 pub use image::{BlockNumber, Leads, Way};
 pub use save::save;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use units::{Stage, Units};
 pub use units::{apart, find_started, heads, incoming, start, take_apart, touched, usable};
@@ -137,6 +137,14 @@ pub fn open(directory: Directory, what: &Use) {
     let units = Units::new(image.as_ref().map_or(0, |image| image.counts.units));
     let (writer, pieces) = (identity(), OnceLock::new());
     let _ = SAVED.set(Saved { directory, name, key, writer, image, in_use, units, pieces });
+}
+
+/// Whether this process has saved what it will.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// Nothing is saved any more: code memory is not what it was when files were adopted.
+pub fn end_of_saving() {
+    ENDED.store(true, Ordering::Relaxed);
 }
 
 /// Blocks that have run only once of which code is saved.

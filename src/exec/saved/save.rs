@@ -40,7 +40,7 @@ const COUNTED: u64 = 1 << 20;
 /// At the end of the process: saves its code, if that is worth it. `state` is any.
 pub fn save(cache: &Cache, state: &GuestState) {
     let Some(saved) = super::SAVED.get() else { return };
-    if identity() != saved.writer {
+    if identity() != saved.writer || super::ENDED.load(Ordering::Relaxed) {
         return;
     }
     if saved.image.as_ref().is_some_and(Image::is_damaged) {
