@@ -5,7 +5,7 @@ use super::cache::Cache;
 use super::interp::{BlockEnd, Stop};
 use super::jit::code_memory::{self, SlotAddr, slot_target};
 use super::jit::compile_thread::{self, Insist};
-use super::jit::entry::{self, Context, exit};
+use super::jit::entry::{self, Context, OwnContext, exit};
 use super::jit::template::{self, Emitter};
 use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, LENGTHENED, Limits};
 use super::saved;
@@ -227,7 +227,7 @@ pub fn without_background<T>(f: impl FnOnce() -> T) -> T {
 
 /// One thread's way into compiled code.
 pub struct Compiled {
-    context: Option<Box<Context>>,
+    context: Option<OwnContext>,
     /// The slot that the last run left through.
     left_through: Option<u64>,
     hot: Hot,
@@ -277,7 +277,7 @@ impl Compiled {
         env: &'static Env,
         port: &Port,
     ) -> u64 {
-        let context = self.context.get_or_insert_with(|| Context::new(env));
+        let context = self.context.get_or_insert_with(|| OwnContext::new(env));
         match self.left_through.take() {
             Some(slot) => jit::link(slot, translation),
             None => context.learn_jump(translation.pc.raw(), code),

@@ -39,6 +39,15 @@ fn recycled_stack() -> Option<u64> {
     Some(gone.stack)
 }
 
+/// Whether this thread is the process's only one, not even with one that is about to leave.
+#[must_use]
+pub fn is_alone() -> bool {
+    while let Some(stack) = recycled_stack() {
+        super::heap::unmap(stack, STACK_SIZE);
+    }
+    threads().is_empty() && hidden_threads() == 0
+}
+
 extern "C" fn enter(argument: *mut c_void) -> *mut c_void {
     // SAFETY: `start` gave this box away to us.
     let (body, over) = *unsafe { Box::from_raw(argument.cast::<(Body, Arc<AtomicBool>)>()) };
@@ -49,8 +58,7 @@ extern "C" fn enter(argument: *mut c_void) -> *mut c_void {
 
 /// Starts a host thread, with all signals blocked, that runs `body` and ends.
 pub fn thread(body: impl FnOnce() + Send + 'static) -> Result<(), i32> {
-    let before = super::signals::mask();
-    super::signals::set_mask(u64::MAX);
+    let before = super::signals::replace_mask(u64::MAX);
     let started = start(Box::new(body));
     super::signals::set_mask(before);
     threads().push(started?);
@@ -114,8 +122,7 @@ pub fn joinable(body: Body) -> Result<Joiner, i32> {
     if !owns_memory() {
         return Err(libc::EBUSY);
     }
-    let before = super::signals::mask();
-    super::signals::set_mask(u64::MAX);
+    let before = super::signals::replace_mask(u64::MAX);
     let tid = Arc::new(AtomicI32::new(0));
     let theirs = Arc::clone(&tid);
     let started = start(Box::new(move || {

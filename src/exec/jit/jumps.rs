@@ -25,36 +25,49 @@ pub struct JumpEntry {
     pub host: u64,
 }
 
-/// A jump cache that knows nothing: each entry holds an address that belongs into another one.
-static NO_JUMPS: [JumpEntry; JUMP_ENTRIES] = {
-    let mut entries = [JumpEntry { pc: 0, host: 0 }; JUMP_ENTRIES];
-    let mut index = 0;
-    while index < JUMP_ENTRIES {
-        entries[index].pc = index as u64 ^ 1;
-        index += 1;
-    }
-    entries
-};
-
 /// The jump cache's entry for `pc`; compiled code computes the same.
 fn jump_index(pc: u64) -> usize {
     (pc ^ pc >> 12) as usize % JUMP_ENTRIES
 }
 
-/// Jumps by their targets' addresses.
+/// So many entries that were learned are noted, to be forgotten one by one.
+const NOTED: usize = 64;
+
+/// Jumps by their targets' addresses. All zeros, it has memory only where it is used; [`Jumps::forget`] makes it usable.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Jumps(pub [JumpEntry; JUMP_ENTRIES]);
+pub struct Jumps {
+    entries: [JumpEntry; JUMP_ENTRIES],
+    /// Which were learned first, and how many were.
+    noted: [u16; NOTED],
+    learned: usize,
+}
 
 impl Jumps {
     /// Knows of none.
-    pub fn none() -> Self {
-        Self(NO_JUMPS)
+    pub fn forget(&mut self) {
+        const NONE: JumpEntry = JumpEntry { pc: 0, host: 0 };
+        match self.noted.get(..self.learned) {
+            Some(noted) => noted.iter().for_each(|&index| self.entries[usize::from(index)] = NONE),
+            None => self.entries.fill(NONE),
+        }
+        self.learned = 0;
+        // No other entry could be that of address 0.
+        self.entries[0].pc = 1;
     }
 
     /// Makes jumps to `pc` go to `host`. What this pushes out.
     pub fn learn(&mut self, pc: u64, host: u64) -> Option<JumpEntry> {
-        let before = std::mem::replace(&mut self.0[jump_index(pc)], JumpEntry { pc, host });
+        let index = jump_index(pc);
+        let before = self.entries[index];
+        // A forked child copies a page that is written to.
+        if (before.pc, before.host) != (pc, host) {
+            self.entries[index] = JumpEntry { pc, host };
+            if let Some(place) = self.noted.get_mut(self.learned) {
+                *place = index as u16;
+            }
+            self.learned += 1;
+        }
         (before.host != 0 && before.pc != pc).then_some(before)
     }
 }
@@ -80,8 +93,8 @@ pub struct Returns([JumpEntry; RETURN_ENTRIES]);
 
 impl Returns {
     /// Knows of no call. `nowhere` is a slot for guest address 0, because a return may well lead there.
-    pub fn none(nowhere: Option<SlotAddr>) -> Self {
-        Self([JumpEntry { pc: 0, host: nowhere.map_or(0, |slot| slot.0) }; RETURN_ENTRIES])
+    pub fn forget(&mut self, nowhere: Option<SlotAddr>) {
+        self.0.fill(JumpEntry { pc: 0, host: nowhere.map_or(0, |slot| slot.0) });
     }
 }
 

@@ -120,7 +120,9 @@ pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
 
 /// In a forked child: only this thread is there.
 pub fn forked(slot: &Arc<Slot>) {
-    *lock(&SLOTS) = vec![(own_tid(), Arc::downgrade(slot))];
+    let mut slots = lock(&SLOTS);
+    slots.clear();
+    slots.push((own_tid(), Arc::downgrade(slot)));
 }
 
 /// Whether any thread has filters.
