@@ -244,7 +244,8 @@ impl OwnContext {
     fn made(env: &'static Env) -> Self {
         let size = size_of::<Context>();
         let place = match FIRST_TAKEN.swap(true, Ordering::Relaxed) {
-            false => FIRST_ROOM.0.get().cast::<Context>(),
+            // A program's start touches most of them: they come together.
+            false => heap::populated(FIRST_ROOM.0.get() as u64, size as u64) as *mut Context,
             true => heap::map(size as u64).unwrap_or(0) as *mut Context,
         };
         let Some(place) = NonNull::new(place) else { handle_alloc_error(Layout::new::<Context>()) };
