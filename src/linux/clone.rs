@@ -334,11 +334,13 @@ impl Departure {
 
     /// A child's child is not waited for.
     fn forget() {
-        let kept = AWAITED.swap(-1, Ordering::Relaxed);
-        if kept >= 0 {
-            files::release(kept);
-            drop(files::OwnedFile::from_raw(kept));
+        // A child copies a page that is written to.
+        if AWAITED.load(Ordering::Relaxed) < 0 {
+            return;
         }
+        let kept = AWAITED.swap(-1, Ordering::Relaxed);
+        files::release(kept);
+        drop(files::OwnedFile::from_raw(kept));
     }
 
     fn wait(self) {
