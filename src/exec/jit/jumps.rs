@@ -160,3 +160,52 @@ const fn mask(count: usize) -> u64 {
 fn far_offset(pc: u64, mask: u64) -> usize {
     ((u64::from(pc as u32) * u64::from(FAR_FACTOR)) >> FAR_SHIFT & mask) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zeroed() -> Box<Jumps> {
+        let none = JumpEntry { pc: 0, host: 0 };
+        Box::new(Jumps { entries: [none; JUMP_ENTRIES], noted: [0; NOTED], learned: 0 })
+    }
+
+    /// Where a jump goes on, as compiled code looks.
+    fn found(jumps: &Jumps, pc: u64) -> Option<u64> {
+        let entry = &jumps.entries[jump_index(pc)];
+        (entry.pc == pc).then_some(entry.host)
+    }
+
+    #[test]
+    fn what_knows_of_none_knows_not_even_address_0() {
+        let mut jumps = zeroed();
+        jumps.forget();
+        assert!((0..3 * JUMP_ENTRIES as u64).all(|pc| found(&jumps, pc).is_none()));
+    }
+
+    #[test]
+    fn few_and_many_are_forgotten() {
+        let mut jumps = zeroed();
+        jumps.forget();
+        for count in [1, NOTED as u64, NOTED as u64 + 1, 2 * JUMP_ENTRIES as u64] {
+            for pc in 0..count {
+                jumps.learn(pc, pc + 0x1000);
+            }
+            assert_eq!(found(&jumps, count - 1), Some(count - 1 + 0x1000));
+            jumps.forget();
+            assert!((0..count).all(|pc| found(&jumps, pc).is_none()), "{count}");
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_out_is_given_back() {
+        let mut jumps = zeroed();
+        jumps.forget();
+        let other = JUMP_ENTRIES as u64 | 1;
+        assert_eq!(jump_index(other), jump_index(0));
+        assert!(jumps.learn(0, 5).is_none());
+        assert!(jumps.learn(0, 5).is_none());
+        let pushed = jumps.learn(other, 6).map(|entry| (entry.pc, entry.host));
+        assert_eq!(pushed, Some((0, 5)));
+    }
+}
