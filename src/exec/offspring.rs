@@ -12,9 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 const MOST: usize = 8192;
 /// Links are reported no more when there are so many: one that the parent cannot make is reported by each child.
 const MOST_WITH_LINKS: usize = 4096;
-/// Words of a report: a block's address, or a slot's number with [`LINK`]; control state; where a slot leads.
+/// Words of a report: a block's address, or a slot's number with [`LINK`], or a call's with [`CALL`]; control state; where a
+/// slot leads.
 const WORDS: usize = 3;
 const LINK: u64 = 1 << 63;
+const CALL: u64 = 1 << 62;
 
 /// What is new to a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +25,8 @@ pub enum Report {
     Block { pc: u64, control: u64 },
     /// Where a slot leads that parent and child have.
     Link { slot: u32, pc: u64, control: u64 },
+    /// A system call that its process had not made before.
+    Call { number: u64 },
 }
 
 impl Report {
@@ -30,6 +34,7 @@ impl Report {
         match self {
             Self::Block { pc, control } => [pc, control, 0],
             Self::Link { slot, pc, control } => [LINK | u64::from(slot), control, pc],
+            Self::Call { number } => [CALL | number, 0, 0],
         }
     }
 
@@ -38,6 +43,7 @@ impl Report {
         match what {
             0 => None,
             slot if slot & LINK != 0 => Some(Self::Link { slot: slot as u32, pc, control }),
+            call if call & CALL != 0 => Some(Self::Call { number: call & !CALL }),
             pc => Some(Self::Block { pc, control }),
         }
     }
@@ -116,9 +122,10 @@ mod tests {
         report(block(0x1000, 7));
         report(link);
         report(block(0x2000, 0));
-        assert_eq!(news(), [block(0x1000, 7), link, block(0x2000, 0)]);
+        report(Report::Call { number: 231 });
+        assert_eq!(news(), [block(0x1000, 7), link, block(0x2000, 0), Report::Call { number: 231 }]);
         assert_eq!(news(), []);
         (0..MOST as u64 + 10).for_each(|pc| report(block(pc + 1, 0)));
-        assert_eq!((news().len(), is_reporting()), (MOST - 3, false));
+        assert_eq!((news().len(), is_reporting()), (MOST - 4, false));
     }
 }

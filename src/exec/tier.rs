@@ -5,7 +5,7 @@ use super::cache::Cache;
 use super::interp::{BlockEnd, Stop};
 use super::jit::code_memory::{self, SlotAddr, slot_target};
 use super::jit::compile_thread::{self, Insist};
-use super::jit::entry::{self, Context, exit};
+use super::jit::entry::{self, Context, OwnContext, exit};
 use super::jit::template::{self, Emitter};
 use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, LENGTHENED, Limits};
 use super::saved;
@@ -18,7 +18,7 @@ use guest::state::GuestState;
 use guest::{GuestAddr, Trap};
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Runs in the interpreter before a block is worth making code of.
 const WARM: u32 = 2;
@@ -128,8 +128,13 @@ impl TierPolicy {
     /// A block's counter has run out: a trace is made of it, or a region is asked for.
     #[cold]
     fn go_further(&self, cache: &'static Cache, translation: &Arc<Translation>, state: &GuestState) -> Tier {
-        if !translation.lengthened.swap(true, Ordering::Relaxed) {
-            let before = jit::runs_before(translation);
+        let before = jit::runs_before(translation);
+        let shorter = !translation.lengthened.load(Ordering::Relaxed);
+        if shorter && (1..LENGTHENED).contains(&before) && may_wait(cache) {
+            if let Some(template) = translation.template() {
+                code_memory::set_counter(template.counter, LENGTHENED);
+            }
+        } else if !translation.lengthened.swap(true, Ordering::Relaxed) {
             if let Some(template) = translation.template() {
                 code_memory::set_counter(template.counter, jit::left_of(before.max(LENGTHENED)));
             }
@@ -157,6 +162,15 @@ impl TierPolicy {
             compile_thread::request(cache, translation, HOT_LIMITS, insist);
         }
     }
+}
+
+/// Whether a trace may wait until its block has run as often in this process alone. In one that has lifted nothing yet, and
+/// may end soon, the first lifting costs more (the decoder's tables) than the trace gains.
+fn may_wait(cache: &Cache) -> bool {
+    /// So many have to, so that what is really hot is not kept waiting for long.
+    const MOST: u32 = 8;
+    static WAITING: AtomicU32 = AtomicU32::new(0);
+    cache.count() <= saved::in_use() as usize && WAITING.fetch_add(1, Ordering::Relaxed) < MOST
 }
 
 /// A counter that asks for nothing for long.
@@ -227,7 +241,7 @@ pub fn without_background<T>(f: impl FnOnce() -> T) -> T {
 
 /// One thread's way into compiled code.
 pub struct Compiled {
-    context: Option<Box<Context>>,
+    context: Option<OwnContext>,
     /// The slot that the last run left through.
     left_through: Option<u64>,
     hot: Hot,
@@ -277,7 +291,7 @@ impl Compiled {
         env: &'static Env,
         port: &Port,
     ) -> u64 {
-        let context = self.context.get_or_insert_with(|| Context::new(env));
+        let context = self.context.get_or_insert_with(|| OwnContext::new(env));
         match self.left_through.take() {
             Some(slot) => jit::link(slot, translation),
             None => context.learn_jump(translation.pc.raw(), code),

@@ -133,10 +133,12 @@ impl Vcpu {
         Stats { interpreted: self.interpreted, templates, regions }
     }
 
-    /// Before a fork: has what forked children have run ready for the next one, where it is code of a file.
-    pub fn prepare_for_children(&mut self) {
+    /// Before a fork: has what forked children have run ready for the next one, where it is code of a file. Calls that they
+    /// made are given to `prepare_call`.
+    pub fn prepare_for_children(&mut self, prepare_call: impl Fn(u64)) {
         offspring::each_new(|report| match report {
             Report::Block { pc, control } => self.prepare_block(pc, control),
+            Report::Call { number } => prepare_call(number),
             Report::Link { slot, pc, control } => {
                 if let Some(target) = self.cache.peek(pc, control) {
                     jit::link_number(slot, &target);

@@ -72,6 +72,12 @@ pub fn map(len: u64) -> Option<u64> {
     None
 }
 
+/// Has the kernel provide pages that will be written to, if it can do that at once; their address.
+pub fn populated(addr: u64, len: u64) -> u64 {
+    sys::syscall(libc::SYS_madvise, [addr, len, libc::MADV_POPULATE_WRITE as u64, 0, 0, 0]);
+    addr
+}
+
 /// A place in our range for a mapping of `len` bytes that is made there at once.
 pub fn reserve(len: u64) -> Option<u64> {
     let len = len.next_multiple_of(PAGE);

@@ -270,6 +270,14 @@ pub fn set_mask(mask: u64) {
     sys::syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, &raw const host as u64, 0, 8, 0, 0]);
 }
 
+/// The same; the mask that it was.
+pub fn replace_mask(mask: u64) -> u64 {
+    let (host, mut before) = (mask & !OPEN_SIGNALS, 0u64);
+    let args = [libc::SIG_SETMASK as u64, &raw const host as u64, &raw mut before as u64, 8, 0, 0];
+    sys::syscall(libc::SYS_rt_sigprocmask, args);
+    before
+}
+
 /// This thread's present host mask.
 #[must_use]
 pub fn mask() -> u64 {

@@ -24,6 +24,8 @@ struct HostThread {
 
 /// Threads that have not been joined. Those that are over give their stacks to new ones.
 static THREADS: Mutex<Vec<HostThread>> = Mutex::new(Vec::new());
+/// Whether there may be some.
+static ANY_THREADS: AtomicBool = AtomicBool::new(false);
 
 fn threads() -> MutexGuard<'static, Vec<HostThread>> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -39,6 +41,18 @@ fn recycled_stack() -> Option<u64> {
     Some(gone.stack)
 }
 
+/// Whether this thread is the process's only one, not even with one that is about to leave.
+#[must_use]
+pub fn is_alone() -> bool {
+    if ANY_THREADS.load(Ordering::Relaxed) {
+        while let Some(stack) = recycled_stack() {
+            super::heap::unmap(stack, STACK_SIZE);
+        }
+        ANY_THREADS.store(!threads().is_empty(), Ordering::Relaxed);
+    }
+    !ANY_THREADS.load(Ordering::Relaxed) && hidden_threads() == 0
+}
+
 extern "C" fn enter(argument: *mut c_void) -> *mut c_void {
     // SAFETY: `start` gave this box away to us.
     let (body, over) = *unsafe { Box::from_raw(argument.cast::<(Body, Arc<AtomicBool>)>()) };
@@ -49,8 +63,8 @@ extern "C" fn enter(argument: *mut c_void) -> *mut c_void {
 
 /// Starts a host thread, with all signals blocked, that runs `body` and ends.
 pub fn thread(body: impl FnOnce() + Send + 'static) -> Result<(), i32> {
-    let before = super::signals::mask();
-    super::signals::set_mask(u64::MAX);
+    let before = super::signals::replace_mask(u64::MAX);
+    ANY_THREADS.store(true, Ordering::Relaxed);
     let started = start(Box::new(body));
     super::signals::set_mask(before);
     threads().push(started?);
@@ -114,8 +128,7 @@ pub fn joinable(body: Body) -> Result<Joiner, i32> {
     if !owns_memory() {
         return Err(libc::EBUSY);
     }
-    let before = super::signals::mask();
-    super::signals::set_mask(u64::MAX);
+    let before = super::signals::replace_mask(u64::MAX);
     let tid = Arc::new(AtomicI32::new(0));
     let theirs = Arc::clone(&tid);
     let started = start(Box::new(move || {
@@ -199,7 +212,10 @@ pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
 /// In a forked child: the other threads are gone, their stacks are free.
 pub fn forget_threads() {
     own_memory();
-    threads().clear();
+    if ANY_THREADS.load(Ordering::Relaxed) {
+        threads().clear();
+        ANY_THREADS.store(false, Ordering::Relaxed);
+    }
     HIDDEN.iter().for_each(|slot| slot.store(0, Ordering::Relaxed));
 }
 

@@ -26,11 +26,11 @@ use crate::host::{files, kept, random, signals, spawn, sys};
 use crate::log;
 use crate::mem::space;
 use guest::GuestAddr;
-use guest::arch::MAX_INSN_LEN;
+use guest::state::GuestState;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// What a host thread shares with the others by birth; a guest thread that shall not takes its own copy.
 const UNSHARED_LATER: u64 = (libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SYSVSEM) as u64;
@@ -88,17 +88,22 @@ fn clear_actions(child: &Thread, flags: u64) {
 }
 
 /// The child's registers: those of the parent, with its own stack, thread pointer and a result of 0.
-fn child_state(thread: &Thread, request: &Request) -> Box<guest::state::GuestState> {
-    let arch = thread.vcpu.env.arch;
+fn child_state(thread: &Thread, request: &Request) -> Box<GuestState> {
     let mut state = thread.vcpu.state.clone();
-    arch.linux().set_syscall_result(&mut state, 0);
+    become_childs(&mut state, thread.vcpu.env, request);
+    state
+}
+
+/// Makes the parent's registers the child's.
+fn become_childs(state: &mut GuestState, env: &Env, request: &Request) {
+    let arch = env.arch;
+    arch.linux().set_syscall_result(state, 0);
     if request.stack != 0 {
-        arch.set_stack_pointer(&mut state, GuestAddr(request.stack));
+        arch.set_stack_pointer(state, GuestAddr(request.stack));
     }
     if request.flags & SETTLS != 0 {
-        arch.linux().set_thread_pointer(&mut state, request.tls);
+        arch.linux().set_thread_pointer(state, request.tls);
     }
-    state
 }
 
 /// Where a new thread tells its id, or why it is none.
@@ -237,9 +242,7 @@ fn parent_tid(request: &Request, result: i64) {
 }
 
 fn block_all() -> u64 {
-    let before = signals::mask();
-    signals::set_mask(u64::MAX);
-    before
+    signals::replace_mask(u64::MAX)
 }
 
 fn restore_mask(mask: u64) {
@@ -248,9 +251,8 @@ fn restore_mask(mask: u64) {
 
 fn new_process(thread: &mut Thread, request: &Request) -> Done {
     thread.save_fp();
-    let cache = thread.vcpu.cache();
-    prepare_decoder(cache.env());
-    thread.vcpu.prepare_for_children();
+    let (cache, dispatch) = (thread.vcpu.cache(), thread.process.dispatch);
+    thread.vcpu.prepare_for_children(|number| _ = dispatch.entry(number));
     let before = block_all();
     let rules = thread.process.rules.clone();
     let guard = rules.as_ref().map(|rules| rules.before_fork());
@@ -267,14 +269,23 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
         kept::fix();
     }
     let flags = request.flags & !OURS & if by_kernel { u64::MAX } else { !VFORK };
-    let born = || match flags {
-        0 if request.exit_signal == libc::SIGCHLD as u64 && !request.needs_clone3() => spawn::fork(),
+    let by_library = |alone: bool| {
+        flags == 0 && request.exit_signal == libc::SIGCHLD as u64 && !request.needs_clone3() && !alone
+    };
+    let born = |alone: bool| match flags {
+        _ if by_library(alone) => spawn::fork(),
         _ if request.needs_clone3() => {
             spawn::fork3(flags, request.exit_signal, request.pidfd, &request.wishes)
         }
         _ => spawn::raw_fork(flags | request.exit_signal, request.pidfd),
     };
-    let result = crate::exec::tier::without_background(|| with_all_locks(thread, || cache.with_locked(born)));
+    let result = crate::exec::tier::without_background(|| {
+        // Nobody else could hold a lock: then none is written to, in the parent's memory or its child's.
+        match by_kernel && spawn::is_alone() {
+            true => born(true),
+            false => with_all_locks(thread, || cache.with_locked(|| born(false))),
+        }
+    });
     if result == 0 {
         if let Some(guard) = guard {
             guard.child();
@@ -283,8 +294,8 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
         if let Some(departure) = departure {
             departure.kept_by_child();
         }
-        restore_mask(before);
-        thread.sync_mask();
+        // Nothing waits in the child's port.
+        restore_mask(thread.mask);
         // A value, so that a rule that made the call goes on in the child too.
         return Done::Value(0);
     }
@@ -323,11 +334,13 @@ impl Departure {
 
     /// A child's child is not waited for.
     fn forget() {
-        let kept = AWAITED.swap(-1, Ordering::Relaxed);
-        if kept >= 0 {
-            files::release(kept);
-            drop(files::OwnedFile::from_raw(kept));
+        // A child copies a page that is written to.
+        if AWAITED.load(Ordering::Relaxed) < 0 {
+            return;
         }
+        let kept = AWAITED.swap(-1, Ordering::Relaxed);
+        files::release(kept);
+        drop(files::OwnedFile::from_raw(kept));
     }
 
     fn wait(self) {
@@ -338,14 +351,6 @@ impl Departure {
     }
 }
 
-/// Makes what a decoder makes when it is used first: a process that runs saved code has not used it, and each of its
-/// children would make it anew.
-fn prepare_decoder(env: &Env) {
-    const ANY: [u8; MAX_INSN_LEN] = [0; MAX_INSN_LEN];
-    static DONE: Once = Once::new();
-    DONE.call_once(|| drop(env.arch.disassemble(GuestAddr(0), &ANY)));
-}
-
 /// Runs `f` while no other thread holds a lock of ours that a forked child will need. (The cache's are the
 /// innermost, and the caller's business.)
 fn with_all_locks<T>(thread: &Thread, f: impl FnOnce() -> T) -> T {
@@ -353,7 +358,11 @@ fn with_all_locks<T>(thread: &Thread, f: impl FnOnce() -> T) -> T {
     perf::with_locked(|| {
         spawn::with_locked(|| {
             space().with_locked(|| {
-                log::with_locked(|| random::with_locked(|| seccomp::with_locked(|| kept::with_locked(f))))
+                log::with_locked(|| {
+                    random::with_locked(|| {
+                        seccomp::with_locked(|| kept::with_locked(|| jit::entry::with_locked(f)))
+                    })
+                })
             })
         })
     })
@@ -366,7 +375,7 @@ fn host_flags(request: &Request) -> u64 {
 
 /// In the forked child: one thread is left, with nothing pending.
 fn become_child(thread: &mut Thread, request: &Request) {
-    thread.vcpu.state = child_state(thread, request);
+    become_childs(&mut thread.vcpu.state, thread.vcpu.env, request);
     while thread.vcpu.port.take().is_some() {}
     thread.deferred.clear();
     thread.vcpu.cache().forget_other_threads(&thread.vcpu.port);

@@ -5,6 +5,7 @@ use super::table::kinds::{Kind, Param, Returns};
 use super::table::{self, Done, How};
 use super::thread::Thread;
 use super::{process_memory, tags, written};
+use crate::exec::offspring::{self, Report};
 use crate::host::{kept, layout, sys};
 use crate::mem::{Memory, space};
 use guest::GuestAddr;
@@ -127,7 +128,13 @@ impl Dispatch {
     #[must_use]
     pub fn entry(&self, number: u64) -> Option<&Entry> {
         let number = usize::try_from(number).ok()?;
-        self.entries.get(number)?.get_or_init(|| Box::new(Entry::of(number, self.names))).as_ref()
+        let entry = || {
+            if offspring::is_reporting() {
+                offspring::report(Report::Call { number: number as u64 });
+            }
+            Box::new(Entry::of(number, self.names))
+        };
+        self.entries.get(number)?.get_or_init(entry).as_ref()
     }
 }
 

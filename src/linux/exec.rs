@@ -252,7 +252,7 @@ fn run_natively(thread: &mut Thread, program: &Named, argv: &[CString], envp: &[
     if let Some(rules) = &mut thread.rules {
         rules.flush_at_exit();
     }
-    crate::host::startup::flush_stdio();
+    super::process::before_exit(thread);
     let sysroot = thread.process.options.sysroot.as_deref();
     let path = sysroot_path(sysroot, &String::from_utf8_lossy(&program.path));
     let Ok(path) = CString::new(path) else { return Done::errno(libc::ENOENT) };
@@ -296,7 +296,7 @@ fn replace(
     if let Some(rules) = &mut thread.rules {
         rules.flush_at_exit();
     }
-    crate::host::startup::flush_stdio();
+    super::process::before_exit(thread);
     crate::exec::saved::save(thread.vcpu.cache(), &thread.vcpu.state);
     kept::in_place(|| hand_over(thread, target, envp, sibling))
 }

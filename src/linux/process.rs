@@ -34,16 +34,18 @@ pub fn exit_group(thread: &mut Thread, args: &[u64; 6]) -> Done {
         rules.flush_at_exit();
     }
     crate::debug::print_stats(&thread.vcpu);
-    before_exit();
+    before_exit(thread);
     saved::save(thread.vcpu.cache(), &thread.vcpu.state);
     thread.process.before_end();
     sys::syscall(libc::SYS_exit_group, [args[0], 0, 0, 0, 0, 0]);
     Done::Exited
 }
 
-/// What must be done before the process ends by whatever way: rules' output buffers are written.
-pub fn before_exit() {
-    crate::host::startup::flush_stdio();
+/// What must be done before the process ends by whatever way: rules' output buffers are written. (Nobody else has any.)
+pub fn before_exit(thread: &Thread) {
+    if thread.process.rules.is_some() {
+        crate::host::startup::flush_stdio();
+    }
 }
 
 impl Thread {

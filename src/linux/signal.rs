@@ -230,7 +230,7 @@ fn default_action(thread: &Thread, signal: i32) {
 
 /// Ends the process by the signal, as the kernel would: same wait status, core dump included.
 pub fn die_of(signal: i32) -> ! {
-    super::process::before_exit();
+    crate::host::startup::flush_stdio();
     let _ = signals::set_action(signal, HostAction::Default);
     let open = !bit(signal);
     sys::syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, &raw const open as u64, 0, 8, 0, 0]);

@@ -81,6 +81,17 @@ on_both! {
         let most = (0..60).map(|_| blocks(more)).max().unwrap_or(0);
         assert!(most > first, "{first} blocks of saved code, and never more");
     }
+    what_earlier_runs_have_made_hot_waits(arch) {
+        // Otherwise each run would lift it, and note in the file what that has cost.
+        let scratch = Scratch::new(arch, "lukewarm");
+        let program = compiled(arch, "lukewarm");
+        let written = || {
+            with(arch, scratch.text(), &program, &[]);
+            std::fs::read(scratch.file()).unwrap()
+        };
+        let first = written();
+        assert!((0..3).all(|_| written() == first));
+    }
     faults_in_saved_code(arch) {
         let scratch = Scratch::new(arch, "fault");
         alike(arch, &scratch, &compiled(arch, "fault"), &[]);

@@ -18,16 +18,21 @@ use super::slow::slow_op_at;
 use super::{code_memory, is_access, way_out};
 use crate::exec::Env;
 use crate::exec::interp::{Stop, call_state, run_op};
-use crate::host::crypto;
 use crate::host::fault_table::HostFault;
-use crate::host::rounding;
 use crate::host::signals::{self, Port};
+use crate::host::{crypto, heap, rounding};
 use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{Crypto, MAX_CELLS};
 use guest::state::{GuestState, JUMPED_FROM, PC, Slot};
+use std::alloc::{Layout, handle_alloc_error};
 use std::arch::global_asm;
-use std::mem::offset_of;
+use std::cell::UnsafeCell;
+use std::mem::{MaybeUninit, offset_of};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The state's word that points to the [`Context`].
 pub const CONTEXT_SLOT: Slot = Slot(80);
@@ -86,8 +91,9 @@ pub mod exit {
 type Place = [u64; PLACE_BYTES / 8];
 pub const PLACE_BYTES: usize = 64;
 
-/// One thread's side of compiled code. The first fields are read by it.
-#[repr(C, align(64))]
+/// One thread's side of compiled code, which reads and writes the first fields. Most of it are zeros at first, in whole pages
+/// that a thread need not touch.
+#[repr(C, align(4096))]
 pub struct Context {
     stack: u64,
     slow_op: extern "C" fn(*mut GuestState, u64) -> u64,
@@ -114,8 +120,8 @@ pub struct Context {
     zero: [u64; 2],
     /// Results that nobody wants.
     scratch: [[u64; 2]; SCRATCH_ENTRIES],
-    pub jumps: Jumps,
     returns: Returns,
+    jumps: Jumps,
     cells: [u64; MAX_CELLS],
     far: Far,
     env: &'static Env,
@@ -150,37 +156,27 @@ pub const ROUNDING: i32 = offset_of!(Context, rounding) as i32;
 pub const CELLS: i32 = offset_of!(Context, cells) as i32;
 
 impl Context {
-    pub fn new(env: &'static Env) -> Box<Self> {
-        signals::set_code_fault_hook(on_code_fault);
-        Box::new(Self {
-            stack: 0,
-            slow_op,
-            pack_flags,
-            slow_op_aside: qemu_lua_slow_op_aside,
-            pack_flags_aside: qemu_lua_pack_flags_aside,
-            call_helper,
-            call_helper_aside: qemu_lua_call_helper_aside,
-            aside_result: 0,
-            helper_places: [[0; PLACE_BYTES / 8]; 4],
-            find_jump: qemu_lua_find_jump,
-            far_at: 0,
-            far_mask: 0,
-            in_regions: 0,
-            in_templates: 0,
-            zero: [0; 2],
-            scratch: [[0; 2]; SCRATCH_ENTRIES],
-            jumps: Jumps::none(),
-            returns: Returns::none(super::nowhere()),
-            cells: [0; MAX_CELLS],
-            far: Far::default(),
-            env,
-            stop: None,
-            fault: HostFault::default(),
-            fault_pc: 0,
-            fault_registers: [0; 16],
-            crypto: *crypto::steps(),
-            rounding: rounding::STEPS,
-        })
+    /// Makes one of zeroed memory.
+    ///
+    /// # Safety
+    /// `place` is zeroed, large enough, aligned, and nobody else's.
+    unsafe fn make(place: *mut Self, env: &'static Env) {
+        // SAFETY: the caller's promise. What is not written here is valid as zeros.
+        unsafe {
+            (&raw mut (*place).slow_op).write(slow_op);
+            (&raw mut (*place).pack_flags).write(pack_flags);
+            (&raw mut (*place).slow_op_aside).write(qemu_lua_slow_op_aside);
+            (&raw mut (*place).pack_flags_aside).write(qemu_lua_pack_flags_aside);
+            (&raw mut (*place).call_helper).write(call_helper);
+            (&raw mut (*place).call_helper_aside).write(qemu_lua_call_helper_aside);
+            (&raw mut (*place).find_jump).write(qemu_lua_find_jump);
+            (&raw mut (*place).far).write(Far::default());
+            (&raw mut (*place).env).write(env);
+            (&raw mut (*place).stop).write(None);
+            (&raw mut (*place).fault).write(HostFault::default());
+            (&raw mut (*place).crypto).write(*crypto::steps());
+            (&raw mut (*place).rounding).write(rounding::STEPS);
+        }
     }
 
     /// Makes the writes that code owed where it has faulted.
@@ -197,8 +193,8 @@ impl Context {
 
     /// Forgets where jumps lead.
     pub fn forget_jumps(&mut self) {
-        self.jumps = Jumps::none();
-        self.returns = Returns::none(super::nowhere());
+        self.jumps.forget();
+        self.returns.forget(super::nowhere());
         self.far = Far::default();
         (self.far_at, self.far_mask) = self.far.place();
     }
@@ -209,6 +205,81 @@ impl Context {
             self.far.add(before);
             (self.far_at, self.far_mask) = self.far.place();
         }
+    }
+}
+
+/// A thread's own context.
+pub struct OwnContext(NonNull<Context>);
+
+// SAFETY: whoever has it has the context for himself.
+unsafe impl Send for OwnContext {}
+
+/// Room for the first thread's: pages of the image that are there anyway.
+struct FirstRoom(UnsafeCell<MaybeUninit<Context>>);
+
+// SAFETY: used by who has set `FIRST_TAKEN`.
+unsafe impl Sync for FirstRoom {}
+
+static FIRST_ROOM: FirstRoom = FirstRoom(UnsafeCell::new(MaybeUninit::zeroed()));
+static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Contexts of threads that have ended, for new ones.
+static UNUSED: Mutex<Vec<OwnContext>> = Mutex::new(Vec::new());
+
+fn unused() -> MutexGuard<'static, Vec<OwnContext>> {
+    UNUSED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps them still while `f` runs: for fork. Nothing else is locked under this.
+pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
+    let _unused = unused();
+    f()
+}
+
+impl OwnContext {
+    pub fn new(env: &'static Env) -> Self {
+        signals::set_code_fault_hook(on_code_fault);
+        let from_before = unused().pop();
+        let mut own = from_before.unwrap_or_else(|| Self::made(env));
+        own.forget_jumps();
+        own
+    }
+
+    fn made(env: &'static Env) -> Self {
+        let size = size_of::<Context>();
+        let place = match FIRST_TAKEN.swap(true, Ordering::Relaxed) {
+            // A program's start touches most of them: they come together.
+            false => heap::populated(FIRST_ROOM.0.get() as u64, size as u64) as *mut Context,
+            true => heap::map(size as u64).unwrap_or(0) as *mut Context,
+        };
+        let Some(place) = NonNull::new(place) else { handle_alloc_error(Layout::new::<Context>()) };
+        // SAFETY: the room that nobody has had, or pages just mapped.
+        unsafe { Context::make(place.as_ptr(), env) };
+        Self(place)
+    }
+}
+
+impl Deref for OwnContext {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        // SAFETY: made in `made`, and this thread's own until it is dropped.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for OwnContext {
+    fn deref_mut(&mut self) -> &mut Context {
+        // SAFETY: as above.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Drop for OwnContext {
+    fn drop(&mut self) {
+        (self.in_regions, self.in_templates) = (0, 0);
+        self.stop = None;
+        unused().push(Self(self.0));
     }
 }
 

@@ -25,36 +25,49 @@ pub struct JumpEntry {
     pub host: u64,
 }
 
-/// A jump cache that knows nothing: each entry holds an address that belongs into another one.
-static NO_JUMPS: [JumpEntry; JUMP_ENTRIES] = {
-    let mut entries = [JumpEntry { pc: 0, host: 0 }; JUMP_ENTRIES];
-    let mut index = 0;
-    while index < JUMP_ENTRIES {
-        entries[index].pc = index as u64 ^ 1;
-        index += 1;
-    }
-    entries
-};
-
 /// The jump cache's entry for `pc`; compiled code computes the same.
 fn jump_index(pc: u64) -> usize {
     (pc ^ pc >> 12) as usize % JUMP_ENTRIES
 }
 
-/// Jumps by their targets' addresses.
+/// So many entries that were learned are noted, to be forgotten one by one.
+const NOTED: usize = 64;
+
+/// Jumps by their targets' addresses. All zeros, it has memory only where it is used; [`Jumps::forget`] makes it usable.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Jumps(pub [JumpEntry; JUMP_ENTRIES]);
+pub struct Jumps {
+    entries: [JumpEntry; JUMP_ENTRIES],
+    /// Which were learned first, and how many were.
+    noted: [u16; NOTED],
+    learned: usize,
+}
 
 impl Jumps {
     /// Knows of none.
-    pub fn none() -> Self {
-        Self(NO_JUMPS)
+    pub fn forget(&mut self) {
+        const NONE: JumpEntry = JumpEntry { pc: 0, host: 0 };
+        match self.noted.get(..self.learned) {
+            Some(noted) => noted.iter().for_each(|&index| self.entries[usize::from(index)] = NONE),
+            None => self.entries.fill(NONE),
+        }
+        self.learned = 0;
+        // No other entry could be that of address 0.
+        self.entries[0].pc = 1;
     }
 
     /// Makes jumps to `pc` go to `host`. What this pushes out.
     pub fn learn(&mut self, pc: u64, host: u64) -> Option<JumpEntry> {
-        let before = std::mem::replace(&mut self.0[jump_index(pc)], JumpEntry { pc, host });
+        let index = jump_index(pc);
+        let before = self.entries[index];
+        // A forked child copies a page that is written to.
+        if (before.pc, before.host) != (pc, host) {
+            self.entries[index] = JumpEntry { pc, host };
+            if let Some(place) = self.noted.get_mut(self.learned) {
+                *place = index as u16;
+            }
+            self.learned += 1;
+        }
         (before.host != 0 && before.pc != pc).then_some(before)
     }
 }
@@ -80,8 +93,8 @@ pub struct Returns([JumpEntry; RETURN_ENTRIES]);
 
 impl Returns {
     /// Knows of no call. `nowhere` is a slot for guest address 0, because a return may well lead there.
-    pub fn none(nowhere: Option<SlotAddr>) -> Self {
-        Self([JumpEntry { pc: 0, host: nowhere.map_or(0, |slot| slot.0) }; RETURN_ENTRIES])
+    pub fn forget(&mut self, nowhere: Option<SlotAddr>) {
+        self.0.fill(JumpEntry { pc: 0, host: nowhere.map_or(0, |slot| slot.0) });
     }
 }
 
@@ -146,4 +159,53 @@ const fn mask(count: usize) -> u64 {
 /// The distance of the entry for `pc`; [`super::entry`]'s code computes the same.
 fn far_offset(pc: u64, mask: u64) -> usize {
     ((u64::from(pc as u32) * u64::from(FAR_FACTOR)) >> FAR_SHIFT & mask) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zeroed() -> Box<Jumps> {
+        let none = JumpEntry { pc: 0, host: 0 };
+        Box::new(Jumps { entries: [none; JUMP_ENTRIES], noted: [0; NOTED], learned: 0 })
+    }
+
+    /// Where a jump goes on, as compiled code looks.
+    fn found(jumps: &Jumps, pc: u64) -> Option<u64> {
+        let entry = &jumps.entries[jump_index(pc)];
+        (entry.pc == pc).then_some(entry.host)
+    }
+
+    #[test]
+    fn what_knows_of_none_knows_not_even_address_0() {
+        let mut jumps = zeroed();
+        jumps.forget();
+        assert!((0..3 * JUMP_ENTRIES as u64).all(|pc| found(&jumps, pc).is_none()));
+    }
+
+    #[test]
+    fn few_and_many_are_forgotten() {
+        let mut jumps = zeroed();
+        jumps.forget();
+        for count in [1, NOTED as u64, NOTED as u64 + 1, 2 * JUMP_ENTRIES as u64] {
+            for pc in 0..count {
+                jumps.learn(pc, pc + 0x1000);
+            }
+            assert_eq!(found(&jumps, count - 1), Some(count - 1 + 0x1000));
+            jumps.forget();
+            assert!((0..count).all(|pc| found(&jumps, pc).is_none()), "{count}");
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_out_is_given_back() {
+        let mut jumps = zeroed();
+        jumps.forget();
+        let other = JUMP_ENTRIES as u64 | 1;
+        assert_eq!(jump_index(other), jump_index(0));
+        assert!(jumps.learn(0, 5).is_none());
+        assert!(jumps.learn(0, 5).is_none());
+        let pushed = jumps.learn(other, 6).map(|entry| (entry.pc, entry.host));
+        assert_eq!(pushed, Some((0, 5)));
+    }
 }

@@ -120,7 +120,11 @@ pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
 
 /// In a forked child: only this thread is there.
 pub fn forked(slot: &Arc<Slot>) {
-    *lock(&SLOTS) = vec![(own_tid(), Arc::downgrade(slot))];
+    let mut slots = lock(&SLOTS);
+    match slots.as_mut_slice() {
+        [(tid, only)] if std::ptr::eq(only.as_ptr(), Arc::as_ptr(slot)) => *tid = own_tid(),
+        _ => *slots = vec![(own_tid(), Arc::downgrade(slot))],
+    }
 }
 
 /// Whether any thread has filters.

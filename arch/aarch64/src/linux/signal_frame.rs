@@ -79,11 +79,12 @@ pub fn push(
 ) -> Result<(), Fault> {
     let record = (delivery.stack_top.raw().wrapping_sub(RECORD_SIZE as u64)) & !15;
     let sp = record.wrapping_sub(FRAME_SIZE as u64);
-    let mut frame = Frame(vec![0; (record - sp) as usize + RECORD_SIZE]);
+    // Behind the records and their terminator the kernel leaves the frame as the stack was.
+    let mut frame = Frame(vec![0; RESERVED + FPSIMD_SIZE + ESR_SIZE + TERMINATOR_SIZE]);
     note_exception(state, memory, delivery);
     fill(&mut frame, state, delivery);
-    frame.put_u64(FRAME_SIZE, state.u64(x(29)));
-    frame.put_u64(FRAME_SIZE + 8, state.u64(x(30)));
+    let [link, back] = [29, 30].map(|n| u128::from(state.u64(x(n))));
+    memory.write(GuestAddr(record), &(link | back << 64).to_le_bytes())?;
     memory.write(GuestAddr(sp), &frame.0)?;
     enter_handler(state, delivery, sp, record);
     Ok(())

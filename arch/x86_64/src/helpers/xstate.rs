@@ -13,6 +13,7 @@ use crate::state::{
 use guest::helper::{HelperContext, HelperExit};
 use guest::state::{GuestState, vector_slot};
 use guest::{GuestAddr, Trap};
+use std::sync::OnceLock;
 
 type Outcome = Result<u64, HelperExit>;
 
@@ -41,12 +42,18 @@ pub(crate) fn area_size(components: u64) -> usize {
 
 /// The components that are not in their initial state.
 pub(crate) fn in_use(state: &GuestState) -> u64 {
-    let mut initial = GuestState::default();
-    initialize(&mut initial, component::X87);
-    let (mut now, mut then) = ([0; DEFINED], [0; DEFINED]);
-    save_x87(state, true, &mut now);
-    save_x87(&initial, true, &mut then);
-    let x87 = if now == then { 0 } else { component::X87 };
+    static INITIAL: OnceLock<[u8; DEFINED]> = OnceLock::new();
+    let image = |state: &GuestState| {
+        let mut image = [0; DEFINED];
+        save_x87(state, true, &mut image);
+        image
+    };
+    let initial = INITIAL.get_or_init(|| {
+        let mut initial = GuestState::default();
+        initialize(&mut initial, component::X87);
+        image(&initial)
+    });
+    let x87 = if image(state) == *initial { 0 } else { component::X87 };
     let any = |offset: u16| (0..16).any(|n| state.u128(vector_slot(n).plus(offset)) != 0);
     let sse = if any(0) { component::SSE } else { 0 };
     x87 | sse | if any(16) { component::AVX } else { 0 }

@@ -75,12 +75,12 @@ impl Frame {
     }
 }
 
-/// Where the frame and its FXSAVE image go. The frame is 8 below a multiple of 16, as after a call.
-fn place(state: &GuestState, delivery: &SignalDelivery) -> (u64, u64) {
+/// Where the frame and its floating-point state, so many bytes, go. The frame is 8 below a multiple of 16, as after a call.
+fn place(state: &GuestState, delivery: &SignalDelivery, floats: usize) -> (u64, u64) {
     let top = delivery.stack_top.0;
     let on_stack = top == state.u64(RSP);
     let below = if on_stack { top.wrapping_sub(RED_ZONE) } else { top };
-    let fx = below.wrapping_sub(float_bytes(state).len() as u64) & !63;
+    let fx = below.wrapping_sub(floats as u64) & !63;
     let frame = (fx.wrapping_sub(FRAME_SIZE as u64) & !15).wrapping_sub(8);
     (frame, fx)
 }
@@ -91,12 +91,14 @@ pub(super) fn push(
     memory: &dyn GuestMemory,
     delivery: &SignalDelivery,
 ) -> Result<(), Fault> {
-    let (at, fx_at) = place(state, delivery);
+    let mut area = [0; FLOATS_SIZE];
+    let floats = float_bytes(state, &mut area);
+    let (at, fx_at) = place(state, delivery, floats.len());
     if delivery.on_alt_stack && !delivery.alt_stack.holds(at) {
         return Err(Fault { addr: GuestAddr(at), access: Access::Write, kind: FaultKind::Unmapped });
     }
     let resumes = note_exception(state, memory, delivery);
-    memory.write(GuestAddr(fx_at), &float_bytes(state))?;
+    memory.write(GuestAddr(fx_at), floats)?;
     memory.write(GuestAddr(at), &compose(state, delivery, fx_at, resumes).0)?;
     enter_handler(state, delivery, at);
     Ok(())
@@ -187,24 +189,24 @@ fn reset_floats(state: &mut GuestState) {
     state.set_u32(MXCSR, MXCSR_DEFAULT);
 }
 
-/// The floating-point state as it stands in a frame.
-fn float_bytes(state: &GuestState) -> Vec<u8> {
+/// The most that a frame has of it: the area, and [`MAGIC2`].
+const FLOATS_SIZE: usize = AREA_SIZE + 4;
+
+/// The floating-point state as it stands in a frame, put into `place`, which is zeros.
+fn float_bytes<'a>(state: &GuestState, place: &'a mut [u8; FLOATS_SIZE]) -> &'a [u8] {
     let components = state.u64(XCR0);
-    let mut area: Area = [0; AREA_SIZE];
-    save_area(state, &mut area);
+    let Some(area) = place.first_chunk_mut::<AREA_SIZE>() else { unreachable!("the place is larger") };
+    save_area(state, area);
     if components == 0 {
-        return area[..FX_SIZE].to_vec();
+        return &place[..FX_SIZE];
     }
     let size = area_size(components);
-    let mut software = Vec::new();
-    software.extend(MAGIC1.to_le_bytes());
-    software.extend((size as u32 + 4).to_le_bytes());
-    software.extend(components.to_le_bytes());
-    software.extend((size as u32).to_le_bytes());
-    area[SOFTWARE_AT..][..software.len()].copy_from_slice(&software);
-    let mut bytes = area[..size].to_vec();
-    bytes.extend(MAGIC2.to_le_bytes());
-    bytes
+    let software = u64::from(MAGIC1) | (size as u64 + 4) << 32;
+    for (index, word) in [software, components, size as u64].into_iter().enumerate() {
+        place[SOFTWARE_AT + 8 * index..][..8].copy_from_slice(&word.to_le_bytes());
+    }
+    place[size..size + 4].copy_from_slice(&MAGIC2.to_le_bytes());
+    &place[..size + 4]
 }
 
 /// The floating-point state of a frame, and which components of it count: without the kernel's marks there is
