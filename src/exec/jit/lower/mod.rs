@@ -31,6 +31,8 @@ mod vfloat;
 mod visitor;
 mod zero_test;
 
+pub use float::{Tiny, lowest_normal};
+
 use super::cells::CellSet;
 use super::commit;
 use super::constants::{self, Constants, Varying};

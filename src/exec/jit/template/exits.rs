@@ -241,6 +241,7 @@ impl Emitter {
                     self.make_owed(owed);
                     self.chain(target);
                 }
+                Stub::Interpret(aside) => self.interpret_aside(aside),
             }
         }
         let padding = self.asm.here().next_multiple_of(16) - self.asm.here();
