@@ -89,6 +89,8 @@ enum GoesOn {
 
 /// Bytes of a test and a branch: three, and six of which the last four are the distance.
 const MARK_LEN: usize = 9;
+/// Bytes of an instruction, at the most.
+const LONGEST: usize = 15;
 
 /// Where the way out of the access at `at` begins; `None` where there is no mark right behind it.
 pub fn way_out(code: &mut Vec<u8>, at: usize) -> Option<usize> {
@@ -104,13 +106,21 @@ pub fn way_out(code: &mut Vec<u8>, at: usize) -> Option<usize> {
     Some(start)
 }
 
-/// Takes away the mark behind the access at `at`: once the way out is noted, it is there for nobody.
+/// A prefix that changes nothing: a segment's, whose base is 0.
+pub const NO_SEGMENT: u8 = 0x3e;
+
+/// Takes away the mark behind the access at `at`: once the way out is noted, it is there for nobody. Where it can, the
+/// access becomes longer by as much, and else what does nothing takes its place.
 pub fn remove(code: &mut [u8], at: usize) {
     const NOTHING: [u8; MARK_LEN] = [0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
     // A longer nothing, and a jump.
     const GO_ON: [u8; MARK_LEN - 4] = [0x0f, 0x1f, 0x40, 0x00, 0xe9];
     let Some(mark) = find(code, at) else { return };
     match mark.goes_on {
+        GoesOn::Behind if mark.test - at <= LONGEST - MARK_LEN => {
+            code.copy_within(at..mark.test, at + MARK_LEN);
+            code[at..][..MARK_LEN].fill(NO_SEGMENT);
+        }
         GoesOn::Behind => code[mark.test..][..MARK_LEN].copy_from_slice(&NOTHING),
         GoesOn::Elsewhere => code[mark.test..][..GO_ON.len()].copy_from_slice(&GO_ON),
     }
@@ -210,13 +220,26 @@ mod tests {
 
     #[test]
     fn a_mark_that_is_removed_goes_on_as_before() {
-        // mov rax, [rcx], and the mark.
+        // mov rax, [rcx]; mov rax, [rcx + 8]; movsd xmm0, [rax + r10]; mov rax, [rcx + 4096]; vmovsd xmm1, [r12 + rcx * 8 - 8].
+        for (load, becomes_longer) in [
+            (&[0x48, 0x8b, 0x01][..], true),
+            (&[0x48, 0x8b, 0x41, 0x08], true),
+            (&[0xf2, 0x42, 0x0f, 0x10, 0x04, 0x10], true),
+            (&[0x48, 0x8b, 0x81, 0x00, 0x10, 0x00, 0x00], false),
+            (&[0xc4, 0xc1, 0x7b, 0x10, 0x4c, 0xcc, 0xf8], false),
+        ] {
+            let mut code = marked(load, &[]);
+            let before = decode(&code, 0).unwrap();
+            remove(&mut code, 0);
+            let found: Vec<_> = Decoder::new(64, &code, DecoderOptions::NONE).into_iter().collect();
+            assert_eq!(found.iter().map(Instruction::len).sum::<usize>(), code.len());
+            assert_eq!(found.len(), if becomes_longer { 1 } else { 2 });
+            assert_eq!((found[0].code(), found[0].memory_base()), (before.code(), before.memory_base()));
+            assert_eq!(found[0].memory_displacement64(), before.memory_displacement64());
+            assert!(found.iter().skip(1).all(|next| next.mnemonic() == Mnemonic::Nop));
+            assert_eq!(way_out(&mut code, 0), None);
+        }
         let load = [0x48, 0x8b, 0x01];
-        let mut code = marked(&load, &[]);
-        remove(&mut code, 0);
-        let found: Vec<_> = Decoder::new(64, &code, DecoderOptions::NONE).into_iter().collect();
-        assert_eq!((found.len(), found[1].mnemonic()), (2, Mnemonic::Nop));
-        assert_eq!(way_out(&mut code, 0), None);
         // test r8, r8; jne; jmp.
         let mut code =
             [&load[..], &[0x4d, 0x85, 0xc0, 0x0f, 0x85, 0x10, 0, 0, 0, 0xe9, 0x20, 0, 0, 0]].concat();
