@@ -13,6 +13,7 @@ mod aligned;
 mod call_out;
 mod carried;
 mod crypto;
+mod deferred;
 mod exits;
 mod flags;
 mod float;
@@ -49,6 +50,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use deferred::Deferred;
 use floats::Floats;
 use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Width};
 use guest::{Access, GuestAddr};
@@ -163,6 +165,9 @@ pub struct Lowering<'a, 'f> {
     known_flags: Option<Record>,
     /// What was known of it at the end of each block.
     flags_at_ends: Vec<Option<Record>>,
+    /// Which of the block's ops need no look of their own, and those that none was for yet.
+    deferred_ops: Vec<bool>,
+    deferred: Vec<Deferred>,
     /// What its kind most likely is while it is not known.
     likely_flags: Option<(FlagKind, Width)>,
     /// An address that the instruction at hand has checked.
@@ -300,6 +305,8 @@ pub fn lower(
         may_be_floats: carried::float_cells_of(region),
         known_flags: None,
         flags_at_ends: vec![None; region.blocks.len()],
+        deferred_ops: Vec::new(),
+        deferred: Vec::new(),
         likely_flags: None,
         aligned: None,
         checked: Vec::new(),
@@ -372,6 +379,8 @@ impl Lowering<'_, '_> {
         }
         self.count(block.insns.len());
         let plan = &self.region.plan.blocks[index];
+        self.deferred_ops = deferred::deferred_ops(block, plan);
+        self.deferred.clear();
         self.back = match plan.entry {
             _ if plan.exact => Back::Own,
             commit::Back::To(point) => Back::To(point),
