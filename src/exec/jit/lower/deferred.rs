@@ -47,7 +47,7 @@ fn look_for(block: &Block, plan: &BlockPlan, index: usize, looks: &[Option<usize
     let is_unseen = block.ops[index + 1..look].iter().all(|&op| match op.effect() {
         Effect::WritesState => {
             written |= uses(op, dst);
-            matches!(op, Op::Vput { .. }) || !uses(op, dst)
+            !uses(op, dst) || is_in_unit(op)
         }
         Effect::ReadsState => !written,
         Effect::Float => arithmetic(op).is_some() || !uses(op, dst),
@@ -55,6 +55,11 @@ fn look_for(block: &Block, plan: &BlockPlan, index: usize, looks: &[Option<usize
         Effect::Loads | Effect::Advises | Effect::Traps | Effect::Commits => false,
     });
     (is_unseen && !plan.stores_within(block, index + 1..look + 1)).then_some(look)
+}
+
+/// Whether what the op writes is a cell.
+fn is_in_unit(op: Op) -> bool {
+    matches!(op, Op::Vput { n: VecLen::X1, slot, .. } if matches!(place(slot, 16, None), Place::Units { .. }))
 }
 
 /// The result and size of an operation on one unit, of which a NaN makes a NaN.
