@@ -5,9 +5,12 @@
 //! any fault, and the interpreter does the check. Cranelift always takes the form that does not fault: in its finished
 //! code the one becomes the other, which is as long.
 
+use super::marks::NO_SEGMENT;
+
 /// Makes the move at `at` one of aligned memory. Whether it is a move of 16 bytes.
 pub fn demand(code: &mut [u8], at: usize) -> bool {
     const LEGACY: u8 = 0x0f;
+    let at = at + code.iter().skip(at).take_while(|&&byte| byte == NO_SEGMENT).count();
     match code.get(at..) {
         Some(&[0xc4, map, last, ..]) if map & 0x1f == 1 && last & LENGTH == 0 => {
             exchange(code, at + 2, at + 3)
@@ -86,9 +89,12 @@ mod tests {
             (&[0x44, 0x0f, 0x10, 0x01], &[0x44, 0x0f, 0x28, 0x01]),
             (&[0x66, 0x0f, 0x11, 0x01], &[0x66, 0x0f, 0x29, 0x01]),
         ] {
-            let mut code = before.to_vec();
-            assert!(demand(&mut code, 0), "{before:x?}");
-            assert_eq!(code, after);
+            for prefixes in [0, 9] {
+                let [mut code, after] =
+                    [before, after].map(|code| [&[NO_SEGMENT; 9][..prefixes], code].concat());
+                assert!(demand(&mut code, 0), "{before:x?}");
+                assert_eq!(code, after);
+            }
         }
     }
 

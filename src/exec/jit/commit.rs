@@ -32,6 +32,7 @@ use guest::GuestAddr;
 use guest::ir::{Block, Effect, Op};
 use guest::state::Slot;
 use planner::{Carried, Planner};
+use std::ops::Range;
 
 /// A commit point, by number; 0 is the region's entry.
 pub type Point = u16;
@@ -421,6 +422,14 @@ impl BlockPlan {
 }
 
 impl BlockPlan {
+    /// Whether the state is stored before one of these ops.
+    pub fn stores_within(&self, block: &Block, ops: Range<usize>) -> bool {
+        let before =
+            |insn: usize| block.insns.get(insn).map_or(block.ops.len(), |mark| mark.first_op as usize);
+        let commits = self.commits.iter().map(|commit| before(commit.insn));
+        commits.chain(self.flushes.iter().map(|flush| flush.0)).any(|at| ops.contains(&at))
+    }
+
     /// What happens in the block, in order.
     pub fn steps(&self, block: &Block) -> Vec<Step> {
         let mut steps = Vec::with_capacity(block.ops.len() + self.commits.len() + self.flushes.len());

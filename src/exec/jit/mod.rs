@@ -238,7 +238,7 @@ impl Compiler {
             }
         };
         let mut whole = with_prefix(code.code_buffer());
-        let faults = fault_points(code, &lowered.sites, &whole)?;
+        let faults = fault_points(code, &lowered.sites, &mut whole)?;
         for fault in faults.iter().filter(|fault| fault.site.back == Back::Own) {
             marks::remove(&mut whole, fault.at as usize);
         }
@@ -504,7 +504,11 @@ impl Engine {
 
 /// Each instruction that accesses guest memory, and which guest instruction it is of. Nothing else may trap so: what is
 /// accessed besides is said to be there.
-fn fault_points(code: &CompiledCode, sites: &[Site], whole: &[u8]) -> Result<Vec<FaultPoint>, Unmarked> {
+fn fault_points(
+    code: &CompiledCode,
+    sites: &[Site],
+    whole: &mut Vec<u8>,
+) -> Result<Vec<FaultPoint>, Unmarked> {
     let mut points = Vec::new();
     for (at, number) in accesses(code) {
         let site = number.and_then(|number| sites.get(number as usize));

@@ -4,6 +4,7 @@
 //! its result in one, if it has any, and changes no other (what `PreserveAll` means where it is called); in the finished code the call
 //! becomes the instruction. Where that is longer than a call, the call stays, and leads to it behind the region.
 
+use super::marks::NO_SEGMENT;
 use crate::host::crypto::{Instruction, instruction};
 use cranelift_codegen::ir::{AbiParam, Signature, UserExternalName, types};
 use cranelift_codegen::isa::CallConv;
@@ -100,7 +101,6 @@ impl Step {
 const CALL: u8 = 0xe8;
 const CALL_LEN: usize = 5;
 const RETURN: u8 = 0xc3;
-const NOP: u8 = 0x90;
 
 /// What Cranelift knows the step by.
 pub fn name(step: Step) -> UserExternalName {
@@ -127,9 +127,9 @@ pub fn put(code: &mut Vec<u8>, at: usize, name: &UserExternalName) -> bool {
     let Some(bytes) = Step::numbered(name.index).and_then(Step::bytes) else { return false };
     let Some(call) = at.checked_sub(1).filter(|&call| code.get(call) == Some(&CALL)) else { return false };
     if bytes.len() <= CALL_LEN {
-        let place = &mut code[call..call + CALL_LEN];
-        place.fill(NOP);
-        place[..bytes.len()].copy_from_slice(&bytes);
+        let (before, place) = code[call..call + CALL_LEN].split_at_mut(CALL_LEN - bytes.len());
+        before.fill(NO_SEGMENT);
+        place.copy_from_slice(&bytes);
     } else {
         let distance = (code.len() - (call + CALL_LEN)) as u32;
         code[at..at + 4].copy_from_slice(&distance.to_le_bytes());
@@ -156,7 +156,7 @@ mod tests {
         for (how, [a, b, c]) in encoded {
             let mut code = vec![0x55, CALL, 0, 0, 0, 0, RETURN];
             assert!(put(&mut code, 2, &name(Step::Prefetch(how))));
-            assert_eq!(code, [0x55, a, b, c, NOP, NOP, RETURN]);
+            assert_eq!(code, [0x55, NO_SEGMENT, NO_SEGMENT, a, b, c, RETURN]);
         }
     }
 }

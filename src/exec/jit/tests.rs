@@ -8,6 +8,7 @@ mod marks;
 mod pushes;
 mod random;
 mod regions;
+mod split;
 mod templates;
 mod traces;
 

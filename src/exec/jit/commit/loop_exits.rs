@@ -1,12 +1,12 @@
 //! Small loops without commit points, whose accesses have ways out of their own.
 //!
-//! What a point stores in each round is more than what such a way costs in it: what has changed must be kept for it until
+//! What a point stores in each round is at least what such a way costs in it: what has changed must be kept for it until
 //! it is stored or changed again. Each way is code, so this is for loops with few accesses, and what is in them.
 
 use super::{Accesses, Class, HowOften, Plan, classes};
 use crate::exec::jit::loops::{Loop, Loops};
 use crate::exec::jit::region::RegionBlock;
-use guest::ir::Op;
+use guest::ir::{Block, Effect, NanRule, Op};
 
 /// Host accesses of a loop, at the most; and of one that has others in it.
 const MOST: usize = 16;
@@ -35,7 +35,9 @@ impl Plan {
             let Some(count) = count.filter(|&count| !is_done && count <= most) else { continue };
             let changed = loops.written_in(body).len();
             let stored: usize = members.iter().map(|&block| self.stored_by(block, changed)).sum();
-            if stored > count {
+            // What looks at results needs registers, too.
+            let looks = members.iter().any(|&block| looks_at_floats(&blocks[block].translation.block));
+            if stored > count || (stored == count && !looks) {
                 self.leave_loop_at_accesses(blocks, body, &members);
             }
         }
@@ -59,6 +61,11 @@ impl Plan {
             self.commit_on_edges(blocks, block, |to| !body[to]);
         }
     }
+}
+
+/// Whether results of floats are looked at, by rules that are not the host's.
+fn looks_at_floats(block: &Block) -> bool {
+    block.nan_rule != NanRule::X86 && block.ops.iter().any(|op| op.effect() == Effect::Float)
 }
 
 /// The host's accesses of a block that may have ways out of their own; `None` where some may not.

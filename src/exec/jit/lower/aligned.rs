@@ -92,7 +92,7 @@ impl Lowering<'_, '_> {
     }
 
     /// A value as another one and a constant.
-    fn offset(&self, value: ir::Value) -> (ir::Value, i64) {
+    pub(super) fn offset(&self, value: ir::Value) -> (ir::Value, i64) {
         let sum = self.operands_of(Opcode::Iadd, value).and_then(|[a, b]| Some((a, self.constant(b)?)));
         sum.unwrap_or((value, 0))
     }

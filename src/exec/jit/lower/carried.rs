@@ -105,6 +105,7 @@ impl Lowering<'_, '_> {
         let dirty = self.region.blocks[block].dirty.both(&self.may_be_floats);
         for cell in dirty.iter().filter(|&cell| self.region.cells.is_vector(cell)) {
             self.b.use_var(self.vars[cell]);
+            self.low_of_cell(cell);
         }
     }
 }

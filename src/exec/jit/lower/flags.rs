@@ -3,6 +3,7 @@
 use super::{KnownFlags, Lowering, Record};
 use crate::exec::jit::cells::FLAG_CELLS;
 use crate::exec::jit::entry;
+use crate::exec::jit::region::Edge;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, InstructionData, Opcode, types};
 use guest::ir::flags::{OPERANDS, encode_kind, needed, ordering};
@@ -31,12 +32,20 @@ impl Lowering<'_, '_> {
         let condition = self.int(c);
         let code = self.iconst(encode_kind(kind, w));
         let [a, b, r] = operands.map(|v| self.int(v));
-        let [needs_a, needs_b, needs_r] = needed(kind);
-        let written = FLAG_CELLS.iter().zip([code, a, b, r]).zip([true, needs_a, needs_b, needs_r]);
-        for (slot, value) in written.filter(|(_, needed)| *needed).map(|(pair, _)| pair) {
-            let cell = self.region.cells.index(slot.0);
-            let old = self.b.use_var(self.vars[cell]);
-            let chosen = self.b.ins().select(condition, value, old);
+        // What the other record has no use for may be as this one's.
+        let others = match self.known_flags {
+            Some(Record::One(other)) => needed(other.kind),
+            _ => [true; 3],
+        };
+        let words = OPERANDS.iter().zip([a, b, r]).zip(needed(kind)).zip(others);
+        let operands = words.filter(|((_, needed), _)| *needed).map(|((word, _), other)| (word, other));
+        for ((slot, value), other) in [((&FLAG_KIND, code), true)].into_iter().chain(operands) {
+            let chosen = if other {
+                let old = self.b.use_var(self.vars[self.region.cells.index(slot.0)]);
+                self.b.ins().select(condition, value, old)
+            } else {
+                value
+            };
             self.write_cell(slot.0, chosen, float);
         }
         self.known_flags = match self.known_flags {
@@ -51,6 +60,20 @@ impl Lowering<'_, '_> {
     pub(super) fn recall_flags(&mut self, kind: FlagKind, w: Width) {
         let [_, a, b, r] = self.flag_words();
         self.known_flags = Some(Record::One(KnownFlags { kind, w, a, b, r }));
+    }
+
+    /// What is known of the record where a block starts that only one other leads to.
+    pub(super) fn flags_on_only_way(&self, block: usize) -> Option<Record> {
+        let blocks = &self.region.blocks;
+        let leads_here = |edge| matches!(edge, Edge::Inside { block: to, .. } if to == block);
+        let mut ways = (0..blocks.len()).flat_map(|from| {
+            let edges = [blocks[from].taken, blocks[from].other];
+            edges.into_iter().filter(|&edge| leads_here(edge)).map(move |_| from)
+        });
+        match (ways.next(), ways.next()) {
+            (Some(from), None) if block != 0 && from < block => self.flags_at_ends[from],
+            _ => None,
+        }
     }
 
     fn flag_words(&mut self) -> [ir::Value; 4] {

@@ -235,6 +235,22 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// The bytes in reverse order, and in each of them the bits: half of what Cranelift makes of it.
+    pub(super) fn reversed_bits(&mut self, dst: Val, w: Width, a: Val) {
+        let x = self.narrow(w, a);
+        let mut value = if w == Width::W8 { x } else { self.b.ins().bswap(x) };
+        let ty = self.b.func.dfg.value_type(value);
+        for (shift, mask) in [(4, 0x0f), (2, 0x33), (1, 0x55)] {
+            let mask = u64::from_le_bytes([mask; 8]) & w.mask();
+            let mask = self.b.ins().iconst(ty, mask as i64);
+            let right = self.b.ins().ushr_imm_u(value, shift);
+            let (right, left) = (self.b.ins().band(right, mask), self.b.ins().band(value, mask));
+            let left = self.b.ins().ishl_imm_u(left, shift);
+            value = self.b.ins().bor(left, right);
+        }
+        self.set_narrow(dst, value);
+    }
+
     pub(super) fn leading_zeros(&mut self, dst: Val, w: Width, a: Val) {
         let value = self.extended(w, Sign::Unsigned, a);
         let count = self.b.ins().clz(value);

@@ -32,8 +32,25 @@ impl Lowering<'_, '_> {
         }
     }
 
-    pub(super) fn guest_load(&mut self, dst: Val, w: Width, addr: Val, off: i32) {
+    /// The address of an access, and an offset to it: where the instruction has made the address itself by adding a
+    /// constant, what that was added to. Then the sum, which goes on as the register's new value, need not be made before
+    /// the access, and may take its place behind.
+    fn address(&mut self, addr: Val, off: i32) -> (ir::Value, i32) {
         let address = self.int(addr);
+        let (base, by) = self.offset(address);
+        match i32::try_from(by + i64::from(off)) {
+            Ok(sum) if self.is_of_insn(address) => (base, sum),
+            _ => (address, off),
+        }
+    }
+
+    /// Whether the value was made for the instruction at hand.
+    fn is_of_insn(&self, value: ir::Value) -> bool {
+        self.b.func.dfg.resolve_aliases(value).as_u32() >= self.first_value
+    }
+
+    pub(super) fn guest_load(&mut self, dst: Val, w: Width, addr: Val, off: i32) {
+        let (address, off) = self.address(addr, off);
         self.access(Access::Read);
         let float = self.floats.contains(dst) && w.bits() >= 32;
         let ty = match w {
@@ -48,7 +65,7 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn guest_store(&mut self, w: Width, ord: Order, addr: Val, off: i32, a: Val) {
-        let address = self.int(addr);
+        let (address, off) = self.address(addr, off);
         let value = match self.whole_float(w, a) {
             Some(float) if w.bits() >= 32 => float,
             _ => self.narrow(w, a),
@@ -62,7 +79,7 @@ impl Lowering<'_, '_> {
     }
 
     pub(super) fn guest_vload(&mut self, dst: Val, n: VecLen, addr: Val, off: i32) {
-        let address = self.int(addr);
+        let (address, off) = self.address(addr, off);
         for unit in 0..n.units() {
             self.access(Access::Read);
             // The last unit's end may be 2^31 further on than the offset can say.
@@ -83,7 +100,7 @@ impl Lowering<'_, '_> {
         if n != VecLen::X1 {
             return self.long_vstore(n, addr, off, a);
         }
-        let address = self.int(addr);
+        let (address, off) = self.address(addr, off);
         let value = self.unit(a, 0);
         self.access(Access::Write);
         self.b.ins().store(GUEST, value, address, off);

@@ -13,6 +13,7 @@ mod aligned;
 mod call_out;
 mod carried;
 mod crypto;
+mod deferred;
 mod exits;
 mod flags;
 mod float;
@@ -24,12 +25,15 @@ mod media;
 mod memory;
 mod reduce;
 mod shuffle;
+mod split;
 mod state;
 mod values;
 mod vector;
 mod vfloat;
 mod visitor;
 mod zero_test;
+
+pub use float::{Tiny, lowest_normal};
 
 use super::cells::CellSet;
 use super::commit;
@@ -46,6 +50,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use deferred::Deferred;
 use floats::Floats;
 use guest::ir::{Effect, FlagKind, Kind, NanRule, Op, Width};
 use guest::{Access, GuestAddr};
@@ -131,6 +136,10 @@ pub struct Lowering<'a, 'f> {
     blocks: Vec<ir::Block>,
     heads: Vec<Heads>,
     vars: Vec<Variable>,
+    /// Those for the lower halves of cells that are two values.
+    lows: Vec<Option<Variable>>,
+    /// A vector of zeros, the same throughout.
+    zero: ir::Value,
     /// How many more passes of edges there may be until one commits.
     rounds: Variable,
 
@@ -140,6 +149,8 @@ pub struct Lowering<'a, 'f> {
     /// The ops of the instruction at hand that come after it.
     ahead: Range<usize>,
     pc: GuestAddr,
+    /// The number of the first value made for it.
+    first_value: u32,
     nan_rule: NanRule,
     vals: Values,
     dirty: CellSet,
@@ -152,6 +163,11 @@ pub struct Lowering<'a, 'f> {
     /// What each block computes with.
     taken: Vec<Taken>,
     known_flags: Option<Record>,
+    /// What was known of it at the end of each block.
+    flags_at_ends: Vec<Option<Record>>,
+    /// Which of the block's ops need no look of their own, and those that none was for yet.
+    deferred_ops: Vec<bool>,
+    deferred: Vec<Deferred>,
     /// What its kind most likely is while it is not known.
     likely_flags: Option<(FlagKind, Width)>,
     /// An address that the instruction at hand has checked.
@@ -248,6 +264,8 @@ pub fn lower(
     let poll_flag = b.ins().load(types::I64, state_flags, state, entry::at(entry::POLL_SLOT));
     let first = &region.blocks[0].translation.block;
     let rounds = b.declare_var(types::I64);
+    let zero = b.func.dfg.constants.insert(0u128.to_le_bytes().to_vec().into());
+    let zero = b.ins().vconst(types::I8X16, zero);
     let mut lowering = Lowering {
         b,
         region,
@@ -270,11 +288,14 @@ pub fn lower(
         blocks: Vec::new(),
         heads: Vec::new(),
         vars: Vec::new(),
+        lows: Vec::new(),
+        zero,
         rounds,
         at: 0,
         op: Op::ClearEx {},
         ahead: 0..0,
         pc: first.pc,
+        first_value: 0,
         nan_rule: first.nan_rule,
         vals: Values::default(),
         dirty: CellSet::default(),
@@ -283,6 +304,9 @@ pub fn lower(
         taken: region.blocks.iter().map(|b| Taken::of(&b.translation.block, &region.cells)).collect(),
         may_be_floats: carried::float_cells_of(region),
         known_flags: None,
+        flags_at_ends: vec![None; region.blocks.len()],
+        deferred_ops: Vec::new(),
+        deferred: Vec::new(),
         likely_flags: None,
         aligned: None,
         checked: Vec::new(),
@@ -307,10 +331,8 @@ impl Lowering<'_, '_> {
         self.heads = self.create_heads();
         self.poll(self.pc);
         self.b.ins().sequence_point();
+        self.declare_cells();
         for cell in 0..self.region.cells.len() {
-            let ty = if self.region.cells.is_vector(cell) { types::I8X16 } else { types::I64 };
-            let var = self.b.declare_var(ty);
-            self.vars.push(var);
             if self.region.entry.contains(cell) {
                 self.reload(cell);
             } else {
@@ -330,7 +352,7 @@ impl Lowering<'_, '_> {
     /// A value for a cell that is written before it is read.
     fn define_unneeded(&mut self, cell: usize) {
         let zero = if self.region.cells.is_vector(cell) { self.vector_constant(0) } else { self.iconst(0) };
-        self.b.def_var(self.vars[cell], zero);
+        self.define_cell(cell, zero);
     }
 
     fn block(&mut self, index: usize, planned: &RegionBlock) {
@@ -346,17 +368,19 @@ impl Lowering<'_, '_> {
         self.floats = Floats::of(block);
         self.dirty = planned.dirty;
         self.float_cells = CellSet::default();
-        self.known_flags = None;
+        self.known_flags = self.flags_on_only_way(index);
         self.checked.clear();
         let reads_flags = block.ops.iter().any(|op| matches!(op, Op::CondOp { .. } | Op::GetFlags { .. }));
         self.likely_flags = None;
         match planned.flags {
-            Flags::Known(kind, w) if reads_flags => self.recall_flags(kind, w),
+            Flags::Known(kind, w) if reads_flags && self.known_flags.is_none() => self.recall_flags(kind, w),
             Flags::Likely(kind, w) => self.likely_flags = Some((kind, w)),
             _ => {}
         }
         self.count(block.insns.len());
         let plan = &self.region.plan.blocks[index];
+        self.deferred_ops = deferred::deferred_ops(block, plan);
+        self.deferred.clear();
         self.back = match plan.entry {
             _ if plan.exact => Back::Own,
             commit::Back::To(point) => Back::To(point),
@@ -381,6 +405,7 @@ impl Lowering<'_, '_> {
             self.lower_op(op, block.ops.as_slice());
         }
         let end = self.b.current_block();
+        self.flags_at_ends[index] = self.known_flags;
         self.terminator(block, planned);
         self.arrange_ways(end, planned);
     }
@@ -388,6 +413,7 @@ impl Lowering<'_, '_> {
     fn begin_insn(&mut self, pc: GuestAddr) {
         self.aligned = None;
         self.pc = pc;
+        self.first_value = self.b.func.dfg.num_values() as u32;
         self.site = self.out.sites.len() as u32;
         let back = self.back;
         self.out.sites.extend([Access::Read, Access::Write].map(|access| Site { pc, access, back }));

@@ -20,12 +20,12 @@ impl Lowering<'_, '_> {
             (types::I64, self.state_flags)
         };
         let value = self.b.ins().load(ty, flags, self.state, offset);
-        self.b.def_var(self.vars[cell], value);
+        self.define_cell(cell, value);
     }
 
     fn store_cells(&mut self, cells: CellSet) {
         for cell in cells.iter() {
-            let value = self.b.use_var(self.vars[cell]);
+            let value = self.cell(cell);
             let offset = entry::at(Slot(self.region.cells.offset(cell)));
             let vector = self.region.cells.is_vector(cell);
             let flags = if vector { self.state_flags.with_aligned() } else { self.state_flags };
@@ -65,19 +65,20 @@ impl Lowering<'_, '_> {
 
     /// Stores a float result where it does not matter, so that the operation stays where it is.
     pub(super) fn keep_cell(&mut self, cell: usize) {
-        let value = self.b.use_var(self.vars[cell]);
-        let value = self.halves(value).low.filter(|_| self.lone.contains(cell)).unwrap_or(value);
+        let value = self.low_of_cell(cell).unwrap_or_else(|| {
+            let value = self.b.use_var(self.vars[cell]);
+            self.halves(value).low.filter(|_| self.lone.contains(cell)).unwrap_or(value)
+        });
         self.keep(value);
     }
 
     fn read_cell(&mut self, offset: u16) -> ir::Value {
-        let cell = self.region.cells.index(offset);
-        self.b.use_var(self.vars[cell])
+        self.cell(self.region.cells.index(offset))
     }
 
     pub(super) fn write_cell(&mut self, offset: u16, value: ir::Value, float: bool) {
         let cell = self.region.cells.index(offset);
-        self.b.def_var(self.vars[cell], value);
+        self.define_cell(cell, value);
         self.dirty.insert(cell);
         if float {
             self.float_cells.insert(cell);
@@ -157,14 +158,11 @@ impl Lowering<'_, '_> {
     /// A float result is about to be lost: the passes drop only writes that are overwritten as a whole, and before
     /// anything may leave the block.
     fn keep_overwritten(&mut self, offset: u16) {
-        if self.is_float_cell(offset) {
-            let old = self.read_cell(offset);
+        let cell = self.region.cells.index(offset);
+        if self.float_cells.contains(cell) {
+            let old = self.low_of_cell(cell).unwrap_or_else(|| self.b.use_var(self.vars[cell]));
             self.keep(old);
         }
-    }
-
-    fn is_float_cell(&self, offset: u16) -> bool {
-        self.float_cells.contains(self.region.cells.index(offset))
     }
 
     /// The cell with `w` bits at `shift` replaced.
@@ -200,21 +198,28 @@ impl Lowering<'_, '_> {
         let new = self.b.ins().insertlane(typed, value, lane);
         let new = self.cast(types::I8X16, new);
         if clears_above {
-            self.vals.note_halves(new, Halves { low: None, zero_above: true });
+            self.vals.note_halves(new, Halves { low: None, above: Some(self.zero), zero_above: true });
         }
         new
     }
 
-    fn with_float_lane(&mut self, w: Width, old: ir::Value, lane: u8, float: ir::Value) -> ir::Value {
+    pub(super) fn with_float_lane(
+        &mut self,
+        w: Width,
+        old: ir::Value,
+        lane: u8,
+        float: ir::Value,
+    ) -> ir::Value {
         let zero_above = self.halves(old).zero_above;
-        if w == Width::W64 && lane == 0 && zero_above {
-            return self.alone(float);
+        if w == Width::W64 && lane == 0 {
+            return if zero_above { self.alone(float) } else { self.with_low(old, float) };
         }
         let typed = self.cast(vector_of(self.b.func.dfg.value_type(float)), old);
         let new = self.b.ins().insertlane(typed, float, lane);
         let new = self.cast(types::I8X16, new);
         if lane == 0 {
-            self.vals.note_halves(new, Halves { low: Some(float), zero_above });
+            let above = self.halves(old).above.or(Some(old));
+            self.vals.note_halves(new, Halves { low: Some(float), above, zero_above });
         }
         new
     }

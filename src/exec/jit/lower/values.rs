@@ -28,6 +28,8 @@ struct Forms {
 pub struct Halves {
     /// The float in its lowest lane.
     pub low: Option<ir::Value>,
+    /// A vector with the same upper half.
+    pub above: Option<ir::Value>,
     /// Whether the upper half is 0.
     pub zero_above: bool,
 }
@@ -265,7 +267,7 @@ impl Lowering<'_, '_> {
         let zero = self.cast(ty, zero);
         let vector = self.b.ins().insertlane(zero, float, 0);
         let bytes = self.cast(types::I8X16, vector);
-        self.vals.note_halves(bytes, Halves { low: Some(float), zero_above: true });
+        self.vals.note_halves(bytes, Halves { low: Some(float), above: Some(self.zero), zero_above: true });
         bytes
     }
 

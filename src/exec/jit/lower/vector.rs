@@ -187,7 +187,12 @@ impl Lowering<'_, '_> {
         let per_unit = (16 / lane.bytes()) as u8;
         for unit in 0..n.units() {
             let mut value = self.unit(a, unit);
-            if unit == usize::from(index / per_unit) {
+            let float = if lane.bytes() >= 4 { self.whole_float(lane.width(), b) } else { None };
+            if unit != usize::from(index / per_unit) {
+                // Stays as it is.
+            } else if let Some(float) = float {
+                value = self.with_float_lane(lane.width(), value, index % per_unit, float);
+            } else {
                 let typed = self.cast(vector_type(lane), value);
                 let new = self.narrow(lane.width(), b);
                 value = self.b.ins().insertlane(typed, new, index % per_unit);

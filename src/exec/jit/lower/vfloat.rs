@@ -39,9 +39,15 @@ impl Lowering<'_, '_> {
     }
 
     fn settle_vector(&mut self, dst: Val, n: VecLen, fs: FSize, tiny: Tiny) {
-        if self.nan_rule != NanRule::X86 {
-            self.settle_lanes(dst, n, fs, tiny);
+        if self.nan_rule == NanRule::X86 {
+            return;
         }
+        if !self.is_deferred() {
+            return self.settle_lanes(dst, n, fs, tiny);
+        }
+        let unit = self.unit(dst, 0);
+        let lanes = if tiny == Tiny::Possible { Some(self.tiny_lanes(fs, unit)) } else { None };
+        self.defer(dst, lanes);
     }
 
     /// Keeps `dst`, or takes the interpreter's where a lane of it is a NaN or may have underflowed before it was
@@ -50,7 +56,8 @@ impl Lowering<'_, '_> {
         self.prepare_operands();
         self.is_done = true;
         let units: Vec<ir::Value> = (0..n.units()).map(|unit| self.unit(dst, unit)).collect();
-        let mut any = None;
+        let deferred = self.take_deferred();
+        let mut any = deferred.iter().filter_map(|one| one.lanes).reduce(|a, b| self.b.ins().bor(a, b));
         for &unit in &units {
             let nans = match self.nan_rule {
                 NanRule::X86 => self.lanes_with_bits_of_nan(fs, unit),
@@ -62,19 +69,25 @@ impl Lowering<'_, '_> {
         let any = self.b.ins().vhigh_bits(types::I32, any);
         let (cold, join) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
+        let results: Vec<(Val, usize)> =
+            (0..n.units()).map(|unit| (dst, unit)).chain(deferred.iter().map(|one| (one.dst, 0))).collect();
         let joined: Vec<ir::Value> =
-            units.iter().map(|_| self.b.append_block_param(join, types::I8X16)).collect();
-        let kept: Vec<_> = units.iter().map(|&unit| unit.into()).collect();
+            results.iter().map(|_| self.b.append_block_param(join, types::I8X16)).collect();
+        let kept: Vec<_> = results.iter().map(|&(v, unit)| self.unit(v, unit).into()).collect();
         self.b.ins().brif(any, cold, &[], join, &kept);
         self.seal(&[cold]);
         self.b.switch_to_block(cold);
-        self.slow();
-        let slow: Vec<_> = (0..units.len()).map(|unit| self.unit(dst, unit).into()).collect();
+        self.slow_again(&deferred);
+        let slow: Vec<_> = results.iter().map(|&(v, unit)| self.unit(v, unit).into()).collect();
         self.b.ins().jump(join, &slow);
         self.seal(&[join]);
         self.b.switch_to_block(join);
-        for (unit, value) in joined.into_iter().enumerate() {
+        let (own, others) = joined.split_at(n.units());
+        for (unit, &value) in own.iter().enumerate() {
             self.set_unit(dst, unit, value);
+        }
+        for (&one, &value) in deferred.iter().zip(others) {
+            self.settle_deferred(one, value);
         }
     }
 
@@ -86,12 +99,18 @@ impl Lowering<'_, '_> {
         if tiny == Tiny::Never {
             return nans;
         }
-        let (bits, absolute) = (self.cast(int, unit), self.lanes(fs, fs.width().mask() >> 1));
+        let nans = self.cast(int, nans);
+        let lowest = self.tiny_lanes(fs, unit);
+        self.b.ins().bor(nans, lowest)
+    }
+
+    /// Lanes that may have been rounded up to the smallest normal number.
+    fn tiny_lanes(&mut self, fs: FSize, unit: ir::Value) -> ir::Value {
+        let (bits, absolute) =
+            (self.cast(vector_type(fs.lane()), unit), self.lanes(fs, fs.width().mask() >> 1));
         let magnitude = self.b.ins().band(bits, absolute);
         let lowest = self.lanes(fs, lowest_normal(fs));
-        let lowest = self.b.ins().icmp(IntCC::Equal, magnitude, lowest);
-        let nans = self.cast(int, nans);
-        self.b.ins().bor(nans, lowest)
+        self.b.ins().icmp(IntCC::Equal, magnitude, lowest)
     }
 
     fn lanes_with_bits_of_nan(&mut self, fs: FSize, unit: ir::Value) -> ir::Value {

@@ -153,9 +153,7 @@ impl OpVisitor for Lowering<'_, '_> {
         self.set_narrow(dst, value);
     }
     fn bitrev(&mut self, dst: Val, w: Width, a: Val) {
-        let x = self.narrow(w, a);
-        let value = self.b.ins().bitrev(x);
-        self.set_narrow(dst, value);
+        self.reversed_bits(dst, w, a);
     }
     fn sext(&mut self, dst: Val, from: Width, a: Val) {
         let value = self.extended(from, Sign::Signed, a);

@@ -424,6 +424,15 @@ impl Asm {
         self.ins(op(0xff), Width::W32, Reg(4), to);
     }
 
+    /// One of the first eight registers.
+    pub fn push(&mut self, reg: Reg) {
+        self.code.push(0x50 | reg.0);
+    }
+
+    pub fn pop(&mut self, reg: Reg) {
+        self.code.push(0x58 | reg.0);
+    }
+
     pub fn ret(&mut self) {
         self.code.push(0xc3);
     }

@@ -266,6 +266,7 @@ impl Emitter {
                     self.make_owed(owed);
                     self.chain(target);
                 }
+                Stub::Interpret(aside) => self.interpret_aside(aside),
             }
         }
         self.stubs = stubs;

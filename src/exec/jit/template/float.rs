@@ -1,10 +1,12 @@
-//! Scalar floats, as far as one host instruction says the same as the op; the rest is interpreted.
+//! Scalar floats, as far as one host instruction says the same as the op, which is looked at where AArch64's rules may say
+//! something else; the rest is interpreted.
 
 use super::Emitter;
-use super::asm::{Cc, RAX, RCX, Rm, op0f, sse};
-use super::regs::{X0, X1};
+use super::asm::{Alu, Cc, RAX, RCX, Rm, op0f, sse};
+use super::regs::{Loc, X0, X1};
+use crate::exec::jit::lower::{Tiny, lowest_normal};
 use guest::ir::flags::ordering;
-use guest::ir::{FSize, FloatCc, MinMax, NanRule, Nans, Overflow, Round, Sign, Val, VecLen, Width};
+use guest::ir::{FSize, FloatCc, MinMax, NanRule, Nans, Overflow, Round, Sign, Val, Width};
 
 /// The prefix of the scalar instructions.
 fn prefix(fs: FSize) -> Option<u8> {
@@ -15,8 +17,19 @@ fn prefix(fs: FSize) -> Option<u8> {
     }
 }
 
+/// Whether a result of `0f byte` may have been rounded up to the smallest normal number.
+pub fn tiny(byte: u8) -> Tiny {
+    if matches!(byte, 0x59 | 0x5e) { Tiny::Possible } else { Tiny::Never }
+}
+
+/// In every lane: all bits but the sign, and the smallest normal number.
+pub fn limits(fs: FSize) -> [u128; 2] {
+    let ones = u128::MAX / u128::from(fs.width().mask());
+    [fs.width().mask() >> 1, lowest_normal(fs)].map(|bits| u128::from(bits) * ones)
+}
+
 /// `min` or `max`, where the op is x86's own.
-fn extreme_byte(op: MinMax) -> Option<u8> {
+pub fn extreme_byte(op: MinMax) -> Option<u8> {
     match op {
         MinMax::X86Min => Some(0x5d),
         MinMax::X86Max => Some(0x5f),
@@ -32,31 +45,48 @@ impl Emitter {
         self.int_to_xmm(fs.width(), X1, y);
     }
 
-    /// `add` 58, `mul` 59, `sub` 5c, `div` 5e. Only the x86 rule for NaNs is the instruction's own.
+    /// `add` 58, `mul` 59, `sub` 5c, `div` 5e.
     pub(super) fn arithmetic(&mut self, byte: u8, dst: Val, fs: FSize, a: Val, b: Val) {
-        if self.nan_rule == NanRule::X86 { self.scalar(byte, dst, fs, a, b) } else { self.slow() }
+        let Some(prefix) = prefix(fs) else { return self.slow() };
+        self.operands(fs, a, b);
+        self.asm.ins(sse(prefix, byte), Width::W32, X0, Rm::Reg(X1));
+        self.settle(dst, fs, tiny(byte));
     }
 
-    /// Scalar `0f byte`.
+    /// The result in the first scratch register: only the x86 rule for NaNs is the instruction's own.
+    fn settle(&mut self, dst: Val, fs: FSize, tiny: Tiny) {
+        if self.nan_rule != NanRule::X86 {
+            let doubtful = self.compare_doubtful(fs, tiny);
+            self.interpret_where(doubtful, dst, Loc::Xmm(X0));
+        }
+        let reg = self.define_int(dst);
+        self.xmm_to_int(fs.width(), reg, X0);
+    }
+
+    /// What holds where the interpreter must make the result: it is a NaN or, of products and quotients, may have been
+    /// rounded up to the smallest normal number, which are "equal" or "unordered". (Their other results are told of as on
+    /// AArch64.)
+    fn compare_doubtful(&mut self, fs: FSize, tiny: Tiny) -> Cc {
+        self.need_context();
+        let code = if fs == FSize::F64 { sse(0x66, 0x2e) } else { op0f(0x2e) };
+        if tiny == Tiny::Never {
+            self.asm.ins(code, Width::W32, X0, Rm::Reg(X0));
+            return Cc::P;
+        }
+        let [absolute, lowest] = limits(fs).map(|limit| self.constant(limit));
+        self.mov_xmm(X1, X0);
+        self.asm.ins(op0f(0x54), Width::W32, X1, Self::rip(absolute));
+        self.asm.ins(code, Width::W32, X1, Self::rip(lowest));
+        Cc::E
+    }
+
+    /// Scalar `0f byte`, by no rule but x86's.
     fn scalar(&mut self, byte: u8, dst: Val, fs: FSize, a: Val, b: Val) {
         let Some(prefix) = prefix(fs) else { return self.slow() };
         self.operands(fs, a, b);
         self.asm.ins(sse(prefix, byte), Width::W32, X0, Rm::Reg(X1));
         let reg = self.define_int(dst);
         self.xmm_to_int(fs.width(), reg, X0);
-    }
-
-    pub(super) fn vector_arithmetic(&mut self, byte: u8, dst: Val, n: VecLen, fs: FSize, a: Val, b: Val) {
-        if self.nan_rule == NanRule::X86 { self.packed(byte, dst, n, fs, a, b) } else { self.slow() }
-    }
-
-    /// Packed `0f byte`.
-    fn packed(&mut self, byte: u8, dst: Val, n: VecLen, fs: FSize, a: Val, b: Val) {
-        match fs {
-            FSize::F16 => self.slow(),
-            FSize::F32 => self.vector2(op0f(byte), dst, n, a, b),
-            FSize::F64 => self.vector2(sse(0x66, byte), dst, n, a, b),
-        }
     }
 
     pub(super) fn float_extreme(&mut self, op: MinMax, dst: Val, fs: FSize, a: Val, b: Val) {
@@ -66,28 +96,12 @@ impl Emitter {
         }
     }
 
-    pub(super) fn vector_float_extreme(
-        &mut self,
-        op: MinMax,
-        dst: Val,
-        n: VecLen,
-        fs: FSize,
-        a: Val,
-        b: Val,
-    ) {
-        match extreme_byte(op) {
-            Some(byte) => self.packed(byte, dst, n, fs, a, b),
-            None => self.slow(),
-        }
-    }
-
     pub(super) fn square_root(&mut self, dst: Val, fs: FSize, a: Val) {
-        let (Some(prefix), NanRule::X86) = (prefix(fs), self.nan_rule) else { return self.slow() };
+        let Some(prefix) = prefix(fs) else { return self.slow() };
         let x = self.int(a);
         self.int_to_xmm(fs.width(), X0, x);
         self.asm.ins(sse(prefix, 0x51), Width::W32, X0, Rm::Reg(X0));
-        let reg = self.define_int(dst);
-        self.xmm_to_int(fs.width(), reg, X0);
+        self.settle(dst, fs, Tiny::Never);
     }
 
     /// `ucomis` or `comis`.
@@ -157,7 +171,8 @@ impl Emitter {
         self.xmm_to_int(to.width(), reg, X0);
     }
 
-    /// Only what x86 has: the current mode or towards zero, with its own value for what does not fit.
+    /// Only what x86 has: the current mode or towards zero. It has a value of its own for what does not fit, which is
+    /// less than all others.
     pub(super) fn float_to_int(
         &mut self,
         dst: Val,
@@ -168,21 +183,26 @@ impl Emitter {
         over: Overflow,
         a: Val,
     ) {
+        let saturates = over == Overflow::Saturate && self.nan_rule != NanRule::X86;
         let byte = match mode {
-            Round::Current => 0x2d,
+            Round::Current if !saturates => 0x2d,
             Round::Zero => 0x2c,
             _ => return self.slow(),
         };
+        let known = saturates || over == Overflow::Indefinite;
         let wide = matches!(w, Width::W32 | Width::W64);
-        let (Some(prefix), true) =
-            (prefix(fs), wide && signed == Sign::Signed && over == Overflow::Indefinite)
-        else {
+        let (Some(prefix), true) = (prefix(fs), wide && signed == Sign::Signed && known) else {
             return self.slow();
         };
         let x = self.int(a);
         self.int_to_xmm(fs.width(), X0, x);
         let reg = self.define_int(dst);
         self.asm.ins(sse(prefix, byte), w, reg, Rm::Reg(X0));
+        if saturates {
+            self.need_context();
+            self.asm.alu_ri(Alu::Cmp, w, Rm::Reg(reg), 1);
+            self.interpret_where(Cc::O, dst, Loc::Int(reg));
+        }
     }
 
     pub(super) fn int_to_float(&mut self, dst: Val, fs: FSize, w: Width, signed: Sign, a: Val) {

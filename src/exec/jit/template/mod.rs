@@ -12,6 +12,7 @@
 //! stands the poll, then a counter in the block's first slot: when that has run out, the block becomes the head of a
 //! trace ([`super::trace`]), which these templates make as one block, and when that one's has, of a region.
 
+mod aside;
 mod asm;
 mod divide;
 mod exits;
@@ -22,6 +23,7 @@ mod late;
 mod memory;
 mod regs;
 mod vector;
+mod vfloat;
 mod visitor;
 
 use super::code_memory::SlotReference;
@@ -31,6 +33,7 @@ use super::jumps::Stack;
 use super::lower::Counting;
 use super::owed::Noted;
 use super::slow;
+use aside::Aside;
 use asm::{Asm, Label, Reg};
 pub use exits::{BEHIND_ENTRY, ENTRY, Forward};
 use guest::ir::{Block, Crypto, Effect, FlagKind, Kind, NanRule, Op, Terminator, Val, Values, VecLen, Width};
@@ -77,6 +80,8 @@ enum Stub {
     Failed { pc: GuestAddr },
     /// Goes on elsewhere, once what is owed is written.
     SideExit { target: GuestAddr, owed: Noted },
+    /// Has the interpreter do an op.
+    Interpret(Aside),
 }
 
 /// A block's code, ready to be installed.

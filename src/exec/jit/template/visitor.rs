@@ -4,7 +4,7 @@ use super::Emitter;
 use super::asm::{Alu, Shift, op0f, sse};
 use super::divide::Part;
 use super::regs::Loc;
-use super::vector::{ADD, LaneShift, MUL, SUB};
+use super::vector::{ADD, LaneShift, MUL, ROUNDED_MEAN, SUB};
 use guest::ir::{
     ArmFloat, Cond, Crypto, Estimate, FSize, FlagKind, FloatCc, Half, HelperId, Inexact, IntCc, Lane,
     Locality, MinMax, Nans, Narrow, OpVisitor, Order, Overflow, Reduce, RmwOp, Round, Sign, Val, VecLen,
@@ -55,7 +55,7 @@ macro_rules! with_sign {
 macro_rules! lane_shift {
     ($($name:ident = $how:ident;)*) => {$(
         fn $name(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val, count: Val) {
-            self.narrow(n, |e| e.shift_lanes(LaneShift::$how, dst, lane, a, count));
+            self.shift_lanes(LaneShift::$how, dst, n, lane, a, count);
         }
     )*};
 }
@@ -250,16 +250,16 @@ impl OpVisitor for Emitter {
         self.vector_and_not(dst, n, a, b);
     }
     fn vnot(&mut self, dst: Val, n: VecLen, a: Val) {
-        self.narrow(n, |e| e.vector_not(dst, a));
+        self.vector_not(dst, n, a);
     }
     fn vbitsel(&mut self, dst: Val, n: VecLen, m: Val, a: Val, b: Val) {
-        self.narrow(n, |e| e.bit_select(dst, m, a, b));
+        self.bit_select(dst, n, m, a, b);
     }
     fn vpair(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) {
         self.narrow(n, |e| e.pair(dst, lo, hi));
     }
     fn vsplat(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
-        self.narrow(n, |e| e.splat(dst, lane, a));
+        self.splat(dst, n, lane, a);
     }
     fn vextract(&mut self, dst: Val, _n: VecLen, lane: Lane, index: u8, a: Val) {
         self.extract_lane(dst, lane, index, a);
@@ -268,8 +268,11 @@ impl OpVisitor for Emitter {
         self.narrow(n, |e| e.insert_lane(dst, lane, index, a, b));
     }
     fn vshuffle(&mut self, dst: Val, n: VecLen, a: Val, b: Val, idx: Val) {
-        let constant = self.regs.vconst(idx);
-        self.narrow(n, |e| e.shuffle(dst, a, b, constant));
+        match self.regs.vconst(idx) {
+            Some(indices) => self.shuffle(dst, n, a, b, indices),
+            None if a == b => self.table_shuffle(dst, n, a, idx),
+            None => self.slow(),
+        }
     }
     fn vmovmask(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
         self.move_mask(dst, n, lane, a);
@@ -286,7 +289,7 @@ impl OpVisitor for Emitter {
         vmax = extreme true;
     }
     fn vabs(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
-        self.narrow(n, |e| e.absolute(dst, lane, a));
+        self.absolute(dst, n, lane, a);
     }
     fn vicmp(&mut self, dst: Val, n: VecLen, lane: Lane, cc: IntCc, a: Val, b: Val) {
         self.vector_compare(dst, n, lane, cc, a, b);
@@ -297,10 +300,28 @@ impl OpVisitor for Emitter {
         vsar = Arithmetic;
     }
     fn vnarrow(&mut self, dst: Val, n: VecLen, lane: Lane, how: Narrow, a: Val, b: Val) {
-        self.narrow(n, |e| e.narrowed(dst, lane, how, a, b));
+        self.narrowed(dst, n, lane, how, a, b);
+    }
+    fn vjoin(&mut self, dst: Val, n: VecLen, lo: Val, hi: Val) {
+        self.join(dst, n, lo, hi);
+    }
+    fn vpart(&mut self, dst: Val, n: VecLen, from: u8, a: Val) {
+        self.part(dst, n, from, a);
+    }
+    fn vneg(&mut self, dst: Val, n: VecLen, lane: Lane, a: Val) {
+        self.negated(dst, n, lane, a);
+    }
+    fn vrhadd(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, a: Val, b: Val) {
+        match signed {
+            Sign::Unsigned => self.per_lane(ROUNDED_MEAN, lane, dst, n, a, b),
+            Sign::Signed => self.slow(),
+        }
+    }
+    fn vmull(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, half: Half, a: Val, b: Val) {
+        self.long_products(dst, n, lane, signed, half, a, b);
     }
     fn vwiden(&mut self, dst: Val, n: VecLen, lane: Lane, signed: Sign, half: Half, a: Val) {
-        self.narrow(n, |e| e.widened(dst, lane, signed, half, a));
+        self.widened(dst, n, lane, signed, half, a);
     }
 
     float_arith! {
@@ -308,6 +329,18 @@ impl OpVisitor for Emitter {
         fmul vfmul = 0x59;
         fsub vfsub = 0x5c;
         fdiv vfdiv = 0x5e;
+    }
+    fn vfsqrt(&mut self, dst: Val, n: VecLen, fs: FSize, a: Val) {
+        self.vector_root(dst, n, fs, a);
+    }
+    fn vfcmp(&mut self, dst: Val, n: VecLen, cc: FloatCc, nans: Nans, fs: FSize, a: Val, b: Val) {
+        self.vector_float_compare(dst, n, cc, nans, fs, a, b);
+    }
+    fn vftoi(&mut self, dst: Val, n: VecLen, fs: FSize, signed: Sign, mode: Round, over: Overflow, a: Val) {
+        self.vector_to_int(dst, n, fs, signed, mode, over, a);
+    }
+    fn vitof(&mut self, dst: Val, n: VecLen, fs: FSize, signed: Sign, a: Val) {
+        self.vector_from_int(dst, n, fs, signed, a);
     }
     fn fminmax(&mut self, dst: Val, op: MinMax, fs: FSize, a: Val, b: Val) {
         self.float_extreme(op, dst, fs, a, b);
@@ -341,8 +374,6 @@ impl OpVisitor for Emitter {
     interpreted! {
         vmaddub(Val, VecLen, Val, Val);
         vmulhrs(Val, VecLen, Val, Val);
-        vjoin(Val, VecLen, Val, Val);
-        vpart(Val, VecLen, u8, Val);
         vtohalf(Val, VecLen, Round, Val);
         bitrev(Val, Width, Val);
         call(Val, HelperId, Val, Val, Val);
@@ -359,10 +390,7 @@ impl OpVisitor for Emitter {
         call_state(Val, HelperId, Val, Val, Val);
         call_vec(Val, VecLen, HelperId, Val, Val, Val, u32);
         vmulh(Val, VecLen, Lane, Sign, Val, Val);
-        vmull(Val, VecLen, Lane, Sign, Half, Val, Val);
-        vneg(Val, VecLen, Lane, Val);
         vhadd(Val, VecLen, Lane, Sign, Val, Val);
-        vrhadd(Val, VecLen, Lane, Sign, Val, Val);
         vhsub(Val, VecLen, Lane, Sign, Val, Val);
         vshlv(Val, VecLen, Lane, Val, Val);
         vshrv(Val, VecLen, Lane, Val, Val);
@@ -373,14 +401,10 @@ impl OpVisitor for Emitter {
         farm(Val, ArmFloat, FSize, u32, Val, Val);
         fma(Val, FSize, Val, Val, Val);
         fround(Val, FSize, Round, Inexact, Val);
-        vfsqrt(Val, VecLen, FSize, Val);
         vfma(Val, VecLen, FSize, Val, Val, Val);
-        vfcmp(Val, VecLen, FloatCc, Nans, FSize, Val, Val);
         vfround(Val, VecLen, FSize, Round, Inexact, Val);
         vfwiden(Val, VecLen, FSize, Half, Val);
         vfnarrow(Val, VecLen, FSize, Val);
-        vftoi(Val, VecLen, FSize, Sign, Round, Overflow, Val);
-        vitof(Val, VecLen, FSize, Sign, Val);
         vestimate(Val, VecLen, Estimate, Val);
     }
 }

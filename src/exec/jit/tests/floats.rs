@@ -169,6 +169,114 @@ fn nans_in_chains_are_aarch64s_for_whatever_takes_them() {
     }
 }
 
+/// With an address in memory, and that of a next instruction.
+type MakeLanes = fn(&mut Builder, FSize, [Val; 3], (Val, GuestAddr));
+
+const X1: VecLen = VecLen::X1;
+
+/// Where chains of vectors leave what they make on the way.
+fn keep(b: &mut Builder, number: u16, v: Val) {
+    b.vput(X1, VECTORS.plus(64 * number), v);
+}
+
+const CHAINS_OF_LANES: [(&str, MakeLanes); 7] = [
+    ("mul mul add sqrt sub", |b, fs, [x, y, z], _| {
+        let (first, second) = (b.vfmul(X1, fs, x, x), b.vfmul(X1, fs, y, z));
+        keep(b, 1, second);
+        let sum = b.vfadd(X1, fs, first, y);
+        let root = b.vfsqrt(X1, fs, sum);
+        let end = b.vfsub(X1, fs, root, second);
+        keep(b, 0, end);
+    }),
+    ("overwritten", |b, fs, [x, y, z], _| {
+        let product = b.vfmul(X1, fs, x, y);
+        keep(b, 0, product);
+        keep(b, 1, product);
+        let sum = b.vfadd(X1, fs, product, z);
+        keep(b, 0, sum);
+    }),
+    ("seen before it is looked at", |b, fs, [x, y, z], _| {
+        let product = b.vfmul(X1, fs, x, y);
+        keep(b, 0, product);
+        let again = b.vget(X1, VECTORS);
+        let sign = b.vmovmask(X1, fs.lane(), again);
+        put(b, sign);
+        let sum = b.vfadd(X1, fs, product, z);
+        keep(b, 1, sum);
+    }),
+    ("a load between", |b, fs, [x, y, z], (address, next)| {
+        let quotient = b.vfdiv(X1, fs, x, y);
+        keep(b, 0, quotient);
+        b.begin_insn(next, 4);
+        let loaded = b.load(Width::W64, Order::Relaxed, address, 0);
+        put(b, loaded);
+        let sum = b.vfadd(X1, fs, quotient, z);
+        keep(b, 1, sum);
+    }),
+    ("used twice", |b, fs, [x, y, z], _| {
+        let product = b.vfmul(X1, fs, x, y);
+        let (sum, difference) = (b.vfadd(X1, fs, product, z), b.vfsub(X1, fs, z, product));
+        keep(b, 0, difference);
+        let end = b.vfmul(X1, fs, sum, difference);
+        keep(b, 1, end);
+        keep(b, 2, product);
+    }),
+    ("compared on the way", |b, fs, [x, y, z], _| {
+        let product = b.vfmul(X1, fs, x, y);
+        let sum = b.vfadd(X1, fs, product, z);
+        let equal = b.vfcmp(X1, FloatCc::Eq, Nans::Quiet, fs, product, z);
+        keep(b, 0, equal);
+        let end = b.vfsub(X1, fs, sum, y);
+        keep(b, 1, end);
+        keep(b, 2, sum);
+    }),
+    ("looked at for two chains", |b, fs, [x, y, z], _| {
+        let (one, other) = (b.vfmul(X1, fs, x, y), b.vfmul(X1, fs, y, z));
+        let first = b.vfadd(X1, fs, one, one);
+        keep(b, 0, first);
+        let second = b.vfadd(X1, fs, other, z);
+        keep(b, 1, second);
+        keep(b, 2, other);
+        let both = b.vfadd(X1, fs, first, other);
+        keep(b, 3, both);
+    }),
+];
+
+fn chain_of_lanes(pc: u64, fs: FSize, make: MakeLanes) -> Block {
+    let mut b = Builder::new(GuestAddr(pc), NanRule::Arm);
+    b.begin_insn(GuestAddr(pc), 4);
+    let [x, y, z, address] = [0, 8, 16, 24].map(|at| b.read_slot(ARCH_BASE.plus(at)));
+    let words = [(x, y), (y, z), (z, x)].map(|(low, high)| match fs {
+        FSize::F64 => (low, high),
+        _ => {
+            let bits = b.imm(32);
+            let moved = b.shl(Width::W64, high, bits);
+            let both = b.or(Width::W64, low, moved);
+            (both, both)
+        }
+    });
+    let vectors = words.map(|(low, high)| b.vpair(X1, low, high));
+    b.begin_insn(GuestAddr(pc + 4), 4);
+    make(&mut b, fs, vectors, (address, GuestAddr(pc + 8)));
+    let block = b.finish(Terminator::Resync { next: GuestAddr(pc + 12) });
+    assert_eq!(verify(&block), Ok(()));
+    block
+}
+
+#[test]
+fn nans_in_chains_of_lanes_are_aarch64s_wherever_they_are_looked_at() {
+    let _alone = alone();
+    let (memory, port) = (Memory::new(1), Port::default());
+    let mut pc = 0x1000;
+    for fs in [FSize::F64, FSize::F32] {
+        for (name, make) in CHAINS_OF_LANES {
+            pc += 64;
+            let block = chain_of_lanes(pc, fs, make);
+            check(&format!("{fs:?}, {name}"), &block, &telling(fs), &memory, &port);
+        }
+    }
+}
+
 /// The block on all tiers, for all triples of these values.
 fn check(what: &str, block: &Block, values: &[u64], memory: &Memory, port: &Port) {
     let start = GuestState::default();
