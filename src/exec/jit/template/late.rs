@@ -232,16 +232,11 @@ impl Emitter {
             return;
         }
         let mut index = 0;
-        while let Some(&Write { what, until, .. }) = self.late.pending.get(index) {
+        while let Some(&Write { until, .. }) = self.late.pending.get(index) {
             if until > at {
                 index += 1;
-                continue;
-            }
-            self.late.pending.swap_remove(index);
-            if let What::Value(v) = what
-                && self.regs.last(v) <= at
-            {
-                self.regs.release(v);
+            } else {
+                self.late.pending.swap_remove(index);
             }
         }
         self.late.soonest = self.late.pending.iter().map(|write| write.until).min().unwrap_or(u32::MAX);

@@ -36,7 +36,7 @@ use super::slow;
 use aside::Aside;
 use asm::{Asm, Label, Reg};
 pub use exits::{BEHIND_ENTRY, ENTRY, Forward};
-use guest::ir::{Block, Crypto, Effect, FlagKind, Kind, NanRule, Op, Terminator, Val, Values, VecLen, Width};
+use guest::ir::{Block, Crypto, Effect, FlagKind, Kind, NanRule, Op, Terminator, Val, VecLen, Width};
 use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
 use late::Late;
@@ -102,8 +102,6 @@ pub struct Emitted<'a> {
 pub struct Emitter {
     asm: Asm,
     regs: Registers,
-    /// By op.
-    values: Vec<Values>,
     stubs: Vec<Stub>,
     /// Where the stubs came to stand.
     places: Vec<usize>,
@@ -121,8 +119,6 @@ pub struct Emitter {
     nan_rule: NanRule,
     pool: Vec<u128>,
     has_context: bool,
-    /// Whether ops of the block make comparisons whose results they use.
-    has_comparisons: bool,
     has_avx: bool,
     flags: Flags,
     predicted: Predicted,
@@ -154,7 +150,6 @@ impl Default for Emitter {
         Self {
             asm: Asm::default(),
             regs: Registers::default(),
-            values: Vec::new(),
             stubs: Vec::new(),
             places: Vec::new(),
             constants: Vec::new(),
@@ -170,7 +165,6 @@ impl Default for Emitter {
             nan_rule: NanRule::X86,
             pool: Vec::new(),
             has_context: false,
-            has_comparisons: false,
             has_avx: std::arch::is_x86_feature_detected!("avx"),
             flags: Flags::Entry,
             predicted: Predicted { kind: FlagKind::Packed, w: Width::W64 },
@@ -248,11 +242,8 @@ impl Emitter {
     fn look_ahead(&mut self, block: &Block) {
         let end = block.ops.len() as u32;
         let regs = &mut self.regs;
-        self.values.clear();
         for (op, at) in block.ops.iter().zip(0..) {
-            let values = op.values();
-            values.uses.into_iter().for_each(|v| regs.note_use(v, at));
-            self.values.push(values);
+            op.values().uses.into_iter().for_each(|v| regs.note_use(v, at));
         }
         const NEVER: u32 = u32::MAX;
         regs.last[usize::from(Val::NONE.0)] = NEVER;
@@ -261,14 +252,13 @@ impl Emitter {
             regs.note_use(v, end);
         }
         self.late.look_ahead(block);
-        for (at, values) in self.values.iter().enumerate() {
-            let Some(until) = self.late.until(at as u32) else { continue };
-            for v in values.uses {
+        for (op, at) in block.ops.iter().zip(0..) {
+            let Some(until) = self.late.until(at) else { continue };
+            for v in op.values().uses {
                 let last = &mut regs.last[usize::from(v.0)];
                 *last = (*last).max(until);
             }
         }
-        self.has_comparisons = false;
         for op in &block.ops {
             let Op::Icmp { dst, a, b, cc, w } = *op else { continue };
             if !regs.is_used_once(dst) {
@@ -286,7 +276,6 @@ impl Emitter {
                     *last = (*last).max(user);
                 }
                 regs.set_loc(dst, Loc::Compare(cc, w, a, b));
-                self.has_comparisons |= user < end;
             }
         }
     }
@@ -294,32 +283,12 @@ impl Emitter {
     fn one(&mut self, at: u32, op: Op) {
         (self.at, self.op) = (at, op);
         self.regs.unpin();
-        let values = self.values[at as usize];
-        let compared = if self.has_comparisons { self.compared(&values) } else { None };
         if op.effect() == Effect::Float && self.nan_rule.is_soft() {
             self.slow()
         } else {
             op.visit(self)
         }
-        for v in compared.into_iter().flatten() {
-            if self.regs.last(v) <= at {
-                self.regs.release(v);
-            }
-        }
         self.end_of_late();
-        for v in [values.result].into_iter().chain(values.uses) {
-            if self.regs.last(v) <= at {
-                self.regs.release(v);
-            }
-        }
-    }
-
-    /// What the comparison that the op at hand makes is of, if it makes one.
-    fn compared(&self, values: &Values) -> Option<[Val; 2]> {
-        values.uses.iter().find_map(|&v| match self.regs.loc(v) {
-            Loc::Compare(_, _, a, b) => Some([a, b]),
-            _ => None,
-        })
     }
 
     /// Counts `insns` as run.

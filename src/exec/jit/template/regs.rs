@@ -40,9 +40,18 @@ const CALLER_SAVED: u16 = 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11;
 /// Registers for vectors: all but the first two, which are scratch.
 const FIRST_XMM: u8 = 2;
 
-/// The bit of a register for integers.
+/// The place of a register for integers, and the bit of that.
+const fn place(r: Reg) -> usize {
+    PLACES[r.0 as usize & 15] as usize
+}
+
 const fn bit(r: Reg) -> u16 {
-    1 << PLACES[r.0 as usize & 15]
+    1 << place(r)
+}
+
+/// The registers that are free for the op at `at`, a bit for each: no branch is taken on what nobody can foretell.
+fn free_at(at: u32, registers: &[u32]) -> u16 {
+    registers.iter().zip(0..).fold(0, |free, (&from, place)| free | u16::from(from <= at) << place)
 }
 
 /// Vector scratch registers.
@@ -59,11 +68,11 @@ pub struct Registers {
     again: Vec<bool>,
     ints: [Option<Val>; 16],
     xmms: [Option<Val>; 16],
-    /// Registers that hold nothing: a bit for each, by its place in [`INTS`], and by its number.
-    free_ints: u16,
-    free_xmms: u16,
+    /// By a register's place in [`INTS`], and by its number: the op from which on nobody needs what it holds.
+    free_ints: [u32; INTS.len()],
+    free_xmms: [u32; 16],
     vconsts: Vec<(Val, u128)>,
-    /// Registers that the op at hand needs, likewise.
+    /// Registers that the op at hand needs: a bit for each, likewise.
     pinned_ints: u16,
     pinned_xmms: u16,
 }
@@ -78,30 +87,30 @@ impl Registers {
         self.again[..cells].fill(false);
         self.vconsts.clear();
         (self.ints, self.xmms) = ([None; 16], [None; 16]);
-        (self.free_ints, self.free_xmms) = ((1 << INTS.len()) - 1, u16::MAX << FIRST_XMM);
+        (self.free_ints, self.free_xmms) = ([0; INTS.len()], [0; 16]);
         self.unpin();
     }
 
     fn hold_int(&mut self, v: Val, r: Reg) {
         self.ints[usize::from(r.0)] = Some(v);
-        self.free_ints &= !bit(r);
+        self.free_ints[place(r)] = self.last(v) + 1;
         self.set_loc(v, Loc::Int(r));
     }
 
     fn hold_xmm(&mut self, v: Val, r: Reg) {
         self.xmms[usize::from(r.0)] = Some(v);
-        self.free_xmms &= !(1 << r.0);
+        self.free_xmms[usize::from(r.0)] = self.last(v) + 1;
         self.set_loc(v, Loc::Xmm(r));
     }
 
     fn free_int(&mut self, r: Reg) {
         self.ints[usize::from(r.0)] = None;
-        self.free_ints |= bit(r);
+        self.free_ints[place(r)] = 0;
     }
 
     fn free_xmm(&mut self, r: Reg) {
         self.xmms[usize::from(r.0)] = None;
-        self.free_xmms |= 1 << r.0;
+        self.free_xmms[usize::from(r.0)] = 0;
     }
 
     /// The vector constant that a value is.
@@ -140,8 +149,8 @@ impl Registers {
         self.last[usize::from(v.0)]
     }
 
-    /// Frees the register of a value that nobody uses any more.
-    pub fn release(&mut self, v: Val) {
+    /// Frees the register of a value that nobody uses any more, before it would be free by itself.
+    fn release(&mut self, v: Val) {
         match self.loc(v) {
             Loc::Int(r) => self.free_int(r),
             Loc::Xmm(r) => self.free_xmm(r),
@@ -174,7 +183,7 @@ impl Emitter {
     }
 
     fn take_int(&mut self) -> Reg {
-        let free = self.regs.free_ints & !self.regs.pinned_ints;
+        let free = free_at(self.at, &self.regs.free_ints) & !self.regs.pinned_ints;
         let reg = match INTS.get(free.trailing_zeros() as usize) {
             Some(&reg) => reg,
             None => self.evict_int(),
@@ -285,7 +294,7 @@ impl Emitter {
     // ---- vectors ----
 
     fn take_xmm(&mut self) -> Reg {
-        let free = self.regs.free_xmms & !self.regs.pinned_xmms;
+        let free = free_at(self.at, &self.regs.free_xmms) & !self.regs.pinned_xmms & u16::MAX << FIRST_XMM;
         let reg = match free {
             0 => self.evict_xmm(),
             free => Reg(free.trailing_zeros() as u8),
