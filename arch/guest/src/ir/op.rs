@@ -163,6 +163,7 @@ macro_rules! define_ops {
             }
 
             /// The values it defines and reads.
+            #[inline]
             #[must_use]
             pub fn values(self) -> Values {
                 let mut values = Values { result: Val::NONE, uses: [Val::NONE; 4] };

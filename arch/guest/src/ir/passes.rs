@@ -11,7 +11,6 @@ use std::ops::Range;
 struct Work {
     /// By op: whether it stays.
     keep: Vec<bool>,
-    values: Vec<Values>,
     /// By value: whether it is used.
     used: Vec<bool>,
 }
@@ -23,12 +22,6 @@ thread_local! {
 /// Removes state writes that are overwritten before anything can see them, and values nobody uses.
 pub fn optimize(block: &mut Block) {
     let mut work = SPARE.take().unwrap_or_default();
-    work.values.clear();
-    for op in &mut block.ops {
-        name_needed_only(op);
-        work.values.push(op.values());
-        debug_assert!(are_those_of(&op.values(), *op), "{op}");
-    }
     if !find_live(block, &mut work) {
         mark_unwritten(block, &work.keep);
         compact(block, &work.keep);
@@ -117,7 +110,7 @@ impl Overwritten {
 
 /// Backwards: an op stays if it does more than give a value, or its value is used by one that stays, and
 /// if the state it writes can be seen. Whether all of them do.
-fn find_live(block: &Block, Work { keep, values, used }: &mut Work) -> bool {
+fn find_live(block: &mut Block, Work { keep, used }: &mut Work) -> bool {
     keep.clear();
     keep.resize(block.ops.len(), true);
     used.resize(VALUE_PLACES, true);
@@ -127,8 +120,10 @@ fn find_live(block: &Block, Work { keep, values, used }: &mut Work) -> bool {
     }
     let mut overwritten = Overwritten { bits: [0; STATE_SIZE / 64], words: 0..0 };
     let (mut flags_overwritten, mut all) = (false, true);
-    for (index, (&op, values)) in block.ops.iter().zip(values).enumerate().rev() {
-        let effect = op.effect();
+    for (index, op) in block.ops.iter_mut().enumerate().rev() {
+        name_needed_only(op);
+        let (values, effect, op) = (op.values(), op.effect(), *op);
+        debug_assert!(are_those_of(&values, op), "{op}");
         let unused = !used[usize::from(values.result.0)];
         let dead = (unused && effect.droppable())
             || (!matches!(effect, Effect::Pure | Effect::Float)
