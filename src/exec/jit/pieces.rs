@@ -259,4 +259,42 @@ mod tests {
         }
         assert!(packed_at(1 << ADDRESS_BITS, Back::Exact, Access::Read).is_none());
     }
+
+    fn point(at: u32, pc: u64) -> FaultPoint {
+        let site = Site { pc: GuestAddr(pc), access: Access::Read, back: Back::Exact };
+        FaultPoint { at, site, noted: Noted::default() }
+    }
+
+    fn add(pieces: &mut Pieces, code_at: u32, owed: &[u8], points: &[u8]) {
+        let (faults, starts) = (&[][..], [0; 3]);
+        let (code_len, entry, first_slot, slots) = (40, 16, code_at / 10, 2);
+        pieces.add(&Piece { code_at, code_len, entry, first_slot, slots, faults, owed, points, starts });
+    }
+
+    #[test]
+    fn a_piece_is_found_by_all_of_its_addresses_with_what_is_its_own() {
+        let mut pieces = Pieces::default();
+        assert!(pieces.at(0).is_none());
+        assert!(pieces.pack([point(8, 0x1000)].into_iter()));
+        add(&mut pieces, 32, &[1, 2, 3, 4], &[]);
+        // One that could not be put in place leaves nothing.
+        assert!(!pieces.pack([point(4, 0x2000), point(8, 1 << ADDRESS_BITS)].into_iter()));
+        assert!(pieces.pack([point(4, 0x3000), point(12, 0x3004)].into_iter()));
+        add(&mut pieces, 96, &[], &0x5000_u64.to_le_bytes());
+        assert_eq!(pieces.len(), 2);
+        assert_eq!([0, 31, 72, 95, 136].map(|offset| pieces.at(offset).is_none()), [true; 5]);
+        for offset in [32, 71] {
+            let first = pieces.at(offset).unwrap();
+            assert_eq!((first.code_at, first.first_slot, first.owed), (32, 3, &[1, 2, 3, 4][..]));
+            assert_eq!((first.faults.len(), first.starts), (FAULT_SIZE, [0; 3]));
+        }
+        let second = pieces.at(100).unwrap();
+        assert_eq!((second.code_at, second.owed.len(), second.starts), (96, 0, [FAULT_SIZE as u32, 4, 0]));
+        let raised = |pc, at| Some(AfterFault::Raise { pc: GuestAddr(pc), access: Access::Read, owed: at });
+        assert_eq!(second.after_fault(96 + 12, 0), raised(0x3004, Noted::default().of(&[])));
+        assert_eq!([second.after_fault(96 + 8, 0), second.after_fault(40, 0)], [None, None]);
+        assert_eq!((second.point(0), second.point(1)), (Some(GuestAddr(0x5000)), None));
+        let [faults, owed, points] = pieces.packed();
+        assert_eq!((faults.len(), owed.len(), points.len()), (3 * FAULT_SIZE, 4, 8));
+    }
 }
