@@ -14,6 +14,8 @@ mod forms;
 mod fuzz;
 #[path = "insn/generate.rs"]
 mod generate;
+#[path = "x86_64/host.rs"]
+mod host;
 #[path = "insn/machine.rs"]
 mod machine;
 #[path = "insn/oracle.rs"]

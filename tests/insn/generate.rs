@@ -159,6 +159,9 @@ pub fn is_skipped(insn: &Instruction) -> bool {
     if features.iter().any(|f| other.contains(f)) || insn.memory_segment() == Register::FS {
         return true;
     }
+    if insn.mnemonic() == M::Int1 && !crate::host::int1_is_a_trap() {
+        return true;
+    }
     let system_call = insn.mnemonic() == M::Int && insn.immediate(0) == 0x80;
     let far = system_call || insn.op_kinds().any(|k| matches!(k, OpKind::FarBranch16 | OpKind::FarBranch32));
     far || matches!(

@@ -52,7 +52,7 @@ int main(int count, char **arguments) {
     STEPS(movs_down, "add $40, %%rdi\n\tadd $40, %%rsi\n\tstd\n\trep movsw\n\tcld");
     STEPS(cmps, "repe cmpsb\n\tnop");
     STEPS(scas, "repne scasb\n\tnop");
-    STEPS(int1, ".byte 0xf1\n\tnop");
+    if (count < 3 || !strcmp(arguments[2], "int1")) STEPS(int1, ".byte 0xf1\n\tnop");
     STEPS(int3, "int3\n\tnop");
     STEPS(int_3, ".byte 0xcd, 3\n\tnop");
     STEPS(int_4, ".byte 0xcd, 4\n\tnop");

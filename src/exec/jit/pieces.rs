@@ -266,9 +266,20 @@ mod tests {
     }
 
     fn add(pieces: &mut Pieces, code_at: u32, owed: &[u8], points: &[u8]) {
-        let (faults, starts) = (&[][..], [0; 3]);
+        let (faults, starts, forward) = (&[][..], [0; 3], Forward(code_at / 32));
         let (code_len, entry, first_slot, slots) = (40, 16, code_at / 10, 2);
-        pieces.add(&Piece { code_at, code_len, entry, first_slot, slots, faults, owed, points, starts });
+        pieces.add(&Piece {
+            code_at,
+            code_len,
+            entry,
+            first_slot,
+            slots,
+            forward,
+            faults,
+            owed,
+            points,
+            starts,
+        });
     }
 
     #[test]
@@ -289,6 +300,7 @@ mod tests {
             assert_eq!((first.faults.len(), first.starts), (FAULT_SIZE, [0; 3]));
         }
         let second = pieces.at(100).unwrap();
+        assert_eq!((pieces.at(32).unwrap().forward, second.forward), (Forward(1), Forward(3)));
         assert_eq!((second.code_at, second.owed.len(), second.starts), (96, 0, [FAULT_SIZE as u32, 4, 0]));
         let raised = |pc, at| Some(AfterFault::Raise { pc: GuestAddr(pc), access: Access::Read, owed: at });
         assert_eq!(second.after_fault(96 + 12, 0), raised(0x3004, Noted::default().of(&[])));
