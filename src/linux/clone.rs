@@ -269,15 +269,14 @@ fn new_process(thread: &mut Thread, request: &Request) -> Done {
         kept::fix();
     }
     let flags = request.flags & !OURS & if by_kernel { u64::MAX } else { !VFORK };
-    let by_library = |alone: bool| {
-        flags == 0 && request.exit_signal == libc::SIGCHLD as u64 && !request.needs_clone3() && !alone
-    };
-    let born = |alone: bool| match flags {
-        _ if by_library(alone) => spawn::fork(),
-        _ if request.needs_clone3() => {
+    let born = |alone: bool| {
+        if request.needs_clone3() {
             spawn::fork3(flags, request.exit_signal, request.pidfd, &request.wishes)
+        } else if alone || flags != 0 || request.exit_signal != libc::SIGCHLD as u64 {
+            spawn::raw_fork(flags | request.exit_signal, request.pidfd)
+        } else {
+            spawn::fork()
         }
-        _ => spawn::raw_fork(flags | request.exit_signal, request.pidfd),
     };
     let result = crate::exec::tier::without_background(|| {
         // Nobody else could hold a lock: then none is written to, in the parent's memory or its child's.
