@@ -1,5 +1,6 @@
 //! What the host processor does that others do otherwise.
 
+#![allow(unsafe_code)] // runs an instruction that traps, in a child
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
