@@ -44,9 +44,9 @@ def data():
 
 
 class Versions(unittest.TestCase):
-    def test_what_counts_of_a_version_is_upstreams(self):
+    def test_what_counts_of_a_version_are_two_numbers(self):
         for version in ["20.20.2-1nodesource1+repack1", "1:20.20.2+dfsg-1~deb12u3", "20.20.2"]:
-            self.assertEqual(versions.upstream(version), "20.20.2")
+            self.assertEqual(versions.release(version), "20.20")
 
     def test_a_roots_version_is_the_newest_of_its_changelog(self):
         with tempfile.TemporaryDirectory() as root:
@@ -54,7 +54,7 @@ class Versions(unittest.TestCase):
             os.makedirs(os.path.join(root, "usr/share/doc/nodejs"))
             with gzip.open(os.path.join(root, "usr/share/doc/nodejs/changelog.Debian.gz"), "wt") as log:
                 log.write("nodejs (18.20.4+dfsg-1) bookworm; urgency=low\n\nnodejs (18.13.0-1) sid; urgency=low\n")
-            self.assertEqual(versions.of_root(root, "nodejs"), "18.20.4")
+            self.assertEqual(versions.of_root(root, "nodejs"), "18.20")
             self.assertIsNone(versions.in_native_root(root, "/usr/bin/node"))
 
 

@@ -9,15 +9,16 @@ import subprocess
 NATIVE_SYSROOT = os.path.join("target", "sysroot-native")
 
 
-def upstream(version):
-    """What of a package's version counts: 1:20.20.2+dfsg-1~deb12u3 is 20.20.2."""
-    return re.split(r"[-+~]", version.split(":")[-1])[0]
+def release(version):
+    """What of a package's version counts, the first two numbers: 1:20.20.2+dfsg-1~deb12u3 is 20.20. What comes behind is a
+    correction, which does not change what a program takes."""
+    return ".".join(re.split(r"[-+~]", version.split(":")[-1])[0].split(".")[:2])
 
 
 def of_host(package):
     """The version that is installed; None where none is."""
     asked = subprocess.run(["dpkg-query", "-W", "-f=${Version}", package], capture_output=True, text=True)
-    return upstream(asked.stdout) if asked.returncode == 0 and asked.stdout else None
+    return release(asked.stdout) if asked.returncode == 0 and asked.stdout else None
 
 
 def of_root(root, package):
@@ -27,7 +28,7 @@ def of_root(root, package):
             found = re.match(r"\S+ \((\S+)\)", lines.readline())
     except OSError:
         return None
-    return upstream(found[1]) if found else None
+    return release(found[1]) if found else None
 
 
 def differ(root, package):
