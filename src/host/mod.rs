@@ -13,6 +13,7 @@ pub mod kept;
 pub mod layout;
 pub mod lua;
 pub mod mapped_file;
+pub mod priority;
 pub mod random;
 pub mod rounding;
 pub mod rule_stop;

@@ -2,11 +2,13 @@
 //!
 //! It exists from the first hot block on, with all signals blocked, and can be stopped and started again:
 //! several system calls fail, or mean something else, in a process with a second thread. What waits
-//! when it stops is dropped: a block that is still hot asks again.
+//! when it stops is dropped: a block that is still hot asks again. Where there is one processor it gives way to the guest's
+//! threads.
 
 use super::{Compiler, Limits};
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
+use crate::host::priority;
 use crate::host::spawn::{self, Joiner};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -116,6 +118,7 @@ fn next_job() -> Option<Job> {
 }
 
 fn work() {
+    priority::give_way_on_one_processor();
     let Some(mut compiler) = Compiler::new() else { return };
     while let Some(job) = next_job() {
         let served = job.insist == Insist::No && super::is_in_region(&job.head);
