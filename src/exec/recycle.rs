@@ -5,7 +5,7 @@
 //! saved code: what is in use is made anew as it runs.
 //!
 //! # Why no thread has an address of code that is gone
-//! A thread notes in its [`Port`] when it begins to run translations, and then looks at its poll flag; when it is back from
+//! A thread notes in its [`Port`](crate::host::signals::Port) when it begins to run translations, and then looks at its poll flag; when it is back from
 //! them, it notes that too. Whoever recycles drops all translations first, so that no address is to be had any more and every
 //! thread's poll flag is set, then counts the epoch on, has the kernel put a memory barrier into every thread
 //! (membarrier(2)), and waits until each thread is outside, or has begun since. One that begins later sees its flag, and forgets
@@ -14,7 +14,7 @@
 
 use super::cache::Cache;
 use super::{jit, saved};
-use crate::host::sys;
+use crate::host::{spawn, sys};
 use guest::state::GuestState;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -58,6 +58,10 @@ pub fn want_where(live: usize, dead: usize) {
 /// Drops all translations and uses their memory again. The calling thread runs none. `state` is any.
 #[cold]
 pub fn recycle(cache: &Cache, state: &GuestState) {
+    // A process that borrows its memory may be killed with locks held, and they would be its lender's.
+    if !spawn::owns_memory() {
+        return WANTED.store(false, Ordering::Relaxed);
+    }
     let mut tried = match TRIED.try_lock() {
         Ok(tried) => tried,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),

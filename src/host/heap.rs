@@ -102,13 +102,10 @@ fn grow(mapped: u64, needed: u64) -> Option<u64> {
         let end = (mapped + (needed - mapped).next_multiple_of(step)).min(HUGE_FROM);
         return map_at(mapped, end - mapped, libc::MAP_POPULATE).then_some(end);
     }
-    const POPULATE_WRITE: u64 = 23;
     let end = needed.next_multiple_of(HUGE);
     map_at(mapped, end - mapped, 0).then(|| {
-        // An old kernel refuses one or the other.
-        for advice in [libc::MADV_HUGEPAGE as u64, POPULATE_WRITE] {
-            sys::syscall(libc::SYS_madvise, [mapped, end - mapped, advice, 0, 0, 0]);
-        }
+        sys::syscall(libc::SYS_madvise, [mapped, end - mapped, libc::MADV_HUGEPAGE as u64, 0, 0, 0]);
+        populated(mapped, end - mapped);
         end
     })
 }

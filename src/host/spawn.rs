@@ -4,7 +4,7 @@
 use crate::host::sys;
 use std::arch::global_asm;
 use std::ffi::{CStr, c_void};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Stack of a host thread that runs guest code: Lua may nest deeply on it.
@@ -24,8 +24,8 @@ struct HostThread {
 
 /// Threads that have not been joined. Those that are over give their stacks to new ones.
 static THREADS: Mutex<Vec<HostThread>> = Mutex::new(Vec::new());
-/// Whether there may be some.
-static ANY_THREADS: AtomicBool = AtomicBool::new(false);
+/// How many there are, from before they start until they have been joined.
+static THREAD_COUNT: AtomicUsize = AtomicUsize::new(0);
 
 fn threads() -> MutexGuard<'static, Vec<HostThread>> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -38,19 +38,18 @@ fn recycled_stack() -> Option<u64> {
     let gone = threads.swap_remove(index);
     // SAFETY: started by `start` below and joined nowhere else; it is about to leave, or has.
     unsafe { libc::pthread_join(gone.handle, std::ptr::null_mut()) };
+    THREAD_COUNT.fetch_sub(1, Ordering::Relaxed);
     Some(gone.stack)
 }
 
 /// Whether this thread is the process's only one, not even with one that is about to leave.
 #[must_use]
 pub fn is_alone() -> bool {
-    if ANY_THREADS.load(Ordering::Relaxed) {
-        while let Some(stack) = recycled_stack() {
-            super::heap::unmap(stack, STACK_SIZE);
-        }
-        ANY_THREADS.store(!threads().is_empty(), Ordering::Relaxed);
+    while THREAD_COUNT.load(Ordering::Relaxed) > 0 {
+        let Some(stack) = recycled_stack() else { return false };
+        super::heap::unmap(stack, STACK_SIZE);
     }
-    !ANY_THREADS.load(Ordering::Relaxed) && hidden_threads() == 0
+    hidden_threads() == 0
 }
 
 extern "C" fn enter(argument: *mut c_void) -> *mut c_void {
@@ -64,9 +63,11 @@ extern "C" fn enter(argument: *mut c_void) -> *mut c_void {
 /// Starts a host thread, with all signals blocked, that runs `body` and ends.
 pub fn thread(body: impl FnOnce() + Send + 'static) -> Result<(), i32> {
     let before = super::signals::replace_mask(u64::MAX);
-    ANY_THREADS.store(true, Ordering::Relaxed);
+    // A thread that forks at once is not alone, though it is in no list yet.
+    THREAD_COUNT.fetch_add(1, Ordering::Relaxed);
     let started = start(Box::new(body));
     super::signals::set_mask(before);
+    let started = started.inspect_err(|_| _ = THREAD_COUNT.fetch_sub(1, Ordering::Relaxed));
     threads().push(started?);
     Ok(())
 }
@@ -212,9 +213,9 @@ pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
 /// In a forked child: the other threads are gone, their stacks are free.
 pub fn forget_threads() {
     own_memory();
-    if ANY_THREADS.load(Ordering::Relaxed) {
+    if THREAD_COUNT.load(Ordering::Relaxed) > 0 {
         threads().clear();
-        ANY_THREADS.store(false, Ordering::Relaxed);
+        THREAD_COUNT.store(0, Ordering::Relaxed);
     }
     HIDDEN.iter().for_each(|slot| slot.store(0, Ordering::Relaxed));
 }

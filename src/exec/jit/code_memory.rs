@@ -10,7 +10,7 @@
 //! address is given to anybody: a host that insists on W^X needs another mapping there and nowhere else.
 #![allow(unsafe_code)] // maps executable memory and writes instructions to it
 
-use crate::host::{layout, sys};
+use crate::host::{heap, layout, sys};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Room for instructions.
@@ -27,8 +27,6 @@ const PAGE: usize = 4096;
 /// How much memory comes at once when it is needed, and a huge page, which comes where there is more.
 const BATCH: usize = 64 << 10;
 const HUGE: usize = 2 << 20;
-/// `madvise`: have pages come. An old kernel refuses.
-const POPULATE_WRITE: u64 = 23;
 
 /// The mapping's address; 0 until there is one. The fault handler reads it.
 static START: AtomicU64 = AtomicU64::new(0);
@@ -122,14 +120,12 @@ impl Pages {
             return;
         }
         let to = (end + BATCH).min(HUGE.max(end)).next_multiple_of(PAGE);
-        let advise = |from: usize, to: usize, advice: u64| {
-            let args = [(self.start + from) as u64, (to - from) as u64, advice, 0, 0, 0];
-            sys::syscall(libc::SYS_madvise, args);
-        };
-        advise(self.there, to, POPULATE_WRITE);
+        heap::populated((self.start + self.there) as u64, (to - self.there) as u64);
         self.there = to;
         if to >= HUGE {
-            advise(to, self.len, libc::MADV_HUGEPAGE as u64);
+            let rest =
+                [(self.start + to) as u64, (self.len - to) as u64, libc::MADV_HUGEPAGE as u64, 0, 0, 0];
+            sys::syscall(libc::SYS_madvise, rest);
             self.there = self.len;
         }
     }
@@ -246,7 +242,7 @@ impl CodeMemory {
     /// Has the pages of the first slots come at once rather than by a fault each. An old kernel refuses.
     pub fn populate_slots(&self, slots: usize) {
         let len = (slots * SLOT_BYTES).min(self.slots_used).next_multiple_of(PAGE);
-        sys::syscall(libc::SYS_madvise, [slot_at(0).0, len as u64, POPULATE_WRITE, 0, 0, 0]);
+        heap::populated(slot_at(0).0, len as u64);
     }
 
     /// Whether the memory is where it is in every process that has a choice.
