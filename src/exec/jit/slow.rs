@@ -25,6 +25,8 @@ struct Index {
     used: usize,
     /// Ops of regions by their text, each as often as one region has it.
     known: HashMap<String, Vec<usize>>,
+    /// Ops of blocks from templates: a guest that makes code all the time makes the same ones again.
+    of_blocks: HashMap<(Op, NanRule), usize>,
 }
 
 /// How one op is called.
@@ -117,7 +119,13 @@ fn index_of(op: Op, rule: NanRule, used: &[u64]) -> Option<u64> {
 /// Adds `op` with its operands in their own cells; `None` when the table is full.
 pub fn add(op: Op, rule: NanRule) -> Option<u64> {
     let mut guard = INDEX.lock().unwrap_or_else(PoisonError::into_inner);
-    guard.get_or_insert_default().take(op, rule).map(|index| index as u64)
+    let index = guard.get_or_insert_default();
+    if let Some(&known) = index.of_blocks.get(&(op, rule)) {
+        return Some(known as u64);
+    }
+    let new = index.take(op, rule)?;
+    index.of_blocks.insert((op, rule), new);
+    Some(new as u64)
 }
 
 impl Index {
@@ -133,4 +141,19 @@ impl Index {
 pub fn with_locked<T>(f: impl FnOnce() -> T) -> T {
     let _guard = INDEX.lock().unwrap_or_else(PoisonError::into_inner);
     f()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_op_of_blocks_has_one_entry() {
+        let op = |dst: u16| Op::Konst { dst: Val(dst), imm: 0x5107 };
+        let first = add(op(1), NanRule::X86).unwrap();
+        assert_eq!(add(op(1), NanRule::X86), Some(first));
+        assert_ne!(add(op(2), NanRule::X86), Some(first));
+        assert_ne!(add(op(1), NanRule::ArmDefault), Some(first));
+        assert_eq!(*slow_op_at(first as usize), (op(1), NanRule::X86));
+    }
 }

@@ -103,7 +103,7 @@ impl Reads {
 }
 
 /// What a float op gives where an operand is a NaN.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum NanRule {
     /// The first NaN operand, quieted; a made-up NaN is negative (SSE).
     X86,

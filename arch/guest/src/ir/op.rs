@@ -65,7 +65,7 @@ macro_rules! define_ops {
         effects { $( $(#[$emeta:meta])* $ename:ident = $evar:ident { $($ef:ident : $et:ty),* }, $eeff:ident; )* }
     ) => {
         /// One IR operation. `dst` is the value it defines.
-        #[derive(Clone, Copy, PartialEq, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum Op {
             $( $(#[$vmeta])* $vvar { dst: Val, $($vf: $vt),* }, )*
             $( $(#[$emeta])* $evar { $($ef: $et),* }, )*
