@@ -1,8 +1,8 @@
 //! Ops that compiled code leaves to the interpreter.
 //!
-//! Such an op is put into one table for the whole process, where equal ops share an entry; a region's with its operands renumbered
-//! from 0, a block's (from templates) with those that it has, which are in their own cells; compiled code stores the operands into cells and calls with the index. The
-//! table only grows and is read without a lock.
+//! Such an op is put into one table for the whole process, where equal ops share an entry: a region's with its operands
+//! renumbered from 0, a block's (from templates) with those that it has, which are in their own cells. Compiled code
+//! stores the operands into cells and calls with the index. The table only grows and is read without a lock.
 
 use crate::exec::saved;
 use guest::GuestAddr;
