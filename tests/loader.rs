@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 const EMULATOR: &str = env!("CARGO_BIN_EXE_qemu-lua-x86_64");
@@ -35,13 +36,27 @@ fn program(arch: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/demo/demo-{arch}"))).unwrap()
 }
 
+/// Held for writing while a program is written, and for reading while a process starts: a child that another
+/// thread starts has the file open for writing until it executes, and the file is busy that long (execve(2),
+/// ETXTBSY).
+static WRITTEN: RwLock<()> = RwLock::new(());
+
 fn write_executable(path: &Path, bytes: &[u8]) {
+    let _alone = WRITTEN.write().unwrap();
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// The emulator, started with `path`; what it says is in pipes.
+fn start(path: &Path) -> Child {
+    let mut command = Command::new(EMULATOR);
+    command.arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let _no_writer = WRITTEN.read().unwrap();
+    command.spawn().unwrap()
+}
+
 fn run(path: &Path) -> Output {
-    Command::new(EMULATOR).arg(path).stdin(Stdio::null()).output().unwrap()
+    start(path).wait_with_output().unwrap()
 }
 
 /// The one line and the status that this file gets.
@@ -150,16 +165,10 @@ fn mutated(good: &[u8], seed: u64) -> Vec<u8> {
 
 /// Runs one mutated file; what is wrong about it, if anything.
 fn complaint(path: &Path, seed: u64) -> Option<String> {
-    let start = Instant::now();
-    let mut child = Command::new(EMULATOR)
-        .arg(path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let begun = Instant::now();
+    let mut child = start(path);
     while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > LIMIT {
+        if begun.elapsed() > LIMIT {
             child.kill().unwrap();
             child.wait().unwrap();
             return Some(format!("seed {seed}: still running after {LIMIT:?}"));

@@ -132,7 +132,8 @@ on_both! {
     children_of_vfork_execute_either_architecture_in_another_root(arch) {
         let root = emptied(&format!("crossroot-{arch:?}"));
         for of in [Arch::X86_64, Arch::Aarch64] {
-            fs::copy(compiled(of, "crossroot"), root.join(format!("{of:?}"))).unwrap();
+            // A copy would be busy while a child that another thread starts has it open for writing.
+            fs::hard_link(compiled(of, "crossroot"), root.join(format!("{of:?}"))).unwrap();
         }
         let args = [root.to_str().unwrap(), "/X86_64", "/Aarch64", "/X86_64"];
         let ended = run(guest_command(arch, &[], &compiled(arch, "crossroot"), &args), "");
