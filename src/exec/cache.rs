@@ -430,13 +430,18 @@ impl Cache {
         self.tell_threads(inner);
     }
 
+    /// Has threads forget where jumps lead: they lead to code that is better now.
+    pub fn forget_jumps(&self) {
+        for port in lock(&self.ports).iter() {
+            port.request(poll::INVALIDATED);
+        }
+    }
+
     /// Nothing that was made of what was there before is kept from now on, and threads forget what they have.
     fn tell_threads(&self, inner: MutexGuard<'_, Inner>) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         drop(inner);
-        for port in lock(&self.ports).iter() {
-            port.request(poll::INVALIDATED);
-        }
+        self.forget_jumps();
     }
 }
 

@@ -4,10 +4,10 @@ use super::Env;
 use super::cache::Cache;
 use super::interp::{BlockEnd, Stop};
 use super::jit::code_memory::{self, SlotAddr, slot_target};
-use super::jit::compile_thread::{self, Insist};
-use super::jit::entry::{self, Context, OwnContext, exit};
+use super::jit::compile_thread::{self, Insist, Job};
+use super::jit::entry::{self, Context, Missed, OwnContext, exit};
 use super::jit::template::{self, Emitter};
-use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, LENGTHENED, Limits};
+use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, LENGTHENED, Limits, Moment};
 use super::saved;
 use super::translation::{self, Translation};
 use crate::host::fault_table::classify;
@@ -22,11 +22,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Runs in the interpreter before a block is worth making code of.
 const WARM: u32 = 2;
-/// A block that has run this often belongs to a region around a hot one.
-const FOLLOWED: u32 = BUDGET / 16;
-
-/// Regions of hot code.
-pub const HOT_LIMITS: Limits = Limits { blocks: 60, insns: 400, least: 16, follow: Follow::Ran(FOLLOWED) };
 /// Regions made on first sight: most of that code will not run often.
 const FIRST_SIGHT_LIMITS: Limits = Limits { blocks: 3, insns: 64, least: 0, follow: Follow::Any };
 
@@ -67,8 +62,8 @@ impl TierPolicy {
         Self { mode }
     }
 
-    /// Chooses, counting the run. `state` is as before it; `hot` says that the block has asked for a region. `lifted` is
-    /// the IR of a new one.
+    /// Chooses, counting the run. `state` is as before it; `hot` says what compiled code has told of. `lifted` is the IR of a
+    /// new one.
     #[inline]
     pub fn choose(
         &self,
@@ -80,10 +75,11 @@ impl TierPolicy {
     ) -> Tier {
         let entry = translation.entry.load(Ordering::Acquire);
         if entry != 0 && self.mode != TierMode::Interp {
-            if hot == Hot::Yes {
-                return self.go_further(cache, translation, state);
-            }
-            return Tier::Compiled(entry);
+            return match hot {
+                Hot::No => Tier::Compiled(entry),
+                Hot::Block { arrived } => self.go_further(cache, translation, state, arrived),
+                Hot::Missed(missed) => self.tell_of(cache, translation, missed),
+            };
         }
         let runs = translation.runs.load(Ordering::Relaxed).wrapping_add(1);
         translation.runs.store(runs, Ordering::Relaxed);
@@ -127,7 +123,13 @@ impl TierPolicy {
 
     /// A block's counter has run out: a trace is made of it, or a region is asked for.
     #[cold]
-    fn go_further(&self, cache: &'static Cache, translation: &Arc<Translation>, state: &GuestState) -> Tier {
+    fn go_further(
+        &self,
+        cache: &'static Cache,
+        translation: &Arc<Translation>,
+        state: &GuestState,
+        arrived: u64,
+    ) -> Tier {
         let before = jit::runs_before(translation);
         let shorter = !translation.lengthened.load(Ordering::Relaxed);
         if shorter && (1..LENGTHENED).contains(&before) && may_wait(cache) {
@@ -143,13 +145,23 @@ impl TierPolicy {
                 with_emitter(|emitter| jit::compile_trace(emitter, cache, translation, state));
             }
         } else {
-            self.ask_for_region(cache, translation);
+            self.ask_for_region(cache, translation, arrived);
         }
         compiled_or_not(translation)
     }
 
+    /// A region's computed jump often leads elsewhere than expected; to `target`, this time.
+    #[cold]
+    fn tell_of(&self, cache: &'static Cache, target: &Translation, missed: Missed) -> Tier {
+        if self.mode == TierMode::Auto {
+            let (to, then) = ((target.pc, target.control), Moment::now());
+            compile_thread::request(cache, Job::Missed { missed, to, then });
+        }
+        compiled_or_not(target)
+    }
+
     /// Has the background compile a region from a hot block.
-    fn ask_for_region(&self, cache: &'static Cache, translation: &Arc<Translation>) {
+    fn ask_for_region(&self, cache: &'static Cache, translation: &Arc<Translation>, arrived: u64) {
         let Some(code) = translation.counting().filter(|_| !translation.has_region()) else { return };
         if code_memory::counter(code.counter) >= 0 {
             // It was entered through code that has been replaced.
@@ -159,7 +171,7 @@ impl TierPolicy {
         if self.mode == TierMode::Auto {
             let again = translation.asked.swap(true, Ordering::Relaxed);
             let insist = if again { Insist::Yes } else { Insist::No };
-            compile_thread::request(cache, translation, HOT_LIMITS, insist);
+            compile_thread::request(cache, Job::Hot { head: Arc::clone(translation), arrived, insist });
         }
     }
 }
@@ -176,11 +188,16 @@ fn may_wait(cache: &Cache) -> bool {
 /// A counter that asks for nothing for long.
 const NEVER: u32 = i32::MAX as u32;
 
-/// Whether a block's counter has just run out.
+/// What compiled code has just told of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hot {
     No,
-    Yes,
+    /// A block's counter has run out. What had led there is the slot `arrived`, or anything.
+    Block {
+        arrived: u64,
+    },
+    /// A region's computed jump often leads elsewhere than expected.
+    Missed(Missed),
 }
 
 fn with_emitter<T>(f: impl FnOnce(&mut Emitter) -> T) -> T {
@@ -316,10 +333,14 @@ impl Compiled {
             exit::SYSCALL => BlockEnd::Syscall { next: GuestAddr(state.pc()) },
             exit::STOP => stopped(context, GuestAddr(state.pc())),
             exit::FAULT => faulted(context, state),
+            exit::MISSED => {
+                self.hot = Hot::Missed(context.take_missed());
+                BlockEnd::Next(GuestAddr(state.pc()))
+            }
             own if own >= exit::SLOT && own & exit::OWN_SLOT as u64 != 0 => {
                 let slot = SlotAddr(own - exit::OWN_SLOT as u64);
                 if code_memory::counter(slot) < 0 {
-                    self.hot = Hot::Yes;
+                    self.hot = Hot::Block { arrived: context.arrived };
                 }
                 BlockEnd::Next(GuestAddr(slot_target(slot)))
             }
@@ -347,7 +368,7 @@ impl Compiled {
         self.end(returned, state)
     }
 
-    /// Whether the block at the pc has just asked for a region.
+    /// What was told of in the last run.
     #[inline]
     pub fn take_hot(&mut self) -> Hot {
         std::mem::replace(&mut self.hot, Hot::No)

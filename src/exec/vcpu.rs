@@ -4,10 +4,10 @@
 use super::Env;
 use super::cache::{Cache, behind_page};
 use super::interp::{BlockEnd, Cells, run_block};
-use super::jit::{self, entry::exit};
+use super::jit::{self, HOT_LIMITS, entry::exit};
 use super::offspring::{self, Report};
 use super::recycle;
-use super::tier::{Allowed, Compiled, HOT_LIMITS, Tier, TierPolicy};
+use super::tier::{Allowed, Compiled, Tier, TierPolicy};
 use super::translation::Translation;
 use crate::debug;
 use crate::host::signals::{self, Port};

@@ -266,6 +266,26 @@ fn a_loop_ends_up_in_regions_on_both_guests() {
     }
 }
 
+/// The same of what a program does once it goes other ways than before: its regions are made anew.
+#[test]
+fn each_phase_of_a_program_ends_up_in_regions() {
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        for kind in ["pointer", "way"] {
+            let share = |rounds: &str| {
+                let args = [kind, rounds];
+                let ended = run(guest_command(arch, &["-d", "stats"], &compiled(arch, "phases"), &args), "");
+                let mut native = std::process::Command::new(compiled(Arch::X86_64, "phases"));
+                native.args(args);
+                assert_eq!((ended.status, ended.stdout), (0, run(native, "").stdout), "{}", ended.stderr);
+                share_of("in regions", &ended.stderr)
+            };
+            let rounds = ["4000000", "16000000", "64000000"];
+            let shares: Vec<f64> = rounds.into_iter().map(share).take_while(|&share| share <= 90.0).collect();
+            assert!(shares.len() < rounds.len(), "{arch:?} {kind}: {shares:?} % in regions");
+        }
+    }
+}
+
 #[test]
 fn python_runs_compiled() {
     let script = "print(sum(i*i for i in range(3*10**6)))";

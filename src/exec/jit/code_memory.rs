@@ -261,6 +261,12 @@ impl CodeMemory {
         self.slots_used / SLOT_BYTES
     }
 
+    /// The slot at an address, if there is one.
+    pub fn slot(&self, address: u64) -> Option<SlotAddr> {
+        let inside = (address as usize).checked_sub(self.start + CODE_SIZE)?;
+        (inside < self.slots_used && inside.is_multiple_of(SLOT_BYTES)).then_some(SlotAddr(address))
+    }
+
     /// Sets a slot of adopted code.
     pub fn set_slot(&self, number: usize, host: u64, guest: u64) {
         let slot = slot_at(number);

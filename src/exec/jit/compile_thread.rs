@@ -5,22 +5,26 @@
 //! when it stops is dropped: a block that is still hot asks again. Where there is one processor it gives way to the guest's
 //! threads.
 
-use super::{Compiler, Limits};
+use super::entry::Missed;
+use super::phases::{Background, Moment};
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
 use crate::host::priority;
 use crate::host::spawn::{self, Joiner};
+use guest::GuestAddr;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// More than this waiting: what is hot stays in the interpreter for now.
 const MAX_WAITING: usize = 256;
 
-struct Job {
-    cache: &'static Cache,
-    head: Arc<Translation>,
-    limits: Limits,
-    insist: Insist,
+/// What there is to do.
+pub enum Job {
+    /// A block has run often, and has asked for a region. What had led to it was the slot `arrived`, or anything.
+    Hot { head: Arc<Translation>, arrived: u64, insist: Insist },
+    /// A region's computed jump has often led elsewhere than expected `then`; to this address under this control state, the last
+    /// time.
+    Missed { missed: Missed, to: (GuestAddr, u64), then: Moment },
 }
 
 /// Whether a block wants a region of its own even if it has become part of another one. All blocks of a
@@ -34,7 +38,7 @@ pub enum Insist {
 
 #[derive(Default)]
 struct Shared {
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<(&'static Cache, Job)>,
     stop: bool,
     thread: Option<Joiner>,
 }
@@ -46,8 +50,8 @@ fn lock() -> MutexGuard<'static, Option<Shared>> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks for a region from `head`. Whether it will be tried.
-pub fn request(cache: &'static Cache, head: &Arc<Translation>, limits: Limits, insist: Insist) -> bool {
+/// Has something done. Whether it will be tried.
+pub fn request(cache: &'static Cache, job: Job) -> bool {
     let mut guard = lock();
     let shared = guard.get_or_insert_default();
     if shared.waiting.len() >= MAX_WAITING || shared.stop {
@@ -59,7 +63,7 @@ pub fn request(cache: &'static Cache, head: &Arc<Translation>, limits: Limits, i
     if shared.thread.is_none() {
         return false;
     }
-    shared.waiting.push_back(Job { cache, head: Arc::clone(head), limits, insist });
+    shared.waiting.push_back((cache, job));
     WORK.notify_one();
     true
 }
@@ -103,7 +107,7 @@ pub fn with_stopped<T>(f: impl FnOnce() -> T) -> T {
     }
 }
 
-fn next_job() -> Option<Job> {
+fn next_job() -> Option<(&'static Cache, Job)> {
     let mut guard = lock();
     loop {
         let shared = guard.as_mut()?;
@@ -119,11 +123,11 @@ fn next_job() -> Option<Job> {
 
 fn work() {
     priority::give_way_on_one_processor();
-    let Some(mut compiler) = Compiler::new() else { return };
-    while let Some(job) = next_job() {
-        let served = job.insist == Insist::No && super::is_in_region(&job.head);
-        if !served && !job.head.has_region() {
-            compiler.compile(job.cache, &job.head, job.limits);
+    let Some(mut background) = Background::new() else { return };
+    while let Some((cache, job)) = next_job() {
+        match job {
+            Job::Hot { head, arrived, insist } => background.heat(cache, &head, arrived, insist),
+            Job::Missed { missed, to, then } => background.miss(cache, missed, to, then),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::exec::interp::{Stop, call_state, run_op};
 use crate::host::fault_table::HostFault;
 use crate::host::signals::{self, Port};
 use crate::host::{crypto, heap, rounding};
+use guest::GuestAddr;
 use guest::helper::HelperFn;
 use guest::ir::flags::FlagRecord;
 use guest::ir::{Crypto, MAX_CELLS};
@@ -78,6 +79,8 @@ pub mod exit {
     pub const STOP: u64 = 3;
     /// A guest access faulted; the context's `fault` says where.
     pub const FAULT: u64 = 4;
+    /// The same as [`NEXT`], and the context's `missed` says which region has not expected it.
+    pub const MISSED: u64 = 5;
     /// Plus a trap's number; the state's pc is the instruction.
     pub const TRAP: u64 = 0x100;
     /// From here on: the address of the slot it left through.
@@ -90,6 +93,19 @@ pub mod exit {
 /// Room for a helper's operand: the longest vector.
 type Place = [u64; PLACE_BYTES / 8];
 pub const PLACE_BYTES: usize = 64;
+
+/// A computed jump in a region that has led elsewhere than expected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Missed {
+    /// The block that ends with it.
+    pub block: GuestAddr,
+    /// The region's head.
+    pub head: GuestAddr,
+}
+
+/// One of so many jumps that lead elsewhere than expected is told of.
+const UNEXPECTED: u64 = 50_000;
 
 /// One thread's side of compiled code, which reads and writes the first fields. Most of it are zeros at first, in whole pages
 /// that a thread need not touch.
@@ -116,6 +132,12 @@ pub struct Context {
     /// Guest instructions run in regions and in blocks from templates, where code that counts was made.
     pub in_regions: u64,
     pub in_templates: u64,
+    /// Where the code is that was left at its entry last, what had led there: a slot's address, or anything.
+    pub arrived: u64,
+    /// How many more computed jumps in regions may lead elsewhere than expected until one of them is told of.
+    misses: u64,
+    /// That one.
+    missed: Missed,
     /// Always 0; compiled code adds it to make a value opaque.
     zero: [u64; 2],
     /// Results that nobody wants.
@@ -144,6 +166,9 @@ pub const CALL_HELPER_ASIDE: i32 = offset_of!(Context, call_helper_aside) as i32
 pub const HELPER_PLACES: i32 = offset_of!(Context, helper_places) as i32;
 pub const ASIDE_RESULT: i32 = offset_of!(Context, aside_result) as i32;
 pub const PACK_FLAGS: i32 = offset_of!(Context, pack_flags) as i32;
+pub const MISSES: i32 = offset_of!(Context, misses) as i32;
+pub const MISSED_BLOCK: i32 = (offset_of!(Context, missed) + offset_of!(Missed, block)) as i32;
+pub const MISSED_HEAD: i32 = (offset_of!(Context, missed) + offset_of!(Missed, head)) as i32;
 pub const IN_REGIONS: i32 = offset_of!(Context, in_regions) as i32;
 pub const IN_TEMPLATES: i32 = offset_of!(Context, in_templates) as i32;
 pub const ZERO: i32 = offset_of!(Context, zero) as i32;
@@ -173,6 +198,7 @@ impl Context {
             (&raw mut (*place).far).write(Far::default());
             (&raw mut (*place).env).write(env);
             (&raw mut (*place).stop).write(None);
+            (&raw mut (*place).misses).write(UNEXPECTED);
             (&raw mut (*place).fault).write(HostFault::default());
             (&raw mut (*place).crypto).write(*crypto::steps());
             (&raw mut (*place).rounding).write(rounding::STEPS);
@@ -189,6 +215,12 @@ impl Context {
             };
             state.set_u64(slot, value);
         }
+    }
+
+    /// The jump that has been told of.
+    pub fn take_missed(&mut self) -> Missed {
+        self.misses = UNEXPECTED;
+        self.missed
     }
 
     /// Forgets where jumps lead.
@@ -319,9 +351,11 @@ global_asm!(
     "mov eax, {fault}",
     "cld",
     "jmp 2b",
-    // Where a block is left at its entry, to which the return address points.
+    // Where a block is left at its entry, to which the return address points; rdi is the slot that has led there, if one has.
     ".globl qemu_lua_leave",
     "qemu_lua_leave:",
+    "mov rax, [r15 + {context}]",
+    "mov [rax + {arrived}], rdi",
     "pop rax",
     "movsxd rcx, dword ptr [rax + {counted} - 5]",
     "lea rax, [rax + rcx + {counted} + {own}]",
@@ -396,6 +430,7 @@ global_asm!(
     stack = const offset_of!(Context, stack),
     fault = const exit::FAULT,
     counted = const COUNTED_AT,
+    arrived = const offset_of!(Context, arrived),
     own = const exit::OWN_SLOT,
     pc = const from_pinned(PC.0),
     from = const from_pinned(JUMPED_FROM.0),

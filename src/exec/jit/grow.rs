@@ -1,12 +1,14 @@
 //! Which blocks make a region: the head and what is reached from it within the limits.
 //!
 //! Calls are followed. The blocks of a called function are there once for each call that leads to them, so that its
-//! return has one place to go on at: behind that call. Where the function is computed, the last one called is expected.
+//! return has one place to go on at: behind that call. Where the function is computed, the last one called is expected, or the last two
+//! where it has turned out to change ([`super::phases`]).
 //! (The guest may go elsewhere; then it leaves the region.)
 //! What is nearer comes first: all of a function before the functions that it calls.
 
 use super::cells::CellSet;
 use super::constants::Constants;
+use super::phases::Expected;
 use super::region::{Edge, Flags, Follow, Limits, RegionBlock, targets};
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
@@ -43,6 +45,7 @@ struct Found {
 
 struct Growth<'a> {
     cache: &'a Cache,
+    expected: &'a Expected,
     control: u64,
     limits: Limits,
     frames: Vec<Frame>,
@@ -55,9 +58,10 @@ struct Growth<'a> {
 }
 
 /// The blocks of a region from `head`, which is the first.
-pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits) -> Vec<RegionBlock> {
+pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits, expected: &Expected) -> Vec<RegionBlock> {
     let mut growth = Growth {
         cache,
+        expected,
         control: head.control,
         limits,
         frames: Vec::new(),
@@ -103,16 +107,18 @@ impl Growth<'_> {
         match translation.block.terminator {
             Terminator::Jump { target, hint: Hint::Call(back) } => [self.call(target, back, frame), None],
             Terminator::Indirect { hint: Hint::Call(back), .. } => {
-                [translation.last_target().and_then(|target| self.call(target, back, frame)), None]
+                let expected = self.expected.of(translation);
+                expected.map(|target| target.and_then(|target| self.call(target, back, frame)))
             }
             Terminator::Indirect { hint: Hint::Return, .. } => {
                 [frame.map(|at| (self.frames[at].returns_to, self.frames[at].outer)), None]
             }
             Terminator::Indirect { target, hint: Hint::None } => {
                 let fixed = is_fixed(&translation.block, target);
-                let way = translation.last_target().filter(|_| fixed).map(|pc| (pc, frame));
-                way.into_iter().for_each(|way| self.ask(way));
-                [way, None]
+                let expected = if fixed { self.expected.of(translation) } else { [None, None] };
+                let ways = expected.map(|way| way.map(|pc| (pc, frame)));
+                ways.into_iter().flatten().for_each(|way| self.ask(way));
+                ways
             }
             ref other => {
                 let ways = targets(other).map(|way| way.map(|pc| (pc, frame)));

@@ -7,6 +7,7 @@ use crate::exec::offspring::{self, Report};
 use crate::exec::translation::Translation;
 use crate::exec::window::Origin;
 use crate::exec::{recycle, saved};
+use guest::GuestAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 
@@ -74,6 +75,12 @@ impl Engine {
         }
     }
 
+    /// What leads to a region of a block leads to its new one from now on.
+    pub(super) fn replace_region(&mut self, head: &Translation, before: u64, region: u64) {
+        self.redirect(head, before, Some(region));
+        self.note_dead(before);
+    }
+
     /// Makes every slot that leads to `entry`, which is of code of `head`, lead to the run loop.
     fn unlink(&mut self, head: &Translation, entry: u64) {
         self.redirect(head, entry, None);
@@ -106,6 +113,18 @@ pub fn link(slot: u64, target: &Translation) {
     let linked = engine.link(slot, number, target);
     if linked && offspring::is_reporting() && offspring::is_common(number) {
         offspring::report(Report::Link { slot: number, pc: target.pc.raw(), control: target.control });
+    }
+}
+
+/// The head of the region that was left through `slot` for a block at `target`. It may be any number.
+pub fn left_region(slot: u64, target: GuestAddr) -> Option<GuestAddr> {
+    let guard = lock();
+    let engine = guard.as_ref()?;
+    let slot = engine.memory.slot(slot).filter(|&slot| code_memory::slot_target(slot) == target.raw())?;
+    let number = code_memory::number_of(slot);
+    match engine.pieces.with_slot(number) {
+        Some(piece) => piece.head(),
+        None => saved::head_of_slot(number),
     }
 }
 

@@ -33,6 +33,7 @@ mod loops;
 mod lower;
 mod marks;
 mod owed;
+mod phases;
 mod pieces;
 mod pushes;
 mod region;
@@ -62,13 +63,16 @@ use guest::state::GuestState;
 use guest::{Access, GuestAddr};
 pub use host::host_key;
 use jumps::Stack;
-pub use links::{cut_off, link, link_number, slots};
+pub use links::{cut_off, left_region, link, link_number, slots};
 use lower::{Back, Site};
 use lower::{Counting, Lowered};
 use owed::Noted;
 pub use owed::{OWED_SIZE, Owed, Source};
+use phases::Expected;
+pub use phases::{HOT_LIMITS, Moment};
 pub use pieces::{FAULT_SIZE, Piece};
 use pieces::{FaultPoint, Pieces, noted_way_out};
+use region::Region;
 pub use region::{Follow, Limits};
 pub use reuse::{
     Made, adopt, count, counted, enter, is_in_region, is_traced, made, note_regions, revive, runs_before,
@@ -191,12 +195,14 @@ pub struct Compiler {
     isa: &'static dyn TargetIsa,
     context: Context,
     builder: FunctionBuilderContext,
+    expected: Expected,
 }
 
 impl Compiler {
     /// `None` where this host cannot be compiled for.
     pub fn new() -> Option<Self> {
-        Some(Self { isa: host::isa()?, context: Context::new(), builder: FunctionBuilderContext::new() })
+        let (context, builder) = (Context::new(), FunctionBuilderContext::new());
+        Some(Self { isa: host::isa()?, context, builder, expected: Expected::default() })
     }
 
     /// Compiles a region from `head` and installs it. Whether it did.
@@ -206,6 +212,17 @@ impl Compiler {
         tried.find_map(Result::ok).unwrap_or(false)
     }
 
+    fn grown(
+        &self,
+        cache: &Cache,
+        head: &Arc<Translation>,
+        limits: Limits,
+        accesses: Accesses,
+    ) -> Option<Region> {
+        let blocks = region::planned(cache, head, limits, &self.expected);
+        Region::of(blocks, Stack::of(cache.env().arch), accesses)
+    }
+
     fn try_compile(
         &mut self,
         cache: &Cache,
@@ -213,7 +230,7 @@ impl Compiler {
         limits: Limits,
         accesses: Accesses,
     ) -> Result<bool, Unmarked> {
-        let Some(region) = region::Region::grow(cache, head, limits, accesses) else { return Ok(false) };
+        let Some(region) = self.grown(cache, head, limits, accesses) else { return Ok(false) };
         if region.insns() < limits.least && region.is_plain() {
             return Ok(false);
         }
@@ -482,9 +499,14 @@ impl Engine {
 
     /// The first of these blocks is entered through a region of all of them from now on.
     fn enter_region(&mut self, blocks: &[Arc<Translation>], entry: u64) {
+        let head = &blocks[0];
+        let before = head.has_region().then(|| head.entry.load(Ordering::Acquire));
         Compiled::note(blocks, entry);
-        self.replace_template(&blocks[0], entry);
-        blocks[0].entry.store(entry, Ordering::Release);
+        self.replace_template(head, entry);
+        if let Some(before) = before {
+            self.replace_region(head, before, entry);
+        }
+        head.entry.store(entry, Ordering::Release);
     }
 
     /// Says what code there is now, if somebody wants to know.

@@ -35,7 +35,7 @@ pub struct Piece<'a> {
     pub faults: &'a [u8],
     /// What these owe, packed.
     pub owed: &'a [u8],
-    /// The guest address of each commit point.
+    /// The guest address of each commit point, and then of the head, for a region; nothing for others.
     pub points: &'a [u8],
     /// Where these three start among those of [all](Pieces::packed) pieces.
     pub starts: [u32; 3],
@@ -59,6 +59,11 @@ impl Piece<'_> {
         let FaultPoint { site, noted, .. } = self.fault_at(offset)?;
         let out = usize::from(noted.first) | usize::from(noted.count) << u16::BITS;
         (site.back == Back::Own).then_some(self.code_at as usize + out)
+    }
+
+    /// The head of the region that it is the code of.
+    pub fn head(&self) -> Option<GuestAddr> {
+        Some(GuestAddr(u64::from_le_bytes(*self.points.last_chunk()?)))
     }
 
     fn fault_at(&self, offset: usize) -> Option<FaultPoint> {
@@ -150,10 +155,22 @@ impl Pieces {
     /// The piece that is at an offset into code memory.
     pub fn at(&self, offset: usize) -> Option<Piece<'_>> {
         let after = self.all.partition_point(|kept| kept.code_at as usize <= offset);
-        let kept = self.all[..after].last()?;
-        let before = after.checked_sub(2).map(|before| self.all[before]).unwrap_or_default();
+        let piece = self.piece(after.checked_sub(1)?);
+        (offset - (piece.code_at as usize) < piece.code_len as usize).then_some(piece)
+    }
+
+    /// The piece that a slot is of: slots are given out in the order of pieces.
+    pub fn with_slot(&self, slot: u32) -> Option<Piece<'_>> {
+        let after = self.all.partition_point(|kept| kept.first_slot <= slot);
+        let piece = self.piece(after.checked_sub(1)?);
+        (slot - piece.first_slot < piece.slots).then_some(piece)
+    }
+
+    fn piece(&self, index: usize) -> Piece<'_> {
+        let kept = self.all[index];
+        let before = index.checked_sub(1).map(|before| self.all[before]).unwrap_or_default();
         let range = |start: u32, end: u32| start as usize..end as usize;
-        (offset - (kept.code_at as usize) < kept.code_len as usize).then(|| Piece {
+        Piece {
             code_at: kept.code_at,
             code_len: kept.code_len,
             entry: kept.entry,
@@ -164,7 +181,7 @@ impl Pieces {
             owed: &self.owed[range(before.owed_end, kept.owed_end)],
             points: &self.points[range(before.points_end, kept.points_end)],
             starts: [before.faults_end, before.owed_end, before.points_end],
-        })
+        }
     }
 
     /// All faults, what they owe, and commit points, piece by piece.
@@ -306,6 +323,12 @@ mod tests {
         assert_eq!(second.after_fault(96 + 12, 0), raised(0x3004, Noted::default().of(&[])));
         assert_eq!([second.after_fault(96 + 8, 0), second.after_fault(40, 0)], [None, None]);
         assert_eq!((second.point(0), second.point(1)), (Some(GuestAddr(0x5000)), None));
+        assert_eq!((pieces.at(32).unwrap().head(), second.head()), (None, Some(GuestAddr(0x5000))));
+        let of_slot = |slot| pieces.with_slot(slot).map(|piece| piece.code_at);
+        assert_eq!(
+            [2, 3, 4, 5, 9, 10, 11].map(of_slot),
+            [None, Some(32), Some(32), None, Some(96), Some(96), None]
+        );
         let [faults, owed, points] = pieces.packed();
         assert_eq!((faults.len(), owed.len(), points.len()), (3 * FAULT_SIZE, 4, 8));
     }

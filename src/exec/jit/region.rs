@@ -10,6 +10,7 @@ use super::constants::{self, Constants};
 use super::grow;
 use super::jumps::Stack;
 use super::loops::Loops;
+use super::phases::Expected;
 use crate::exec::cache::Cache;
 use crate::exec::translation::Translation;
 use guest::GuestAddr;
@@ -132,14 +133,30 @@ pub fn targets(terminator: &Terminator) -> [Option<GuestAddr>; 2] {
     }
 }
 
+/// The blocks of a region from `head`, and which edges close loops.
+pub fn planned(
+    cache: &Cache,
+    head: &Arc<Translation>,
+    limits: Limits,
+    expected: &Expected,
+) -> Vec<RegionBlock> {
+    let mut blocks = grow::grow(cache, head, limits, expected);
+    mark_back_edges(&mut blocks);
+    blocks
+}
+
+/// Whether an edge between these blocks closes a loop.
+pub fn has_loop(blocks: &[RegionBlock]) -> bool {
+    let is_back = |edge: Edge| matches!(edge, Edge::Inside { back: true, .. });
+    blocks.iter().any(|block| is_back(block.taken) || is_back(block.other))
+}
+
 impl Region {
-    /// Grows a region from `head`. `None` where it holds more state than can be kept in values.
-    pub fn grow(cache: &Cache, head: &Arc<Translation>, limits: Limits, accesses: Accesses) -> Option<Self> {
-        let blocks = grow::grow(cache, head, limits);
+    /// The region of blocks that were planned. `None` where it holds more state than can be kept in values.
+    pub fn of(blocks: Vec<RegionBlock>, stack: Stack, accesses: Accesses) -> Option<Self> {
         let cells = Cells::of(blocks.iter().map(|b| &*b.translation.block))?;
-        let (entry, plan, stack) = (CellSet::default(), Plan::default(), Stack::of(cache.env().arch));
+        let (entry, plan) = (CellSet::default(), Plan::default());
         let mut region = Self { cells, blocks, entry, plan, stack };
-        mark_back_edges(&mut region.blocks);
         region.find_constants();
         region.find_invariants();
         region.find_flags();
@@ -160,11 +177,7 @@ impl Region {
     pub fn is_plain(&self) -> bool {
         let is_int =
             |op: &Op| op.effect() != Effect::Float && op.result().is_none_or(|(_, kind)| kind == Kind::Int);
-        let is_back = |edge: Edge| matches!(edge, Edge::Inside { back: true, .. });
-        let is_plain = |block: &RegionBlock| {
-            block.translation.block.ops.iter().all(is_int) && !is_back(block.taken) && !is_back(block.other)
-        };
-        self.blocks.iter().all(is_plain)
+        !has_loop(&self.blocks) && self.blocks.iter().all(|b| b.translation.block.ops.iter().all(is_int))
     }
 
     /// The translations that it is made from, each once.

@@ -378,6 +378,18 @@ pub fn piece_at(offset: usize) -> Option<LivePiece<'static>> {
     }
 }
 
+/// The head of the saved region that a slot is of.
+pub fn head_of_slot(slot: u32) -> Option<GuestAddr> {
+    let (_, image) = saved()?;
+    let has_slot = |region: &RegionRecord| {
+        let first = region.piece.slots_at;
+        region.counters == 0 && (first..first.saturating_add(region.piece.targets)).contains(&slot)
+    };
+    let regions = (0..image.counts.regions as u32).filter_map(|number| image.region(number));
+    let region = regions.into_iter().find(has_slot)?;
+    live(image, &region.piece, image.points(&region)?, 0)?.head()
+}
+
 fn live(image: &Image, piece: &Piece, points: &'static [u8], counters: u32) -> Option<LivePiece<'static>> {
     Some(LivePiece {
         code_at: piece.code_at,

@@ -38,13 +38,22 @@ impl Lowering<'_, '_> {
             }
             Terminator::Indirect { target, hint } => {
                 let target = self.int(target);
-                if let (Edge::Inside { .. }, Some(expected)) = (planned.taken, planned.targets[0]) {
-                    self.expect(target, expected, planned.taken, plan.on_taken);
+                let ways = [(planned.taken, plan.on_taken), (planned.other, plan.on_other)];
+                let inside = ways.into_iter().zip(planned.targets);
+                let expected = inside.filter(|((edge, _), _)| *edge != Edge::Outside);
+                let mut expected = expected.filter_map(|(way, pc)| Some((way, pc?))).peekable();
+                let expects = expected.peek().is_some();
+                while let Some(((edge, point), pc)) = expected.next() {
+                    let last = expected.peek().is_none();
+                    self.expect(target, pc, (edge, point), last);
                 }
                 self.flush();
                 if hint == Hint::Resync {
                     self.exit_to(target, exit::RESYNC);
                 } else {
+                    if expects && hint != Hint::Return {
+                        self.count_miss(target, block.pc);
+                    }
                     self.indirect(target, hint, block.last_pc());
                 }
             }
@@ -56,12 +65,20 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Takes the edge where the computed target is the expected one.
-    fn expect(&mut self, target: ir::Value, expected: GuestAddr, edge: Edge, point: Option<OnEdge>) {
+    /// Takes the edge where the computed target is the expected one; `last` says that no other one is.
+    fn expect(
+        &mut self,
+        target: ir::Value,
+        expected: GuestAddr,
+        (edge, point): (Edge, Option<OnEdge>),
+        last: bool,
+    ) {
         let known = self.iconst(expected.raw());
         let same = self.b.ins().icmp(IntCC::Equal, target, known);
         let (yes, no) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(no);
+        if last {
+            self.b.set_cold_block(no);
+        }
         self.b.ins().brif(same, yes, &[], no, &[]);
         self.seal(&[yes, no]);
         let (dirty, float_cells) = (self.dirty, self.float_cells);
@@ -69,6 +86,27 @@ impl Lowering<'_, '_> {
         self.edge(edge, expected, point);
         (self.dirty, self.float_cells) = (dirty, float_cells);
         self.b.switch_to_block(no);
+    }
+
+    /// Counts that the computed jump of `block` leads elsewhere than expected. Of many such, one is told of.
+    fn count_miss(&mut self, target: ir::Value, block: GuestAddr) {
+        let (flags, context) = (self.context_flags, self.context());
+        let before = self.b.ins().load(types::I64, flags, context, entry::MISSES);
+        let left = self.b.ins().iadd_imm_s(before, -1);
+        self.b.ins().store(flags, left, context, entry::MISSES);
+        let (tell, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(tell);
+        self.b.set_cold_block(go_on);
+        self.b.ins().brif(left, go_on, &[], tell, &[]);
+        self.seal(&[tell, go_on]);
+        self.b.switch_to_block(tell);
+        let head = self.region.blocks[0].translation.pc;
+        for (pc, at) in [(block, entry::MISSED_BLOCK), (head, entry::MISSED_HEAD)] {
+            let pc = self.iconst(pc.raw());
+            self.b.ins().store(flags, pc, context, at);
+        }
+        self.exit_to(target, exit::MISSED);
+        self.b.switch_to_block(go_on);
     }
 
     fn edge(&mut self, edge: Edge, target: GuestAddr, point: Option<OnEdge>) {

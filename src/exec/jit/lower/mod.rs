@@ -89,7 +89,7 @@ pub struct Lowered {
     pub aligned: Vec<u32>,
     /// The guest address that each slot leads to.
     pub slots: Vec<GuestAddr>,
-    /// The guest address of each commit point.
+    /// The guest address of each commit point, and of the region's head.
     pub points: Vec<GuestAddr>,
     /// Signatures of what keeps all registers, although it returns something ([`super::steps`]).
     pub preserving: Vec<ir::SigRef>,
@@ -266,10 +266,11 @@ pub fn lower(
     let rounds = b.declare_var(types::I64);
     let zero = b.func.dfg.constants.insert(0u128.to_le_bytes().to_vec().into());
     let zero = b.ins().vconst(types::I8X16, zero);
+    let points = region.plan.addresses.iter().copied().chain([first.pc]).collect();
     let mut lowering = Lowering {
         b,
         region,
-        out: Lowered { complete: true, points: region.plan.addresses.clone(), ..Lowered::default() },
+        out: Lowered { complete: true, points, ..Lowered::default() },
         counting,
         state,
         poll_flag,
