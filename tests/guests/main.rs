@@ -203,7 +203,7 @@ on_every_tier! {
 
 /// The share of guest instructions that ran in `tier` ("interpreted", "in templates" or "in regions"), in percent,
 /// as `-d stats` says.
-fn share_of(tier: &str, stderr: &str) -> f64 {
+pub fn share_of(tier: &str, stderr: &str) -> f64 {
     let line = stderr.lines().find(|line| line.contains("stats:")).unwrap();
     let (_, after) = line.split_once(&format!("{tier} (")).unwrap();
     after.split_once(" %").unwrap().0.parse().unwrap()
@@ -272,7 +272,7 @@ fn each_phase_of_a_program_ends_up_in_regions() {
     for arch in [Arch::X86_64, Arch::Aarch64] {
         for kind in ["pointer", "way"] {
             let share = |rounds: &str| {
-                let args = [kind, rounds];
+                let args = [kind, rounds, "0", "3"];
                 let ended = run(guest_command(arch, &["-d", "stats"], &compiled(arch, "phases"), &args), "");
                 let mut native = std::process::Command::new(compiled(Arch::X86_64, "phases"));
                 native.args(args);

@@ -1,6 +1,7 @@
 //! Code saved for the next run: whatever a file of it holds, programs do the same.
 
 use crate::harness::{Arch, Ended, compiled, guest_command, run, start};
+use crate::share_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -70,6 +71,23 @@ on_both! {
         assert!(alike(arch, &scratch, "/bin/dash", &["-c", SCRIPT]) > 200);
         // dash, ls, tr and sort.
         assert_eq!(scratch.files().len(), 4);
+    }
+    regions_of_an_earlier_run_are_made_anew_where_this_one_goes_other_ways(arch) {
+        let program = compiled(arch, "phases");
+        for kind in ["pointer", "way"] {
+            let scratch = Scratch::new(arch, kind);
+            let regions = |rounds: &str, phase: &str| {
+                let options = ["-cache", scratch.text(), "-d", "stats"];
+                let ended = run(guest_command(arch, &options, &program, &[kind, rounds, phase, phase]), "");
+                assert_eq!(ended.status, 0, "{}", ended.stderr);
+                share_of("in regions", &ended.stderr)
+            };
+            let rounds = ["4000000", "16000000", "64000000"];
+            for phase in ["0", "1", "2"] {
+                let ends_there = rounds.into_iter().any(|rounds| regions(rounds, phase) > 90.0);
+                assert!(ends_there, "{kind} {phase}");
+            }
+        }
     }
     what_each_run_does_anew_is_saved_in_the_end(arch) {
         let scratch = Scratch::new(arch, "anew");

@@ -8,6 +8,7 @@
 
 use super::cells::CellSet;
 use super::constants::Constants;
+use super::is_in_region;
 use super::phases::Expected;
 use super::region::{Edge, Flags, Follow, Limits, RegionBlock, targets};
 use crate::exec::cache::Cache;
@@ -155,7 +156,8 @@ impl Growth<'_> {
             Follow::Any => Some(self.cache.translation(pc.raw(), self.control)),
             Follow::Ran(least) => {
                 let known = self.cache.known(pc.raw(), self.control)?;
-                (known.runs_in_traces() >= least).then_some(known)
+                // What has been in a region ever since an earlier process made it was not counted there.
+                (known.runs_in_traces() >= least || is_in_region(&known)).then_some(known)
             }
         }
     }

@@ -1,5 +1,5 @@
 // A loop that does something else after a while: it calls other functions through the same pointer, or goes another way
-// through a function.  phases pointer|way ROUNDS
+// through a function.  phases pointer|way ROUNDS FIRST LAST
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ int main(int argc, char **argv)
 {
 	unsigned long x = argc;
 	long rounds = atol(argv[2]);
-	for (phase = 0; phase < 4; phase++)
+	for (phase = atoi(argv[3]); phase <= atoi(argv[4]); phase++)
 		for (long i = 0; i < rounds / 1000; i++)
 			x = strcmp(argv[1], "way") ? pointer(x, 1000) : way(x, 1000);
 	printf("%lu\n", x);
