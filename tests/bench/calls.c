@@ -4,7 +4,7 @@
 
 #include "share.h"
 
-#define COUNT (200000 / SHARE)
+#define COUNT (400000 / SHARE)
 
 static int values[COUNT];
 
@@ -26,7 +26,7 @@ int main(void)
 	for (int i = 0; i < COUNT; i++)
 		values[i] = (int)(x = x * 1103515245u + 12345u) >> 3;
 	qsort(values, COUNT, sizeof *values, compare);
-	for (int i = 0; i < 20000000 / SHARE; i++)
+	for (int i = 0; i < 40000000 / SHARE; i++)
 		x = table[(x >> 5 ^ i) & 3](x);
 	printf("%d %d %u\n", values[0], values[COUNT / 2], x);
 }

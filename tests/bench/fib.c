@@ -10,5 +10,5 @@ __attribute__((noinline)) static int fib(int n)
 
 int main(void)
 {
-	printf("%d\n", fib(SHARE > 1 ? 26 : 36));
+	printf("%d\n", fib(SHARE > 1 ? 26 : 38));
 }

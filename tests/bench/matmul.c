@@ -11,7 +11,7 @@ int main(void)
 	for (int i = 0; i < N; i++)
 		for (int j = 0; j < N; j++)
 			a[i][j] = i + j, b[i][j] = i - j;
-	for (int round = 0; round < 3; round++)
+	for (int round = 0; round < (SHARE > 1 ? 3 : 9); round++)
 		for (int i = 0; i < N; i++)
 			for (int j = 0; j < N; j++) {
 				double sum = 0;

@@ -9,7 +9,7 @@ static char composite[1000001];
 int main(void)
 {
 	int count = 0;
-	for (int round = 0; round < (SHARE > 1 ? 1 : 25); round++) {
+	for (int round = 0; round < (SHARE > 1 ? 1 : 50); round++) {
 		memset(composite, 0, sizeof composite);
 		for (int i = 2; i <= 1000000; i++) {
 			if (composite[i])

@@ -24,7 +24,7 @@ int main(void)
 {
 	for (int i = 0; i < 65536; i++)
 		text[i] = 'a' + i % 23;
-	for (int i = 0; i < 40000 / SHARE; i++)
+	for (int i = 0; i < 120000 / SHARE; i++)
 		round_of(i % 4000);
 	printf("%zu\n", total);
 }

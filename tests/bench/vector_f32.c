@@ -27,7 +27,7 @@ int main(void)
 	unsigned total = 0;
 	for (int i = 0; i < N; i++)
 		a[i] = i % 97 + 0.5f, b[i] = i % 31 + 1.0f;
-	for (int round = 0; round < 40000 / SHARE; round++) {
+	for (int round = 0; round < 80000 / SHARE; round++) {
 		step(a, b);
 		round_off(c, a);
 	}

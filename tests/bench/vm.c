@@ -7,7 +7,7 @@ enum { PUSH, ADD, SUB, DUP, SWAP, OVER, JNZ, DROP, XOR, HALT };
 
 int main(void)
 {
-	static const int code[] = { PUSH, 1, PUSH, 4000000 / SHARE, SWAP, OVER, ADD, PUSH, 12345, XOR, SWAP,
+	static const int code[] = { PUSH, 1, PUSH, 8000000 / SHARE, SWAP, OVER, ADD, PUSH, 12345, XOR, SWAP,
 				    PUSH, 1, SUB, DUP, JNZ, 4, DROP, HALT };
 	long stack[64], *sp = stack;
 	for (int pc = 0;;) {
