@@ -16,12 +16,19 @@ mod fuzz;
 mod generate;
 #[path = "x86_64/host.rs"]
 mod host;
+#[allow(dead_code)] // shared with suites of programs
+#[path = "guests/harness.rs"]
+mod harness;
 #[path = "insn/machine.rs"]
 mod machine;
 #[path = "insn/oracle.rs"]
 mod oracle;
 #[path = "insn/random.rs"]
 mod random;
+#[path = "insn/saved/mod.rs"]
+mod saved;
+#[path = "insn/saved/x86_64.rs"]
+mod saved_x86_64;
 #[path = "insn/text.rs"]
 mod text;
 #[path = "insn/tiers.rs"]
@@ -113,4 +120,25 @@ fn planted_bugs_are_found_within_a_minute() {
         }
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+/// What `scripts/fuzz-insn x86_64 --saved` runs, in short.
+#[test]
+fn programs_with_saved_code_do_what_the_host_cpu_does() {
+    with_programs(|guest, plan| saved::run(guest, plan));
+}
+
+/// What `scripts/fuzz-insn x86_64 --saved --bugs` runs.
+#[test]
+#[ignore = "runs some programs for each"]
+fn programs_with_planted_bugs_are_told() {
+    with_programs(|guest, plan| saved::planted::missed(guest, plan.seed, plan.sequences));
+}
+
+fn with_programs(f: impl FnOnce(&mut saved_x86_64::X86, &saved::Plan) -> Vec<String>) {
+    let (_pages, wanted) = (pages(), wanted());
+    let mut guest =
+        saved_x86_64::X86 { work: fuzz::Work::new(&wanted), machine: machine::Machine::new() };
+    let wrong = f(&mut guest, &saved::Plan::from_environment());
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -1,0 +1,298 @@
+//! Running a program's file in all the ways there are, and comparing what it wrote.
+
+use super::image::{Image, Template, place, scratch};
+use super::{Guest, Program, Reach, STATES};
+use crate::harness::{start, watch};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// No run may take longer, on a busy machine.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// Rounds that are enough where more of them lead no further.
+const FEW: u64 = 24;
+const EVERY: u64 = u64::MAX;
+
+/// A directory with a program's file and a place for its code, for as long as this is there.
+pub struct Place {
+    directory: PathBuf,
+}
+
+impl Place {
+    pub fn new(name: &str) -> Self {
+        let directory = scratch(&format!("saved-{name}"));
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(directory.join("cache")).unwrap();
+        std::fs::set_permissions(directory.join("cache"), PermissionsExt::from_mode(0o700)).unwrap();
+        Self { directory }
+    }
+
+    /// Writes the file: the same one, and with the same time, if it was there before, so that only its content tells.
+    pub fn put(&self, image: &Image) {
+        use std::os::unix::fs::FileExt;
+        let path = self.directory.join("program");
+        let before = std::fs::metadata(&path).and_then(|m| m.modified()).ok();
+        let file = std::fs::File::options().write(true).create(true).truncate(false).open(&path).unwrap();
+        file.write_all_at(&image.bytes, 0).unwrap();
+        file.set_permissions(PermissionsExt::from_mode(0o755)).unwrap();
+        if let Some(before) = before {
+            file.set_modified(before).unwrap();
+        }
+    }
+
+    pub fn program(&self) -> String {
+        self.directory.join("program").to_str().unwrap().to_owned()
+    }
+
+    pub fn cache(&self) -> String {
+        self.directory.join("cache").to_str().unwrap().to_owned()
+    }
+
+    /// How large the files of saved code are together.
+    pub fn saved(&self) -> u64 {
+        let files = std::fs::read_dir(self.cache()).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// What a process wrote; or how it ended.
+pub type Written = Result<Vec<u8>, String>;
+
+fn written(mut command: Command, limit: u64) -> Written {
+    command.arg(limit.to_string());
+    let child = start(&mut command);
+    let watchdog = watch(child.id() as i32, TIME_LIMIT);
+    let output = child.wait_with_output().unwrap();
+    drop(watchdog);
+    if output.status.success() && output.stderr.is_empty() {
+        Ok(output.stdout)
+    } else {
+        Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+pub fn oracle<G: Guest>(place: &Place, limit: u64) -> Vec<u8> {
+    written(G::oracle(&place.program()), limit).unwrap_or_else(|end| panic!("the oracle ended with {end}"))
+}
+
+/// How often each sequence faults.
+pub fn faults<G: Guest>(template: &Template, program: &Program<G>) -> Vec<u64> {
+    let place = Place::new(&format!("{}-faults", G::NAME));
+    place.put(&Image::new(template, program));
+    let written = oracle::<G>(&place, EVERY);
+    (0..program.pieces.len()).map(|number| Outcome::of::<G>(&written, number).word(2)).collect()
+}
+
+/// How the emulator runs a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setting {
+    tier: &'static str,
+    limit: u64,
+    /// Which of the runs with saved code it is.
+    cached: Option<usize>,
+    /// Whether another program is in the file.
+    changed: bool,
+}
+
+const fn without(tier: &'static str, limit: u64) -> Setting {
+    Setting { tier, limit, cached: None, changed: false }
+}
+
+const fn with(number: usize, changed: bool) -> Setting {
+    Setting { tier: "auto", limit: EVERY, cached: Some(number), changed }
+}
+
+/// Without saved code.
+const OFF: [Setting; 4] =
+    [without("auto", EVERY), without("template", EVERY), without("jit", FEW), without("interp", FEW)];
+/// One after the other, with the same saved code: cold and three times warm; with a changed file, and then with that as it was.
+pub const CACHED: [Setting; 7] = [
+    with(0, false),
+    with(1, false),
+    with(2, false),
+    with(3, false),
+    with(4, true),
+    with(5, true),
+    with(6, false),
+];
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cached {
+            None => write!(f, "--cache off --tier {}", self.tier),
+            Some(0) => write!(f, "cold"),
+            Some(n) if self.changed => write!(f, "warm {n}, with another byte in the file"),
+            Some(n) => write!(f, "warm {n}"),
+        }
+    }
+}
+
+/// Runs the file that is there.
+pub fn emulated<G: Guest>(place: &Place, setting: &Setting) -> Written {
+    let mut command = Command::new(G::EMULATOR);
+    let cache = if setting.cached.is_some() { place.cache() } else { "off".to_owned() };
+    command.args(["-cache", &cache, "-tier", setting.tier]).args(G::options()).arg(place.program());
+    let t = std::time::Instant::now();
+    let r = written(command, setting.limit);
+    println!("{setting} {:?}", t.elapsed());
+    r
+}
+
+/// A sequence with which something was wrong.
+#[derive(Clone)]
+pub struct Mismatch {
+    pub setting: Setting,
+    pub sequence: usize,
+    pub text: String,
+}
+
+/// What was done.
+#[derive(Default)]
+pub struct Counts {
+    programs: u64,
+    runs: u64,
+    instructions: usize,
+    faults: u64,
+    reach: BTreeMap<String, u64>,
+    mismatches: usize,
+}
+
+impl Counts {
+    fn note<G: Guest>(&mut self, program: &Program<G>, expected: &[u8]) {
+        self.programs += 1;
+        for (number, (piece, shape)) in program.pieces.iter().enumerate() {
+            *self.reach.entry(format!("{:?}", shape.reach())).or_default() += 1;
+            self.instructions += G::len(piece);
+            self.faults += Outcome::of::<G>(expected, number).word(2);
+        }
+    }
+
+    pub fn print(&self, name: &str) {
+        let sequences: u64 = self.reach.values().sum();
+        println!(
+            "{name}: {} programs, {} runs of them, {sequences} sequences of {} instructions, {} faults in a run of each",
+            self.programs, self.runs, self.instructions, self.faults
+        );
+        println!("sequences by what they reach: {:?}", self.reach);
+        println!("mismatches {}", self.mismatches);
+    }
+}
+
+/// What a process wrote of one sequence.
+struct Outcome<'a>(&'a [u8]);
+
+impl<'a> Outcome<'a> {
+    fn of<G: Guest>(written: &'a [u8], number: usize) -> Self {
+        let len = Self::HEAD + 2 * STATES * G::RECORD;
+        Self(&written[number * len..][..len])
+    }
+
+    const HEAD: usize = 64;
+
+    fn word(&self, n: usize) -> u64 {
+        u64::from_le_bytes(self.0[8 * n..8 * n + 8].try_into().unwrap())
+    }
+
+    /// After the first, or the last, round of a state.
+    fn record<G: Guest>(&self, number: usize) -> &'a [u8] {
+        &self.0[Self::HEAD + number * G::RECORD..][..G::RECORD]
+    }
+}
+
+/// What is different in one sequence.
+fn different<G: Guest>(program: &Program<G>, sequence: usize, ours: &[u8], theirs: &[u8]) -> Option<String> {
+    let (ours, theirs) = (Outcome::of::<G>(ours, sequence), Outcome::of::<G>(theirs, sequence));
+    let (piece, shape) = &program.pieces[sequence];
+    let at = (place::<G>(sequence), shape);
+    for number in 0..2 * STATES {
+        let (a, b) = (ours.record::<G>(number), theirs.record::<G>(number));
+        let round = if number < STATES { "first" } else { "last" };
+        let found = (a != b).then(|| G::difference(piece, number % STATES, at, a, b)).flatten();
+        if let Some(line) = found {
+            return Some(format!("after the {round} round: {line}"));
+        }
+    }
+    let names = ["the hash of all rounds", "memory", "the number of faults"];
+    let found = (0..3).find(|&n| ours.word(n) != theirs.word(n))?;
+    Some(format!("{} is {:#x}, not {:#x}", names[found], ours.word(found), theirs.word(found)))
+}
+
+/// The sequences that differ.
+pub fn compare<G: Guest>(
+    program: &Program<G>,
+    setting: &Setting,
+    ours: &Written,
+    theirs: &[u8],
+) -> Vec<Mismatch> {
+    let mismatch = |sequence, text| Mismatch { setting: *setting, sequence, text };
+    let len = Outcome::HEAD + 2 * STATES * G::RECORD;
+    let ours = match ours {
+        Ok(ours) if ours.len() == theirs.len() => ours,
+        Ok(ours) => return vec![mismatch(ours.len() / len, format!("{} bytes written", ours.len()))],
+        Err(end) => return vec![mismatch(0, format!("the emulator ended with {end}"))],
+    };
+    let one = |number| Some(mismatch(number, different(program, number, ours, theirs)?));
+    (0..program.pieces.len()).filter_map(one).collect()
+}
+
+/// Runs a program in all ways.
+pub fn whole<G: Guest>(template: &Template, program: &Program<G>, counts: &mut Counts) -> Vec<Mismatch> {
+    let place = Place::new(G::NAME);
+    let (image, other) = (Image::new(template, program), changed(program));
+    let changed_image = Image::new(template, &other);
+    place.put(&changed_image);
+    let changed = oracle::<G>(&place, EVERY);
+    place.put(&image);
+    let (all, few) = (oracle::<G>(&place, EVERY), oracle::<G>(&place, FEW));
+    assert!(changed != all, "a changed program does the same");
+    counts.note(program, &all);
+    let mut wrong = Vec::new();
+    for setting in OFF {
+        let expected = if setting.limit == FEW { &few } else { &all };
+        wrong.extend(compare(program, &setting, &emulated::<G>(&place, &setting), expected));
+        counts.runs += 1;
+    }
+    for setting in CACHED {
+        let (image, expected) =
+            if setting.changed { (&changed_image, &changed) } else { (&image, &all) };
+        place.put(image);
+        wrong.extend(compare(program, &setting, &emulated::<G>(&place, &setting), expected));
+        counts.runs += 1;
+        assert!(place.saved() > 0, "no code was saved");
+    }
+    counts.mismatches += wrong.len();
+    wrong
+}
+
+/// The program with another byte in a sequence of each reach.
+pub fn changed<G: Guest>(program: &Program<G>) -> Program<G> {
+    let mut changed = program.clone();
+    for reach in Reach::ALL {
+        if let Some((_, shape)) = changed.pieces.iter_mut().rev().find(|(_, shape)| shape.reach() == reach) {
+            shape.tag ^= 1;
+        }
+    }
+    changed
+}
+
+/// What is wrong with a sequence where its program runs so; with saved code, in the runs before it, too.
+pub fn again<G: Guest>(template: &Template, program: &Program<G>, setting: &Setting) -> Option<Mismatch> {
+    let place = Place::new(&format!("{}-again", G::NAME));
+    let image = Image::new(template, program);
+    let changed_image = Image::new(template, &changed(program));
+    let settings = if setting.cached.is_some() { &CACHED[..] } else { std::slice::from_ref(setting) };
+    settings.iter().find_map(|setting| {
+        place.put(if setting.changed { &changed_image } else { &image });
+        let expected = oracle::<G>(&place, setting.limit);
+        compare(program, setting, &emulated::<G>(&place, setting), &expected).into_iter().next()
+    })
+}
