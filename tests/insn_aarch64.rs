@@ -181,8 +181,8 @@ fn programs_with_saved_code_do_what_they_do_in_qemu() {
 
 /// What `scripts/fuzz-insn aarch64 --saved --bugs` runs.
 #[test]
-#[ignore = "runs some programs for each"]
-fn programs_with_planted_bugs_are_told() {
+#[ignore = "takes minutes"]
+fn programs_with_mistakes_are_told() {
     with_programs(|guest, plan| saved::planted::missed(guest, plan.seed, plan.sequences));
 }
 

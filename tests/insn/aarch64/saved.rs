@@ -145,6 +145,15 @@ impl Guest for A64 {
         piece
     }
 
+    /// Differences for sums, and the other way round.
+    fn mistaken(piece: &Piece) -> Piece {
+        let mut piece = piece.clone();
+        for word in piece.group.words.iter_mut().filter(|word| **word & 0x1f00_0000 == 0x0b00_0000) {
+            *word ^= 1 << 30;
+        }
+        piece
+    }
+
     fn difference(
         piece: &Piece,
         number: usize,

@@ -4,8 +4,8 @@
 //! that was saved of something else. Nothing of the product knows of them.
 
 use super::image::{Image, Template};
-use super::runs::{CACHED, Place, changed, compare, emulated, oracle};
-use super::{Guest, Program, Reach};
+use super::runs::{CACHED, Mismatch, Place, changed, compare, emulated, oracle};
+use super::{Guest, Program, Reach, shrink};
 use crate::case::Rng;
 
 /// Plants each; the names of those that are not found, or not in their places.
@@ -20,37 +20,57 @@ pub fn missed<G: Guest>(guest: &mut G, seed: u64, sequences: usize) -> Vec<Strin
     planted.push(("rounds that only the hash tells of".to_owned(), shortened(&program)));
     let mut missed = Vec::new();
     for (what, other) in planted {
-        if !is_found(&template, &program, &other, &what) {
+        if found(&template, (&program, &other), &what).is_none_or(|(named, others, _)| named != others) {
             missed.push(what);
         }
     }
+    let what = "an instruction for another".to_owned();
+    let told = found(&template, (&program, &mistaken(&program)), &what)
+        .filter(|(named, others, _)| named.iter().all(|number| others.contains(number)))
+        .and_then(|(.., mismatch)| shrink::tell(&template, &program, &mismatch, mistaken));
+    missed.extend(told.is_none().then_some(what));
     missed
 }
 
-/// Whether cold and warm runs of the other program are told from the program, by the sequences that are others.
-fn is_found<G: Guest>(template: &Template, program: &Program<G>, other: &Program<G>, what: &str) -> bool {
+/// Sequences in which something was found wrong, those that are others, and the first mismatch.
+type Found = (Vec<usize>, Vec<usize>, Mismatch);
+
+/// What is found where the emulator runs the second program for the first: the same, cold and warm.
+fn found<G: Guest>(
+    template: &Template,
+    (program, other): (&Program<G>, &Program<G>),
+    what: &str,
+) -> Option<Found> {
     let place = Place::new(&format!("{}-planted", G::NAME));
-    let image = |program| Image::new(template, program);
-    place.put(&image(program));
+    place.put(&Image::new(template, program));
     let expected = oracle::<G>(&place, u64::MAX);
-    place.put(&image(other));
-    let codes = |program: &Program<G>, number: usize| {
+    place.put(&Image::new(template, other));
+    let code = |program: &Program<G>, number: usize| {
         let (piece, shape) = &program.pieces[number];
         (G::code(piece, G::CODE, shape), shape.rounds)
     };
     let others: Vec<usize> =
-        (0..program.pieces.len()).filter(|&n| codes(program, n) != codes(other, n)).collect();
-    let mut all = true;
+        (0..program.pieces.len()).filter(|&n| code(program, n) != code(other, n)).collect();
+    let mut all = Vec::new();
     for setting in &CACHED[..4] {
-        let found = compare(program, setting, &emulated::<G>(&place, setting), &expected);
-        let named: Vec<usize> = found.iter().map(|mismatch| mismatch.sequence).collect();
-        all &= named == others;
-        if setting == &CACHED[3] {
-            let text = found.first().map_or("nothing", |mismatch| &mismatch.text);
-            println!("{what}: planted in {others:?}, found in {named:?}: {text}");
-        }
+        let written = emulated::<G>(&place, setting);
+        let ours = written.as_ref().map(|(bytes, _)| &bytes[..]);
+        let found = compare(program, setting, ours, &expected);
+        all.push((found.iter().map(|mismatch| mismatch.sequence).collect::<Vec<_>>(), found));
     }
-    all
+    let same = all.iter().all(|(named, _)| *named == all[0].0);
+    let (named, found) = all.pop()?;
+    let first = found.into_iter().next();
+    let text = first.as_ref().map_or("nothing", |mismatch| &mismatch.text);
+    println!("{what}: planted in {others:?}, found in {named:?}: {text}");
+    same.then_some((named, others, first?))
+}
+
+/// With wrong instructions wherever some stand.
+fn mistaken<G: Guest>(program: &Program<G>) -> Program<G> {
+    let mut other = program.clone();
+    other.pieces.iter_mut().for_each(|(piece, _)| *piece = G::mistaken(piece));
+    other
 }
 
 /// Without an instruction that matters, in a sequence of that reach.
@@ -66,7 +86,7 @@ fn lacking<G: Guest>(template: &Template, program: &Program<G>, reach: Reach) ->
         let mut other = program.clone();
         let piece = &mut other.pieces[number].0;
         *piece = G::without(piece, G::len(piece) / 2);
-        if !compare(program, &CACHED[0], &Ok(writes(&other)), &expected).is_empty() {
+        if !compare(program, &CACHED[0], Ok(&writes(&other)), &expected).is_empty() {
             return other;
         }
     }

@@ -19,6 +19,8 @@ const EVERY: u64 = u64::MAX;
 /// A directory with a program's file and a place for its code, for as long as this is there.
 pub struct Place {
     directory: PathBuf,
+    /// Whether the emulator counts what it runs, and says so, which makes its code another.
+    counted: bool,
 }
 
 impl Place {
@@ -27,7 +29,7 @@ impl Place {
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(directory.join("cache")).unwrap();
         std::fs::set_permissions(directory.join("cache"), PermissionsExt::from_mode(0o700)).unwrap();
-        Self { directory }
+        Self { directory, counted: false }
     }
 
     /// Writes the file: the same one, and with the same time, if it was there before, so that only its content tells.
@@ -64,8 +66,8 @@ impl Drop for Place {
     }
 }
 
-/// What a process wrote; or how it ended.
-pub type Written = Result<Vec<u8>, String>;
+/// What a process wrote, or how it ended; and what it said.
+type Written = Result<(Vec<u8>, String), String>;
 
 fn written(mut command: Command, limit: u64) -> Written {
     command.arg(limit.to_string());
@@ -73,15 +75,17 @@ fn written(mut command: Command, limit: u64) -> Written {
     let watchdog = watch(child.id() as i32, TIME_LIMIT);
     let output = child.wait_with_output().unwrap();
     drop(watchdog);
-    if output.status.success() && output.stderr.is_empty() {
-        Ok(output.stdout)
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let is_expected = said.lines().all(|line| line.contains("stats: "));
+    if output.status.success() && is_expected {
+        Ok((output.stdout, said))
     } else {
-        Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)))
+        Err(format!("{}: {said}", output.status))
     }
 }
 
 pub fn oracle<G: Guest>(place: &Place, limit: u64) -> Vec<u8> {
-    written(G::oracle(&place.program()), limit).unwrap_or_else(|end| panic!("the oracle ended with {end}"))
+    written(G::oracle(&place.program()), limit).unwrap_or_else(|end| panic!("the oracle ended with {end}")).0
 }
 
 /// How often each sequence faults.
@@ -140,11 +144,12 @@ impl fmt::Display for Setting {
 pub fn emulated<G: Guest>(place: &Place, setting: &Setting) -> Written {
     let mut command = Command::new(G::EMULATOR);
     let cache = if setting.cached.is_some() { place.cache() } else { "off".to_owned() };
-    command.args(["-cache", &cache, "-tier", setting.tier]).args(G::options()).arg(place.program());
-    let t = std::time::Instant::now();
-    let r = written(command, setting.limit);
-    println!("{setting} {:?}", t.elapsed());
-    r
+    command.args(["-cache", &cache, "-tier", setting.tier]).args(G::options());
+    if place.counted {
+        command.args(["-d", "stats"]);
+    }
+    command.arg(place.program());
+    written(command, setting.limit)
 }
 
 /// A sequence with which something was wrong.
@@ -163,6 +168,8 @@ pub struct Counts {
     instructions: usize,
     faults: u64,
     reach: BTreeMap<String, u64>,
+    /// By setting: guest instructions interpreted, in templates and in regions, and blocks of saved code.
+    stats: BTreeMap<String, [u64; 4]>,
     mismatches: usize,
 }
 
@@ -176,13 +183,34 @@ impl Counts {
         }
     }
 
+    /// Notes what the emulator said at its end.
+    fn note_stats(&mut self, setting: &Setting, said: &str) {
+        let number = |before: &str| -> Option<u64> {
+            let start = &said[..said.find(before)?];
+            start.rsplit([' ', ',']).next()?.parse().ok()
+        };
+        let parts = [" interpreted (", " in templates (", " in regions (", " blocks of saved code"].map(number);
+        let [Some(_), ..] = parts else { return };
+        let sums = self.stats.entry(setting.to_string()).or_default();
+        sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part.unwrap_or(0));
+        let in_use = parts[3].unwrap_or(0);
+        let warm = setting.cached.is_some_and(|number| number > 0);
+        assert!(!warm || in_use > 100, "{setting}: {in_use} blocks of saved code");
+    }
+
     pub fn print(&self, name: &str) {
         let sequences: u64 = self.reach.values().sum();
         println!(
             "{name}: {} programs, {} runs of them, {sequences} sequences of {} instructions, {} faults in a run of each",
             self.programs, self.runs, self.instructions, self.faults
         );
-        println!("sequences by what they reach: {:?}", self.reach);
+        println!("sequences by what they are to reach: {:?}", self.reach);
+        for (setting, [interpreted, templates, regions, saved]) in &self.stats {
+            println!(
+                "{setting}: instructions interpreted {interpreted}, in templates {templates}, in regions {regions}; \
+                 blocks of saved code {saved}"
+            );
+        }
         println!("mismatches {}", self.mismatches);
     }
 }
@@ -230,7 +258,7 @@ fn different<G: Guest>(program: &Program<G>, sequence: usize, ours: &[u8], their
 pub fn compare<G: Guest>(
     program: &Program<G>,
     setting: &Setting,
-    ours: &Written,
+    ours: Result<&[u8], &String>,
     theirs: &[u8],
 ) -> Vec<Mismatch> {
     let mismatch = |sequence, text| Mismatch { setting: *setting, sequence, text };
@@ -245,29 +273,33 @@ pub fn compare<G: Guest>(
 }
 
 /// Runs a program in all ways.
-pub fn whole<G: Guest>(template: &Template, program: &Program<G>, counts: &mut Counts) -> Vec<Mismatch> {
-    let place = Place::new(G::NAME);
-    let (image, other) = (Image::new(template, program), changed(program));
-    let changed_image = Image::new(template, &other);
-    place.put(&changed_image);
+pub fn whole<G: Guest>(
+    template: &Template,
+    program: &Program<G>,
+    counted: bool,
+    counts: &mut Counts,
+) -> Vec<Mismatch> {
+    let mut place = Place::new(G::NAME);
+    place.counted = counted;
+    let (image, other) = (Image::new(template, program), Image::new(template, &changed(program)));
+    place.put(&other);
     let changed = oracle::<G>(&place, EVERY);
     place.put(&image);
     let (all, few) = (oracle::<G>(&place, EVERY), oracle::<G>(&place, FEW));
     assert!(changed != all, "a changed program does the same");
     counts.note(program, &all);
     let mut wrong = Vec::new();
-    for setting in OFF {
-        let expected = if setting.limit == FEW { &few } else { &all };
-        wrong.extend(compare(program, &setting, &emulated::<G>(&place, &setting), expected));
+    for setting in OFF.iter().chain(&CACHED) {
+        let expected = if setting.changed { &changed } else { &all };
+        let expected = if setting.limit == FEW { &few } else { expected };
+        place.put(if setting.changed { &other } else { &image });
+        let written = emulated::<G>(&place, setting);
         counts.runs += 1;
-    }
-    for setting in CACHED {
-        let (image, expected) =
-            if setting.changed { (&changed_image, &changed) } else { (&image, &all) };
-        place.put(image);
-        wrong.extend(compare(program, &setting, &emulated::<G>(&place, &setting), expected));
-        counts.runs += 1;
-        assert!(place.saved() > 0, "no code was saved");
+        if let Ok((_, said)) = &written {
+            counts.note_stats(setting, said);
+        }
+        wrong.extend(compare(program, setting, written.as_ref().map(|(bytes, _)| &bytes[..]), expected));
+        assert!(setting.cached.is_none() || place.saved() > 0, "no code was saved");
     }
     counts.mismatches += wrong.len();
     wrong
@@ -284,15 +316,23 @@ pub fn changed<G: Guest>(program: &Program<G>) -> Program<G> {
     changed
 }
 
-/// What is wrong with a sequence where its program runs so; with saved code, in the runs before it, too.
-pub fn again<G: Guest>(template: &Template, program: &Program<G>, setting: &Setting) -> Option<Mismatch> {
+/// What goes wrong first where the emulator runs `other` (as a rule the same) so; with saved code, in the runs before it, too.
+pub fn again<G: Guest>(
+    template: &Template,
+    (program, other): (&Program<G>, &Program<G>),
+    setting: &Setting,
+) -> Option<Mismatch> {
     let place = Place::new(&format!("{}-again", G::NAME));
-    let image = Image::new(template, program);
-    let changed_image = Image::new(template, &changed(program));
     let settings = if setting.cached.is_some() { &CACHED[..] } else { std::slice::from_ref(setting) };
     settings.iter().find_map(|setting| {
-        place.put(if setting.changed { &changed_image } else { &image });
+        let image = |program: &Program<G>| {
+            if setting.changed { Image::new(template, &changed(program)) } else { Image::new(template, program) }
+        };
+        place.put(&image(program));
         let expected = oracle::<G>(&place, setting.limit);
-        compare(program, setting, &emulated::<G>(&place, setting), &expected).into_iter().next()
+        place.put(&image(other));
+        let written = emulated::<G>(&place, setting);
+        let ours = written.as_ref().map(|(bytes, _)| &bytes[..]);
+        compare(program, setting, ours, &expected).into_iter().next()
     })
 }

@@ -8,24 +8,31 @@ use std::time::{Duration, Instant};
 /// No more time than this.
 const TIME: Duration = Duration::from_secs(240);
 
-/// Prints what is left of the sequence where it still goes wrong.
-pub fn tell<G: Guest>(template: &Template, program: &Program<G>, found: &Mismatch) {
+/// Makes the sequence smaller as long as something goes wrong with it, where the emulator runs what `mistaken` makes of
+/// it; and prints it.
+pub fn tell<G: Guest>(
+    template: &Template,
+    program: &Program<G>,
+    found: &Mismatch,
+    mistaken: impl Fn(&Program<G>) -> Program<G>,
+) -> Option<Program<G>> {
     let begin = Instant::now();
-    let alone = Program::<G> { pieces: vec![program.pieces[found.sequence].clone()] };
-    let Some(mut left) = again(template, &alone, &found.setting) else {
+    let wrong = |small: &Program<G>| again(template, (small, &mistaken(small)), &found.setting);
+    let mut small = Program::<G> { pieces: vec![program.pieces[found.sequence].clone()] };
+    let Some(mut left) = wrong(&small) else {
         println!("     not alone: only with the sequences around it");
-        return;
+        return None;
     };
-    let mut small = alone;
     for instruction in (0..G::len(&small.pieces[0].0)).rev() {
         if begin.elapsed() > TIME {
             break;
         }
         let mut smaller = small.clone();
         smaller.pieces[0].0 = G::without(&small.pieces[0].0, instruction);
-        if let Some(found) = again(template, &smaller, &found.setting) {
+        if let Some(found) = wrong(&smaller) {
             (small, left) = (smaller, found);
         }
     }
     println!("shrunk: {}: {}\n     {}", left.setting, left.text, small.describe(0));
+    Some(small)
 }

@@ -278,6 +278,23 @@ impl Guest for X86<'_> {
         piece
     }
 
+    /// OR for ADD, SBB for ADC, SUB for AND, CMP for XOR.
+    fn mistaken(piece: &Piece) -> Piece {
+        let mut piece = piece.clone();
+        let sums = |insn: &&Instruction| {
+            matches!(insn.mnemonic(), M::Add | M::Adc | M::And | M::Xor) && !insn.has_lock_prefix()
+        };
+        for insn in piece.insns.iter().filter(sums) {
+            let start = (insn.ip() - LOADED) as usize;
+            let opcode = |byte: u8| byte & 0xf0 < 0x40 && byte & 0x0f < 6;
+            let at = (start..start + insn.len()).find(|&at| opcode(piece.cases[0].code[at]));
+            if let Some(at) = at {
+                piece.cases.iter_mut().for_each(|case| case.code[at] ^= 8);
+            }
+        }
+        piece
+    }
+
     fn difference(
         piece: &Piece,
         number: usize,
