@@ -14,11 +14,11 @@ mod forms;
 mod fuzz;
 #[path = "insn/generate.rs"]
 mod generate;
-#[path = "x86_64/host.rs"]
-mod host;
 #[allow(dead_code)] // shared with suites of programs
 #[path = "guests/harness.rs"]
 mod harness;
+#[path = "x86_64/host.rs"]
+mod host;
 #[path = "insn/machine.rs"]
 mod machine;
 #[path = "insn/oracle.rs"]
@@ -139,8 +139,7 @@ fn with_programs(f: impl FnOnce(&mut saved_x86_64::X86, &saved::Plan) -> Vec<Str
     let (_pages, mut wanted) = (pages(), wanted());
     // What is the same for each build, so that seeds are.
     wanted.files.retain(|file| !file.starts_with("/proc"));
-    let mut guest =
-        saved_x86_64::X86 { work: fuzz::Work::new(&wanted), machine: machine::Machine::new() };
+    let mut guest = saved_x86_64::X86 { work: fuzz::Work::new(&wanted), machine: machine::Machine::new() };
     let wrong = f(&mut guest, &saved::Plan::from_environment());
     assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -176,7 +176,7 @@ fn planted_bugs_are_found_within_a_minute() {
 /// What `scripts/fuzz-insn aarch64 --saved` runs, in short.
 #[test]
 fn programs_with_saved_code_do_what_they_do_in_qemu() {
-    with_programs(|guest, plan| saved::run(guest, plan));
+    with_programs(saved::run);
 }
 
 /// What `scripts/fuzz-insn aarch64 --saved --bugs` runs.

@@ -382,7 +382,7 @@ fn without_nops(case: &Case) -> Case {
             continue;
         }
         let (from, to) = ((insn.ip() - CODE) as usize, shorter.len);
-        let bytes = moved(&case.code[from..from + insn.len()], &insn, &decoder, CODE + to as u64);
+        let bytes = moved(&case.code[from..from + insn.len()], &insn, CODE + to as u64);
         shorter.code[to..to + insn.len()].copy_from_slice(&bytes);
         shorter.len += insn.len();
         shorter.insns += 1;
@@ -391,14 +391,16 @@ fn without_nops(case: &Case) -> Case {
 }
 
 /// The instruction for another place: an address relative to rip stays what it is.
-pub fn moved(bytes: &[u8], insn: &Instruction, decoder: &Decoder, to: u64) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
+pub fn moved(bytes: &[u8], insn: &Instruction, to: u64) -> Vec<u8> {
+    let mut moved = bytes.to_vec();
     if insn.is_ip_rel_memory_operand() {
-        let at = decoder.get_constant_offsets(insn).displacement_offset();
+        let mut decoder = Decoder::with_ip(64, bytes, insn.ip(), DecoderOptions::NONE);
+        let decoded = decoder.decode();
+        let at = decoder.get_constant_offsets(&decoded).displacement_offset();
         let target = insn.memory_displacement64().wrapping_sub(to + insn.len() as u64);
-        bytes[at..at + 4].copy_from_slice(&target.to_le_bytes()[..4]);
+        moved[at..at + 4].copy_from_slice(&target.to_le_bytes()[..4]);
     }
-    bytes
+    moved
 }
 
 /// Ways to make a state simpler, each for 16 registers or bits.

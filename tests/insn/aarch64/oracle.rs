@@ -81,12 +81,8 @@ pub struct Oracle {
 
 impl Oracle {
     pub fn start() -> Self {
-        let mut child = command()
-            .arg(program())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command().arg(program()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let (requests, waiting) = channel::<Vec<u8>>();
         std::thread::spawn(move || {

@@ -4,7 +4,7 @@ use crate::case::{CODE, Case, DATA_LEN, Registers, Rng, pattern};
 use crate::fuzz::differ;
 use crate::oracle::{self, Group, decode, encode};
 use crate::random::Generator;
-use crate::saved::image::end;
+use crate::saved::image::{CAPACITY, place};
 use crate::saved::{Guest, STATES, Shape};
 use arch_aarch64::encoding_name;
 use std::process::Command;
@@ -50,7 +50,7 @@ fn assembled(piece: &Piece, at: u64, shape: &Shape) -> (Vec<u32>, usize) {
     let words = &piece.group.words;
     let mut code = before(shape);
     let head = code.len();
-    let exit = ((end::<A64>() - at) / 4) as usize;
+    let exit = ((place::<A64>(CAPACITY) - at) / 4) as usize;
     let mut inside = head;
     if shape.called {
         code.push(NOP);
@@ -84,7 +84,8 @@ impl Guest for A64 {
 
     const NAME: &'static str = "aarch64";
     const EMULATOR: &'static str = env!("CARGO_BIN_EXE_qemu-lua-aarch64");
-    const COMPILER: &'static [&'static str] = &["aarch64-linux-gnu-gcc", "-Wl,--section-start=stub=0x10000000"];
+    const COMPILER: &'static [&'static str] =
+        &["aarch64-linux-gnu-gcc", "-Wl,--section-start=stub=0x10000000"];
     const ASSEMBLER: &'static str = "aarch64.S";
     const CODE: u64 = CODE;
     const DATA_LEN: usize = DATA_LEN;
@@ -112,7 +113,8 @@ impl Guest for A64 {
         let repeats = rng.below(4) != 0;
         let mut group = if repeats { self.0.sequence()? } else { self.0.single()? };
         group.states.truncate(STATES);
-        let leaves = |word: &u32| encoding_name(*word).is_none_or(|name| ["BR", "BLR", "RET"].contains(&name));
+        let leaves =
+            |word: &u32| encoding_name(*word).is_none_or(|name| ["BR", "BLR", "RET"].contains(&name));
         (!group.words.iter().any(leaves)).then_some(Piece { group, repeats })
     }
 
@@ -154,6 +156,11 @@ impl Guest for A64 {
         piece
     }
 
+    fn faulted(piece: &Piece, (at, shape): (u64, &Shape), record: &[u8]) -> Option<usize> {
+        let status = settled(record, assembled(piece, at, shape).1 as u64).status;
+        (status >= 100).then_some((status >> 8) as usize)
+    }
+
     fn difference(
         piece: &Piece,
         number: usize,
@@ -175,7 +182,8 @@ impl Guest for A64 {
     }
 
     fn disassembly(piece: &Piece) -> String {
-        let names: Vec<&str> = piece.group.words.iter().map(|&word| encoding_name(word).unwrap_or("-")).collect();
+        let names: Vec<&str> =
+            piece.group.words.iter().map(|&word| encoding_name(word).unwrap_or("-")).collect();
         names.join(" / ")
     }
 }

@@ -13,11 +13,6 @@ pub const fn place<G: Guest>(number: usize) -> u64 {
     G::CODE + (number * SLOT) as u64
 }
 
-/// Where the code of all ends.
-pub const fn end<G: Guest>() -> u64 {
-    place::<G>(CAPACITY)
-}
-
 /// The program without sequences.
 pub struct Template {
     bytes: Vec<u8>,
@@ -46,7 +41,8 @@ impl Template {
         std::fs::remove_file(&out).unwrap();
         let elf = elf::ElfBytes::<elf::endian::LittleEndian>::minimal_parse(&bytes).unwrap();
         let sections: Vec<_> = elf.section_headers().unwrap().iter().collect();
-        let holds = |at: u64| move |s: &elf::section::SectionHeader| (s.sh_addr..s.sh_addr + s.sh_size).contains(&at);
+        let holds =
+            |at: u64| move |s: &elf::section::SectionHeader| (s.sh_addr..s.sh_addr + s.sh_size).contains(&at);
         let code = sections.iter().find(|s| holds(G::CODE)(s)).unwrap();
         let code = (code.sh_offset + G::CODE - code.sh_addr) as usize;
         let cases = elf.section_header_by_name("inputs").unwrap().unwrap().sh_offset as usize;

@@ -48,8 +48,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    pub const ALL: [Self; 5] =
-        [Self::Interpreter, Self::Template, Self::Trace, Self::Warming, Self::Region];
+    pub const ALL: [Self; 5] = [Self::Interpreter, Self::Template, Self::Trace, Self::Warming, Self::Region];
 
     fn random(rng: &mut Rng, goes_on: bool) -> Self {
         match rng.below(if goes_on { 32 } else { 20 }) {
@@ -63,8 +62,7 @@ impl Reach {
 }
 
 impl Shape {
-    const EACH_STATE_ONCE: Self =
-        Self { rounds: STATES as u64, inner: 1, called: false, variant: 0, tag: 0 };
+    const EACH_STATE_ONCE: Self = Self { rounds: STATES as u64, inner: 1, called: false, variant: 0, tag: 0 };
 
     pub fn reach(&self) -> Reach {
         match self.rounds * self.inner {
@@ -79,8 +77,8 @@ impl Shape {
     /// Rounds and runs for a sequence that may, or may not, stand in a loop of its own.
     fn random(rng: &mut Rng, reach: Reach, may_repeat: bool) -> Self {
         let inner = if may_repeat { [1, 4, 16, 64][rng.below(4) as usize] } else { 1 };
-        // Rounds take long.
-        let many = if may_repeat && rng.below(16) != 0 { inner.max(16) } else { inner };
+        // A round takes a thousand instructions.
+        let many = if may_repeat && rng.below(32) != 0 { 4 * inner.max(4) } else { inner };
         let (rounds, inner) = match reach {
             Reach::Interpreter => (1, 1),
             Reach::Template => (2 + [8, 20, 300][rng.below(3) as usize] * rng.below(8) / 8, inner.min(4)),
@@ -129,6 +127,8 @@ pub trait Guest {
     fn without(piece: &Self::Piece, instruction: usize) -> Self::Piece;
     /// The same with a mistake wherever some instructions stand.
     fn mistaken(piece: &Self::Piece) -> Self::Piece;
+    /// At which of its instructions it ended with a signal; a number that is too large where that was elsewhere.
+    fn faulted(piece: &Self::Piece, place: (u64, &Shape), record: &[u8]) -> Option<usize>;
     /// What differs in the records after a run from that state, as a line that tests may have; nothing, if that may.
     fn difference(
         piece: &Self::Piece,
@@ -138,6 +138,11 @@ pub trait Guest {
         theirs: &[u8],
     ) -> Option<String>;
     fn disassembly(piece: &Self::Piece) -> String;
+}
+
+/// Whether a sequence, which faulted at these of its instructions, gets nowhere from most states.
+fn is_stuck(faulted: &[usize]) -> bool {
+    faulted.len() >= STATES / 2
 }
 
 /// A program: sequences with their shapes.
@@ -160,16 +165,33 @@ impl<G: Guest> Program<G> {
             pieces.push((piece, Shape::EACH_STATE_ONCE));
         }
         let mut program = Self { pieces };
-        // What faults from most states gets nowhere.
-        let faults = runs::faults(template, &program);
+        program.mend(template);
         let mut wanted = Reach::ALL.into_iter();
-        for ((piece, shape), faults) in program.pieces.iter_mut().zip(faults) {
-            let goes_on = faults < STATES as u64 / 2 && (G::may_repeat(piece) || rng.below(4) == 0);
-            let first = if goes_on { wanted.next() } else { None };
+        let faulted = runs::faulted(template, &program);
+        for ((piece, shape), faulted) in program.pieces.iter_mut().zip(faulted) {
+            let goes_on = !is_stuck(&faulted) && (G::may_repeat(piece) || rng.below(32) == 0);
+            let first = if goes_on && G::may_repeat(piece) { wanted.next() } else { None };
             let reach = first.unwrap_or_else(|| Reach::random(rng, goes_on));
             *shape = Shape::random(rng, reach, G::may_repeat(piece));
         }
         program
+    }
+
+    /// Takes instructions that fault from most states away from most sequences: otherwise only short ones would get hot.
+    fn mend(&mut self, template: &Template) {
+        const PASSES: usize = 6;
+        for _ in 0..PASSES {
+            let all = runs::faulted(template, self);
+            for (number, ((piece, _), faulted)) in self.pieces.iter_mut().zip(all).enumerate() {
+                let first = faulted.first().filter(|&&at| at < G::len(piece) && G::may_repeat(piece));
+                if number % 4 != 0
+                    && is_stuck(&faulted)
+                    && let Some(&at) = first
+                {
+                    *piece = G::without(piece, at);
+                }
+            }
+        }
     }
 
     /// Names a sequence.
@@ -217,7 +239,12 @@ pub fn run<G: Guest>(guest: &mut G, plan: &Plan) -> Vec<String> {
         if seed > plan.seed && begin.elapsed() > plan.time {
             break;
         }
-        let program = Program::<G>::random(guest, &template, &mut Rng(seed.wrapping_mul(0x9e37_79b9) | 1), plan.sequences);
+        let program = Program::<G>::random(
+            guest,
+            &template,
+            &mut Rng(seed.wrapping_mul(0x9e37_79b9) | 1),
+            plan.sequences,
+        );
         let found = runs::whole(&template, &program, seed % 2 == 0, &mut counts);
         for mismatch in found.iter().take(3) {
             println!("seed {seed}, {}: {}", mismatch.setting, mismatch.text);

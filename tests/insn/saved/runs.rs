@@ -1,7 +1,7 @@
 //! Running a program's file in all the ways there are, and comparing what it wrote.
 
-use super::image::{Image, Template, place, scratch};
-use super::{Guest, Program, Reach, STATES};
+use super::image::{self, Image, Template, scratch};
+use super::{Guest, Program, Reach, STATES, Shape};
 use crate::harness::{start, watch};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -88,12 +88,16 @@ pub fn oracle<G: Guest>(place: &Place, limit: u64) -> Vec<u8> {
     written(G::oracle(&place.program()), limit).unwrap_or_else(|end| panic!("the oracle ended with {end}")).0
 }
 
-/// How often each sequence faults.
-pub fn faults<G: Guest>(template: &Template, program: &Program<G>) -> Vec<u64> {
+/// Where each sequence has faulted, in the first rounds.
+pub fn faulted<G: Guest>(template: &Template, program: &Program<G>) -> Vec<Vec<usize>> {
     let place = Place::new(&format!("{}-faults", G::NAME));
     place.put(&Image::new(template, program));
-    let written = oracle::<G>(&place, EVERY);
-    (0..program.pieces.len()).map(|number| Outcome::of::<G>(&written, number).word(2)).collect()
+    let written = oracle::<G>(&place, STATES as u64);
+    let one = |(number, (piece, shape)): (usize, &(G::Piece, Shape))| {
+        let (outcome, at) = (Outcome::of::<G>(&written, number), image::place::<G>(number));
+        (0..STATES).filter_map(|state| G::faulted(piece, (at, shape), outcome.record::<G>(state))).collect()
+    };
+    program.pieces.iter().enumerate().map(one).collect()
 }
 
 /// How the emulator runs a program.
@@ -112,7 +116,7 @@ const fn without(tier: &'static str, limit: u64) -> Setting {
 }
 
 const fn with(number: usize, changed: bool) -> Setting {
-    Setting { tier: "auto", limit: EVERY, cached: Some(number), changed }
+    Setting { cached: Some(number), changed, ..without("auto", EVERY) }
 }
 
 /// Without saved code.
@@ -189,7 +193,8 @@ impl Counts {
             let start = &said[..said.find(before)?];
             start.rsplit([' ', ',']).next()?.parse().ok()
         };
-        let parts = [" interpreted (", " in templates (", " in regions (", " blocks of saved code"].map(number);
+        let parts =
+            [" interpreted (", " in templates (", " in regions (", " blocks of saved code"].map(number);
         let [Some(_), ..] = parts else { return };
         let sums = self.stats.entry(setting.to_string()).or_default();
         sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part.unwrap_or(0));
@@ -240,7 +245,7 @@ impl<'a> Outcome<'a> {
 fn different<G: Guest>(program: &Program<G>, sequence: usize, ours: &[u8], theirs: &[u8]) -> Option<String> {
     let (ours, theirs) = (Outcome::of::<G>(ours, sequence), Outcome::of::<G>(theirs, sequence));
     let (piece, shape) = &program.pieces[sequence];
-    let at = (place::<G>(sequence), shape);
+    let at = (image::place::<G>(sequence), shape);
     for number in 0..2 * STATES {
         let (a, b) = (ours.record::<G>(number), theirs.record::<G>(number));
         let round = if number < STATES { "first" } else { "last" };
@@ -326,7 +331,11 @@ pub fn again<G: Guest>(
     let settings = if setting.cached.is_some() { &CACHED[..] } else { std::slice::from_ref(setting) };
     settings.iter().find_map(|setting| {
         let image = |program: &Program<G>| {
-            if setting.changed { Image::new(template, &changed(program)) } else { Image::new(template, program) }
+            if setting.changed {
+                Image::new(template, &changed(program))
+            } else {
+                Image::new(template, program)
+            }
         };
         place.put(&image(program));
         let expected = oracle::<G>(&place, setting.limit);

@@ -1,27 +1,32 @@
 //! x86-64 sequences in programs, with the host as the oracle.
 
-use crate::case::{AC, CODE as LOADED, Case, DATA_LEN, FLAGS, Outcome, Registers, Rng, fill};
+use crate::case::{AC, CODE as LOADED, Case, DATA, DATA_LEN, FLAGS, MAX_CODE, Outcome, Registers, Rng, fill};
 use crate::compare::{difference, host_form, is_hash_of_memory, stores_x87, undefined_flags, x87_mask};
 use crate::fuzz::{DEFINE_FLAGS, Group, MUTATED, NOP, SEQUENCE, SINGLE, Work, moved};
 use crate::machine::Machine;
+use crate::oracle::{STATE_LEN, get_fx, put_fx};
 use crate::saved::{Guest, STATES, Shape};
 use crate::text;
 use crate::values::uses_area;
-use crate::oracle::{STATE_LEN, get_fx, put_fx};
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic as M, OpKind};
+use iced_x86::{
+    Decoder, DecoderOptions, Encoder, Instruction, InstructionInfoFactory, Mnemonic as M, OpAccess, OpKind,
+    Register,
+};
 use std::process::Command;
 
 /// Where the program's own code ends, and the sequences begin.
 const CODE: u64 = LOADED + 4096;
 /// Where each goes on at its end.
 const EXIT: u64 = LOADED + 0x800;
+const MIDDLE: u64 = DATA + DATA_LEN as u64 / 2;
 const COUNTER: u64 = 0x2018_0000;
 const TAG: u64 = COUNTER + 8;
 /// Keeps rcx in a loop that changes no flags.
 const OTHER: u64 = COUNTER + 24;
 const RECORD: usize = 1024;
 const GPR: usize = STATE_LEN;
-const STATUS: usize = GPR + 16 * 8 + 16;
+const RIP: usize = GPR + 16 * 8;
+const STATUS: usize = RIP + 16;
 
 pub struct X86<'a> {
     pub work: Work<'a>,
@@ -49,6 +54,7 @@ impl Piece {
             }
         }
         if sequence {
+            piece.address_by_register(rng);
             piece.jumps = (0..piece.insns.len()).filter_map(|from| piece.jump(rng, from)).collect();
         }
         piece
@@ -58,7 +64,45 @@ impl Piece {
     fn jump(&self, rng: &mut Rng, from: usize) -> Option<(usize, usize, u8)> {
         let to = from + 1 + rng.below(4) as usize;
         let may = |at: usize| self.insns.get(at).is_none_or(|insn| !defines_flags(insn));
-        (rng.one_in(4) && to <= self.insns.len() && may(from) && may(to)).then(|| (from, to, rng.below(16) as u8))
+        (rng.one_in(4) && to <= self.insns.len() && may(from) && may(to))
+            .then(|| (from, to, rng.below(16) as u8))
+    }
+
+    /// Has most accesses by a register that nothing changes, which is near the middle of the data.
+    fn address_by_register(&mut self, rng: &mut Rng) {
+        let Some(base) = self.unchanged(rng) else { return };
+        let mut code = Vec::new();
+        for insn in &mut self.insns {
+            let at = LOADED + code.len() as u64;
+            let start = (insn.ip() - LOADED) as usize;
+            let bytes = &self.cases[0].code[start..start + insn.len()];
+            let by_register =
+                (insn.is_ip_rel_memory_operand() && !rng.one_in(4)).then(|| based(insn, base, at));
+            let bytes = by_register.flatten().unwrap_or_else(|| moved(bytes, insn, at));
+            *insn = Decoder::with_ip(64, &bytes, at, DecoderOptions::NONE).decode();
+            code.extend(bytes);
+        }
+        assert!(code.len() <= MAX_CODE, "a sequence has got too long");
+        for case in &mut self.cases {
+            case.code[..code.len()].copy_from_slice(&code);
+            case.len = code.len();
+            case.before.gpr[base.number()] = MIDDLE + if rng.one_in(4) { 16 * rng.below(16) } else { 0 };
+        }
+    }
+
+    /// A register that no instruction writes.
+    fn unchanged(&self, rng: &mut Rng) -> Option<Register> {
+        let mut factory = InstructionInfoFactory::new();
+        let mut written = vec![Register::RSP];
+        for insn in &self.insns {
+            let used = factory.info(insn).used_registers();
+            let changed =
+                used.iter().filter(|used| !matches!(used.access(), OpAccess::Read | OpAccess::CondRead));
+            written.extend(changed.map(|used| used.register().full_register()));
+        }
+        let all = (0..16).map(|n| Register::RAX + n);
+        let left: Vec<Register> = all.filter(|reg| !written.contains(reg)).collect();
+        left.get(rng.below(left.len().max(1) as u64) as usize).copied()
     }
 
     fn code(&self) -> &[u8] {
@@ -66,8 +110,24 @@ impl Piece {
     }
 }
 
+/// The instruction with its address by a register, as far as there is the same with that.
+fn based(insn: &Instruction, base: Register, at: u64) -> Option<Vec<u8>> {
+    let mut changed = *insn;
+    let distance = insn.memory_displacement64().wrapping_sub(MIDDLE);
+    changed.set_memory_base(base);
+    changed.set_memory_displ_size(if i8::try_from(distance as i64).is_ok() { 1 } else { 8 });
+    changed.set_memory_displacement64(distance);
+    let mut encoder = Encoder::new(64);
+    encoder.encode(&changed, at).ok()?;
+    let bytes = encoder.take_buffer();
+    let decoded = Decoder::with_ip(64, &bytes, at, DecoderOptions::NONE).decode();
+    (decoded.code() == insn.code() && decoded.memory_base() == base).then_some(bytes)
+}
+
 fn defines_flags(insn: &Instruction) -> bool {
-    insn.mnemonic() == M::Cmp && insn.len() == DEFINE_FLAGS.len() && insn.op0_register() == insn.op1_register()
+    insn.mnemonic() == M::Cmp
+        && insn.len() == DEFINE_FLAGS.len()
+        && insn.op0_register() == insn.op1_register()
 }
 
 /// Whether what comes of it may differ in each round, by what processors choose.
@@ -145,7 +205,7 @@ impl Assembly {
             }
             let insn = decoder.decode();
             let bytes = &piece.code()[(insn.ip() - LOADED) as usize..][..insn.len()];
-            let moved = moved(bytes, &insn, &decoder, self.pc());
+            let moved = moved(bytes, &insn, self.pc());
             self.put(&moved);
         }
         self.label(Label::Insn(piece.insns.len()));
@@ -178,6 +238,27 @@ impl Assembly {
         }
         self.bytes
     }
+}
+
+fn assembled(piece: &Piece, at: u64, shape: &Shape) -> Assembly {
+    let mut code = Assembly { at, bytes: Vec::new(), distances: Vec::new(), labels: Vec::new() };
+    code.access(&[0xc7, 0x05], TAG, &u32::from(shape.tag).to_le_bytes());
+    code.label(Label::Head);
+    if shape.called {
+        code.jump(&[0xe8], Label::Function);
+    } else {
+        code.body(piece);
+    }
+    if shape.inner > 1 {
+        code.repeat(shape.variant);
+    }
+    code.jump(&[0xe9], Label::Exit);
+    if shape.called {
+        code.label(Label::Function);
+        code.body(piece);
+        code.put(&[0xc3]);
+    }
+    code
 }
 
 impl Guest for X86<'_> {
@@ -220,24 +301,7 @@ impl Guest for X86<'_> {
     }
 
     fn code(piece: &Piece, at: u64, shape: &Shape) -> Vec<u8> {
-        let mut code = Assembly { at, bytes: Vec::new(), distances: Vec::new(), labels: Vec::new() };
-        code.access(&[0xc7, 0x05], TAG, &u32::from(shape.tag).to_le_bytes());
-        code.label(Label::Head);
-        if shape.called {
-            code.jump(&[0xe8], Label::Function);
-        } else {
-            code.body(piece);
-        }
-        if shape.inner > 1 {
-            code.repeat(shape.variant);
-        }
-        code.jump(&[0xe9], Label::Exit);
-        if shape.called {
-            code.label(Label::Function);
-            code.body(piece);
-            code.put(&[0xc3]);
-        }
-        code.finished()
+        assembled(piece, at, shape).finished()
     }
 
     fn state(piece: &Piece, number: usize, at: u64) -> Vec<u8> {
@@ -293,6 +357,17 @@ impl Guest for X86<'_> {
             }
         }
         piece
+    }
+
+    fn faulted(piece: &Piece, (at, shape): (u64, &Shape), record: &[u8]) -> Option<usize> {
+        let rip = u64::from_le_bytes(record[RIP..RIP + 8].try_into().unwrap());
+        let starts = assembled(piece, at, shape).labels;
+        let ends = starts.iter().skip(1).map(|(_, at)| *at);
+        let holds = |(label, end): (&(Label, u64), u64)| match label {
+            (Label::Insn(number), start) if (*start..end).contains(&rip) => Some(*number),
+            _ => None,
+        };
+        (record[STATUS] != 0).then(|| starts.iter().zip(ends).find_map(holds).unwrap_or(usize::MAX))
     }
 
     fn difference(
