@@ -110,8 +110,14 @@ impl Guest for A64 {
     }
 
     fn generate(&mut self, rng: &mut Rng) -> Option<Piece> {
-        let repeats = rng.below(4) != 0;
-        let mut group = if repeats { self.0.sequence()? } else { self.0.single()? };
+        let kind = rng.below(16);
+        let repeats = kind > 3;
+        let mut group = match kind {
+            0..=3 => self.0.single()?,
+            // What the oracle can only be given without keys is left out.
+            4 => Some(self.0.together()).filter(|group| group.instead.is_none())?,
+            _ => self.0.sequence()?,
+        };
         group.states.truncate(STATES);
         let leaves =
             |word: &u32| encoding_name(*word).is_none_or(|name| ["BR", "BLR", "RET"].contains(&name));
