@@ -25,13 +25,21 @@ const LOAD_PAIRS: [u32; 3] = [0xa942_5f16, 0xa943_eb19, 0xa944_f31b];
 /// The places of records' fields, in words.
 const ADDRESS_WORD: usize = 35;
 
-pub struct A64(pub Generator);
+#[derive(Default)]
+pub struct A64(Option<Generator>);
 
 #[derive(Clone)]
 pub struct Piece {
     group: Group,
-    /// Whether it may stand in a loop.
-    repeats: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Single,
+    Sequence,
+    /// Instructions that only mean something together.
+    Together,
 }
 
 fn branch(from: usize, to: usize) -> u32 {
@@ -109,23 +117,31 @@ impl Guest for A64 {
         data
     }
 
+    fn begin(&mut self, seed: u64) {
+        self.0 = Some(Generator::new(seed, ""));
+    }
+
     fn generate(&mut self, rng: &mut Rng) -> Option<Piece> {
-        let kind = rng.below(16);
-        let repeats = kind > 3;
+        let generator = self.0.as_mut()?;
+        let kind = match rng.below(16) {
+            0..=3 => Kind::Single,
+            4 => Kind::Together,
+            _ => Kind::Sequence,
+        };
         let mut group = match kind {
-            0..=3 => self.0.single()?,
+            Kind::Single => generator.single()?,
             // What the oracle can only be given without keys is left out.
-            4 => Some(self.0.together()).filter(|group| group.instead.is_none())?,
-            _ => self.0.sequence()?,
+            Kind::Together => Some(generator.together()).filter(|group| group.instead.is_none())?,
+            Kind::Sequence => generator.sequence()?,
         };
         group.states.truncate(STATES);
         let leaves =
             |word: &u32| encoding_name(*word).is_none_or(|name| ["BR", "BLR", "RET"].contains(&name));
-        (!group.words.iter().any(leaves)).then_some(Piece { group, repeats })
+        (!group.words.iter().any(leaves)).then_some(Piece { group, kind })
     }
 
     fn may_repeat(piece: &Piece) -> bool {
-        piece.repeats
+        piece.kind != Kind::Single
     }
 
     fn code(piece: &Piece, at: u64, shape: &Shape) -> Vec<u8> {
@@ -149,7 +165,9 @@ impl Guest for A64 {
 
     fn without(piece: &Piece, instruction: usize) -> Piece {
         let mut piece = piece.clone();
-        piece.group.words[instruction] = NOP;
+        if piece.kind != Kind::Together {
+            piece.group.words[instruction] = NOP;
+        }
         piece
     }
 

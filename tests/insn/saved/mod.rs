@@ -113,6 +113,8 @@ pub trait Guest {
     /// What fills the data.
     fn filling(number: usize) -> Vec<u8>;
 
+    /// What is generated from now on follows from the seed.
+    fn begin(&mut self, seed: u64);
     fn generate(&mut self, rng: &mut Rng) -> Option<Self::Piece>;
     /// Whether it may stand in a loop.
     fn may_repeat(piece: &Self::Piece) -> bool;
@@ -148,23 +150,36 @@ fn is_stuck(faulted: &[usize]) -> bool {
 /// A program: sequences with their shapes.
 pub struct Program<G: Guest> {
     pub pieces: Vec<(G::Piece, Shape)>,
+    pub manner: Manner,
+}
+
+/// How the emulator runs a program, in all settings.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
+    /// It counts what it runs, and says so, which makes its code another.
+    pub counted: bool,
+    /// The first run with saved code is short, so that it makes less than those after it.
+    pub short_first: bool,
 }
 
 impl<G: Guest> Clone for Program<G> {
     fn clone(&self) -> Self {
-        Self { pieces: self.pieces.clone() }
+        Self { pieces: self.pieces.clone(), manner: self.manner }
     }
 }
 
 impl<G: Guest> Program<G> {
     /// So many sequences, some for each reach.
-    pub fn random(guest: &mut G, template: &Template, rng: &mut Rng, count: usize) -> Self {
-        let mut pieces = Vec::new();
+    pub fn random(guest: &mut G, template: &Template, seed: u64, count: usize) -> Self {
+        guest.begin(seed);
+        let (mut rng, mut pieces) = (Rng(seed.wrapping_mul(0x9e37_79b9) | 1), Vec::new());
+        let rng = &mut rng;
         while pieces.len() < count.min(CAPACITY) {
             let Some(piece) = guest.generate(rng) else { continue };
             pieces.push((piece, Shape::EACH_STATE_ONCE));
         }
-        let mut program = Self { pieces };
+        let manner = Manner { counted: seed.is_multiple_of(2), short_first: seed % 4 < 2 };
+        let mut program = Self { pieces, manner };
         program.mend(template);
         let mut wanted = Reach::ALL.into_iter();
         let faulted = runs::faulted(template, &program);
@@ -235,18 +250,13 @@ impl Plan {
 pub fn run<G: Guest>(guest: &mut G, plan: &Plan) -> Vec<String> {
     let template = Template::build::<G>();
     let (begin, mut wrong, mut counts) = (Instant::now(), Vec::new(), runs::Counts::default());
-    // At least one that counts what it runs, and one that does not.
+    // At least one whose manner is another.
     for seed in plan.seed.. {
         if seed > plan.seed + 1 && begin.elapsed() > plan.time {
             break;
         }
-        let program = Program::<G>::random(
-            guest,
-            &template,
-            &mut Rng(seed.wrapping_mul(0x9e37_79b9) | 1),
-            plan.sequences,
-        );
-        let found = runs::whole(&template, &program, seed % 2 == 0, &mut counts);
+        let program = Program::<G>::random(guest, &template, seed, plan.sequences);
+        let found = runs::whole(&template, &program, &mut counts);
         for mismatch in found.iter().take(3) {
             println!("seed {seed}, {}: {}", mismatch.setting, mismatch.text);
             println!("     {}", program.describe(mismatch.sequence));

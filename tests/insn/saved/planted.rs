@@ -4,14 +4,13 @@
 //! that was saved of something else. Nothing of the product knows of them.
 
 use super::image::{Image, Template};
-use super::runs::{CACHED, Mismatch, Place, changed, compare, emulated, oracle};
-use super::{Guest, Program, Reach, shrink};
-use crate::case::Rng;
+use super::runs::{Mismatch, Place, cached, changed, compare, emulated, oracle};
+use super::{Guest, Manner, Program, Reach, shrink};
 
 /// Plants each; the names of those that are not found, or not in their places.
 pub fn missed<G: Guest>(guest: &mut G, seed: u64, sequences: usize) -> Vec<String> {
     let template = Template::build::<G>();
-    let program = Program::<G>::random(guest, &template, &mut Rng(seed), sequences);
+    let program = Program::<G>::random(guest, &template, seed, sequences);
     let mut planted: Vec<(String, Program<G>)> = Reach::ALL
         .iter()
         .map(|&reach| (format!("{reach:?}: an instruction is left out"), lacking(&template, &program, reach)))
@@ -52,8 +51,8 @@ fn found<G: Guest>(
     let others: Vec<usize> =
         (0..program.pieces.len()).filter(|&n| code(program, n) != code(other, n)).collect();
     let mut all = Vec::new();
-    for setting in &CACHED[..4] {
-        let written = emulated::<G>(&place, setting);
+    for setting in &cached(Manner::default())[..4] {
+        let written = emulated::<G>(&place, Manner::default(), setting);
         let ours = written.as_ref().map(|(bytes, _)| &bytes[..]);
         let found = compare(program, setting, ours, &expected);
         all.push((found.iter().map(|mismatch| mismatch.sequence).collect::<Vec<_>>(), found));
@@ -86,7 +85,7 @@ fn lacking<G: Guest>(template: &Template, program: &Program<G>, reach: Reach) ->
         let mut other = program.clone();
         let piece = &mut other.pieces[number].0;
         *piece = G::without(piece, G::len(piece) / 2);
-        if !compare(program, &CACHED[0], Ok(&writes(&other)), &expected).is_empty() {
+        if !compare(program, &cached(Manner::default())[0], Ok(&writes(&other)), &expected).is_empty() {
             return other;
         }
     }

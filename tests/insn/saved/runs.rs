@@ -1,7 +1,7 @@
 //! Running a program's file in all the ways there are, and comparing what it wrote.
 
 use super::image::{self, Image, Template, scratch};
-use super::{Guest, Program, Reach, STATES, Shape};
+use super::{Guest, Manner, Program, Reach, STATES, Shape};
 use crate::harness::{start, watch};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,8 +19,6 @@ const EVERY: u64 = u64::MAX;
 /// A directory with a program's file and a place for its code, for as long as this is there.
 pub struct Place {
     directory: PathBuf,
-    /// Whether the emulator counts what it runs, and says so, which makes its code another.
-    counted: bool,
 }
 
 impl Place {
@@ -29,7 +27,7 @@ impl Place {
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(directory.join("cache")).unwrap();
         std::fs::set_permissions(directory.join("cache"), PermissionsExt::from_mode(0o700)).unwrap();
-        Self { directory, counted: false }
+        Self { directory }
     }
 
     /// Writes the file: the same one, and with the same time, if it was there before, so that only its content tells.
@@ -115,23 +113,16 @@ const fn without(tier: &'static str, limit: u64) -> Setting {
     Setting { tier, limit, cached: None, changed: false }
 }
 
-const fn with(number: usize, changed: bool) -> Setting {
-    Setting { cached: Some(number), changed, ..without("auto", EVERY) }
-}
-
 /// Without saved code.
 const OFF: [Setting; 4] =
     [without("auto", EVERY), without("template", EVERY), without("jit", FEW), without("interp", FEW)];
 /// One after the other, with the same saved code: cold and three times warm; with a changed file, and then with that as it was.
-pub const CACHED: [Setting; 7] = [
-    with(0, false),
-    with(1, false),
-    with(2, false),
-    with(3, false),
-    with(4, true),
-    with(5, true),
-    with(6, false),
-];
+pub fn cached(manner: Manner) -> [Setting; 7] {
+    let with = |number| Setting { cached: Some(number), ..without("auto", EVERY) };
+    let changed = |number| Setting { changed: true, ..with(number) };
+    let first = Setting { limit: if manner.short_first { FEW } else { EVERY }, ..with(0) };
+    [first, with(1), with(2), with(3), changed(4), changed(5), with(6)]
+}
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,11 +136,11 @@ impl fmt::Display for Setting {
 }
 
 /// Runs the file that is there.
-pub fn emulated<G: Guest>(place: &Place, setting: &Setting) -> Written {
+pub fn emulated<G: Guest>(place: &Place, manner: Manner, setting: &Setting) -> Written {
     let mut command = Command::new(G::EMULATOR);
     let cache = if setting.cached.is_some() { place.cache() } else { "off".to_owned() };
     command.args(["-cache", &cache, "-tier", setting.tier]).args(G::options());
-    if place.counted {
+    if manner.counted {
         command.args(["-d", "stats"]);
     }
     command.arg(place.program());
@@ -278,14 +269,8 @@ pub fn compare<G: Guest>(
 }
 
 /// Runs a program in all ways.
-pub fn whole<G: Guest>(
-    template: &Template,
-    program: &Program<G>,
-    counted: bool,
-    counts: &mut Counts,
-) -> Vec<Mismatch> {
-    let mut place = Place::new(G::NAME);
-    place.counted = counted;
+pub fn whole<G: Guest>(template: &Template, program: &Program<G>, counts: &mut Counts) -> Vec<Mismatch> {
+    let place = Place::new(G::NAME);
     let (image, other) = (Image::new(template, program), Image::new(template, &changed(program)));
     place.put(&other);
     let changed = oracle::<G>(&place, EVERY);
@@ -294,11 +279,11 @@ pub fn whole<G: Guest>(
     assert!(changed != all, "a changed program does the same");
     counts.note(program, &all);
     let mut wrong = Vec::new();
-    for setting in OFF.iter().chain(&CACHED) {
+    for setting in OFF.iter().chain(&cached(program.manner)) {
         let expected = if setting.changed { &changed } else { &all };
         let expected = if setting.limit == FEW { &few } else { expected };
         place.put(if setting.changed { &other } else { &image });
-        let written = emulated::<G>(&place, setting);
+        let written = emulated::<G>(&place, program.manner, setting);
         counts.runs += 1;
         if let Ok((_, said)) = &written {
             counts.note_stats(setting, said);
@@ -328,7 +313,8 @@ pub fn again<G: Guest>(
     setting: &Setting,
 ) -> Option<Mismatch> {
     let place = Place::new(&format!("{}-again", G::NAME));
-    let settings = if setting.cached.is_some() { &CACHED[..] } else { std::slice::from_ref(setting) };
+    let cached = cached(program.manner);
+    let settings = if setting.cached.is_some() { &cached[..] } else { std::slice::from_ref(setting) };
     settings.iter().find_map(|setting| {
         let image = |program: &Program<G>| {
             if setting.changed {
@@ -340,7 +326,7 @@ pub fn again<G: Guest>(
         place.put(&image(program));
         let expected = oracle::<G>(&place, setting.limit);
         place.put(&image(other));
-        let written = emulated::<G>(&place, setting);
+        let written = emulated::<G>(&place, program.manner, setting);
         let ours = written.as_ref().map(|(bytes, _)| &bytes[..]);
         compare(program, setting, ours, &expected).into_iter().next()
     })

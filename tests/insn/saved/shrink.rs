@@ -18,7 +18,7 @@ pub fn tell<G: Guest>(
 ) -> Option<Program<G>> {
     let begin = Instant::now();
     let wrong = |small: &Program<G>| again(template, (small, &mistaken(small)), &found.setting);
-    let mut small = Program::<G> { pieces: vec![program.pieces[found.sequence].clone()] };
+    let mut small = Program::<G> { pieces: vec![program.pieces[found.sequence].clone()], ..program.clone() };
     let Some(mut left) = wrong(&small) else {
         println!("     not alone: only with the sequences around it");
         return None;

@@ -287,6 +287,8 @@ impl Guest for X86<'_> {
         data
     }
 
+    fn begin(&mut self, _: u64) {}
+
     fn generate(&mut self, rng: &mut Rng) -> Option<Piece> {
         let kind = [SEQUENCE, SEQUENCE, SEQUENCE, SINGLE, MUTATED][rng.below(5) as usize];
         let group = self.work.group(rng, &self.machine, kind)?;
