@@ -148,7 +148,7 @@ impl Guest for A64 {
         assembled(piece, at, shape).0.into_iter().flat_map(u32::to_le_bytes).collect()
     }
 
-    fn state(piece: &Piece, number: usize, at: u64) -> Vec<u8> {
+    fn state(piece: &Piece, number: usize, (at, _): (u64, &Shape)) -> Vec<u8> {
         let mut record = Vec::new();
         encode(&piece.group.states[number], &mut record);
         record[8 * ADDRESS_WORD..][..8].copy_from_slice(&at.to_le_bytes());

@@ -79,7 +79,7 @@ impl Image {
             let head = [place::<G>(number), shape.rounds, shape.inner, filling as u64, eflags, fsw];
             cases.extend(head.iter().flat_map(|word| word.to_le_bytes()));
             cases.resize(start + G::HEAD, 0);
-            (0..STATES).for_each(|state| cases.extend(G::state(piece, state, place::<G>(number))));
+            (0..STATES).for_each(|state| cases.extend(G::state(piece, state, (place::<G>(number), shape))));
         }
         image.bytes[template.cases..][..cases.len()].copy_from_slice(&cases);
         image

@@ -121,7 +121,7 @@ pub trait Guest {
     /// Its code for that place.
     fn code(piece: &Self::Piece, at: u64, shape: &Shape) -> Vec<u8>;
     /// A state as the program loads it.
-    fn state(piece: &Self::Piece, number: usize, at: u64) -> Vec<u8>;
+    fn state(piece: &Self::Piece, number: usize, place: (u64, &Shape)) -> Vec<u8>;
     /// The flags, and condition codes of the x87, that count.
     fn masks(piece: &Self::Piece) -> [u64; 2];
     fn len(piece: &Self::Piece) -> usize;

@@ -22,6 +22,8 @@
 #define DATA 0x20100000ull
 #define DATA_LEN 8192
 #define VARIABLES 0x20180000ull
+// Of sequences that are functions: no store reaches where they return to, so that they end.
+#define CALLED_STACK 0x20188000ull
 struct record {
     _Alignas(64) uint8_t fx[832];
     uint64_t gpr[16], code, eflags, status, unused[5];
@@ -202,6 +204,7 @@ int main(int argc, char **argv) {
     map(DATA, DATA_LEN);
     map(VARIABLES, 8192);
 #if defined(__x86_64__)
+    map(CALLED_STACK, 4096);
     syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, DATA);
 #endif
     stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack};

@@ -21,6 +21,8 @@ const EXIT: u64 = LOADED + 0x800;
 const MIDDLE: u64 = DATA + DATA_LEN as u64 / 2;
 const COUNTER: u64 = 0x2018_0000;
 const TAG: u64 = COUNTER + 8;
+/// The stack of sequences that are functions.
+const CALLED_STACK: u64 = COUNTER + 0x8f00;
 /// Keeps rcx in a loop that changes no flags.
 const OTHER: u64 = COUNTER + 24;
 const RECORD: usize = 1024;
@@ -306,10 +308,13 @@ impl Guest for X86<'_> {
         assembled(piece, at, shape).finished()
     }
 
-    fn state(piece: &Piece, number: usize, at: u64) -> Vec<u8> {
-        let before = &piece.cases[number].before;
+    fn state(piece: &Piece, number: usize, (at, shape): (u64, &Shape)) -> Vec<u8> {
+        let mut before = piece.cases[number].before;
+        if shape.called {
+            before.gpr[4] = CALLED_STACK;
+        }
         let mut record = vec![0; RECORD];
-        put_fx(&mut record[..STATE_LEN], before);
+        put_fx(&mut record[..STATE_LEN], &before);
         let words = before.gpr.iter().chain([&at, &before.eflags]);
         for (place, word) in record[GPR..].chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
