@@ -107,6 +107,11 @@ impl Piece {
         left.get(rng.below(left.len().max(1) as u64) as usize).copied()
     }
 
+    /// Whether it is a function: what pushes and pops would return elsewhere, perhaps for ever.
+    fn is_called(&self, shape: &Shape) -> bool {
+        shape.called && !self.insns.iter().any(Instruction::is_stack_instruction)
+    }
+
     fn code(&self) -> &[u8] {
         &self.cases[0].code[..self.cases[0].len]
     }
@@ -246,7 +251,7 @@ fn assembled(piece: &Piece, at: u64, shape: &Shape) -> Assembly {
     let mut code = Assembly { at, bytes: Vec::new(), distances: Vec::new(), labels: Vec::new() };
     code.access(&[0xc7, 0x05], TAG, &u32::from(shape.tag).to_le_bytes());
     code.label(Label::Head);
-    if shape.called {
+    if piece.is_called(shape) {
         code.jump(&[0xe8], Label::Function);
     } else {
         code.body(piece);
@@ -255,7 +260,7 @@ fn assembled(piece: &Piece, at: u64, shape: &Shape) -> Assembly {
         code.repeat(shape.variant);
     }
     code.jump(&[0xe9], Label::Exit);
-    if shape.called {
+    if piece.is_called(shape) {
         code.label(Label::Function);
         code.body(piece);
         code.put(&[0xc3]);
@@ -310,7 +315,7 @@ impl Guest for X86<'_> {
 
     fn state(piece: &Piece, number: usize, (at, shape): (u64, &Shape)) -> Vec<u8> {
         let mut before = piece.cases[number].before;
-        if shape.called {
+        if piece.is_called(shape) {
             before.gpr[4] = CALLED_STACK;
         }
         let mut record = vec![0; RECORD];
