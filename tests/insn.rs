@@ -14,6 +14,9 @@ mod forms;
 mod fuzz;
 #[path = "insn/generate.rs"]
 mod generate;
+#[allow(dead_code)] // shared with suites of programs
+#[path = "guests/harness.rs"]
+mod harness;
 #[path = "x86_64/host.rs"]
 mod host;
 #[path = "insn/machine.rs"]
@@ -22,6 +25,10 @@ mod machine;
 mod oracle;
 #[path = "insn/random.rs"]
 mod random;
+#[path = "insn/saved/mod.rs"]
+mod saved;
+#[path = "insn/saved/x86_64.rs"]
+mod saved_x86_64;
 #[path = "insn/text.rs"]
 mod text;
 #[path = "insn/tiers.rs"]
@@ -113,4 +120,26 @@ fn planted_bugs_are_found_within_a_minute() {
         }
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+/// What `scripts/fuzz-insn x86_64 --saved` runs, in short.
+#[test]
+fn programs_with_saved_code_do_what_the_host_cpu_does() {
+    with_programs(|guest, plan| saved::run(guest, plan));
+}
+
+/// What `scripts/fuzz-insn x86_64 --saved --bugs` runs.
+#[test]
+#[ignore = "takes minutes"]
+fn programs_with_mistakes_are_told() {
+    with_programs(|guest, plan| saved::planted::missed(guest, plan.seed, plan.sequences));
+}
+
+fn with_programs(f: impl FnOnce(&mut saved_x86_64::X86, &saved::Plan) -> Vec<String>) {
+    let (_pages, mut wanted) = (pages(), wanted());
+    // What is the same for each build, so that seeds are.
+    wanted.files.retain(|file| !file.starts_with("/proc"));
+    let mut guest = saved_x86_64::X86 { work: fuzz::Work::new(&wanted), machine: machine::Machine::new() };
+    let wrong = f(&mut guest, &saved::Plan::from_environment());
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

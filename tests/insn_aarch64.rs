@@ -11,12 +11,19 @@ mod bugs;
 mod case;
 #[path = "insn/aarch64/fuzz.rs"]
 mod fuzz;
+#[allow(dead_code)] // shared with suites of programs
+#[path = "guests/harness.rs"]
+mod harness;
 #[path = "insn/aarch64/machine.rs"]
 mod machine;
 #[path = "insn/aarch64/oracle.rs"]
 mod oracle;
 #[path = "insn/aarch64/random.rs"]
 mod random;
+#[path = "insn/saved/mod.rs"]
+mod saved;
+#[path = "insn/aarch64/saved.rs"]
+mod saved_aarch64;
 #[path = "insn/tiers.rs"]
 mod tiers;
 
@@ -164,4 +171,23 @@ fn planted_bugs_are_found_within_a_minute() {
         }
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+/// What `scripts/fuzz-insn aarch64 --saved` runs, in short.
+#[test]
+fn programs_with_saved_code_do_what_they_do_in_qemu() {
+    with_programs(saved::run);
+}
+
+/// What `scripts/fuzz-insn aarch64 --saved --bugs` runs.
+#[test]
+#[ignore = "takes minutes"]
+fn programs_with_mistakes_are_told() {
+    with_programs(|guest, plan| saved::planted::missed(guest, plan.seed, plan.sequences));
+}
+
+fn with_programs(f: impl FnOnce(&mut saved_aarch64::A64, &saved::Plan) -> Vec<String>) {
+    let (_alone, plan) = (alone(), saved::Plan::from_environment());
+    let wrong = f(&mut saved_aarch64::A64::default(), &plan);
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

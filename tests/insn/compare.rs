@@ -81,7 +81,7 @@ fn stopped_at<'a>(insns: &'a [Instruction], outcome: &Outcome) -> Option<&'a Ins
 }
 
 /// A number of the x87's going into memory.
-fn stores_x87(insn: &Instruction) -> bool {
+pub fn stores_x87(insn: &Instruction) -> bool {
     matches!(insn.mnemonic(), M::Fst | M::Fstp | M::Fist | M::Fistp | M::Fisttp | M::Fbstp)
         && insn.op0_kind() == OpKind::Memory
 }

@@ -28,15 +28,15 @@ const PER_CHILD: u64 = 60_000;
 const PER_BATCH: usize = 1600;
 const MAX_SEQUENCE: u64 = 30;
 /// `cmp al, al`: defines all flags.
-const DEFINE_FLAGS: [u8; 2] = [0x38, 0xc0];
-const NOP: u8 = 0x90;
+pub const DEFINE_FLAGS: [u8; 2] = [0x38, 0xc0];
+pub const NOP: u8 = 0x90;
 
 /// What was done, by all children together.
 struct Counts(&'static [AtomicU64]);
 
-const SINGLE: usize = 0;
-const MUTATED: usize = 1;
-const SEQUENCE: usize = 2;
+pub const SINGLE: usize = 0;
+pub const MUTATED: usize = 1;
+pub const SEQUENCE: usize = 2;
 const FAILED: usize = 3;
 const FORMS: usize = 8;
 const KINDS: [&str; 3] = ["single instructions", "mutated instructions", "sequences"];
@@ -78,14 +78,14 @@ impl Wanted {
 }
 
 /// Some code with the states it is to run from.
-struct Group {
-    kind: usize,
-    insns: Vec<Instruction>,
-    cases: Vec<Case>,
+pub struct Group {
+    pub kind: usize,
+    pub insns: Vec<Instruction>,
+    pub cases: Vec<Case>,
 }
 
 /// What all children share.
-struct Work<'a> {
+pub struct Work<'a> {
     wanted: &'a Wanted,
     counts: Counts,
     forms: Forms,
@@ -93,7 +93,19 @@ struct Work<'a> {
     end: Instant,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    pub fn new(wanted: &'a Wanted) -> Self {
+        let corpus: Vec<u8> = wanted.files.iter().flat_map(|file| executable_code(file)).collect();
+        assert!(!corpus.is_empty(), "no code in {:?}", wanted.files);
+        Self {
+            wanted,
+            counts: Counts(oracle::shared_counters(FORMS + Code::values().count())),
+            forms: Forms::new(&Machine::new()),
+            corpus,
+            end: Instant::now() + Duration::from_secs(wanted.seconds),
+        }
+    }
+
     fn is_done(&self) -> bool {
         let found = self.wanted.bug.is_some() && self.counts.get(FAILED) > 0;
         found || Instant::now() >= self.end || self.wanted.kinds(&self.counts).is_empty()
@@ -102,15 +114,7 @@ impl Work<'_> {
 
 /// Fuzzes; gives what is wrong.
 pub fn run(wanted: &Wanted) -> Vec<String> {
-    let corpus: Vec<u8> = wanted.files.iter().flat_map(|file| executable_code(file)).collect();
-    assert!(!corpus.is_empty(), "no code in {:?}", wanted.files);
-    let work = Work {
-        wanted,
-        counts: Counts(oracle::shared_counters(FORMS + Code::values().count())),
-        forms: Forms::new(&Machine::new()),
-        corpus,
-        end: Instant::now() + Duration::from_secs(wanted.seconds),
-    };
+    let work = Work::new(wanted);
     let mut rng = Rng(wanted.seed);
     while !work.is_done() {
         let seed = rng.next();
@@ -166,7 +170,7 @@ impl Work<'_> {
         }
     }
 
-    fn group(&self, rng: &mut Rng, machine: &Machine, kind: usize) -> Option<Group> {
+    pub fn group(&self, rng: &mut Rng, machine: &Machine, kind: usize) -> Option<Group> {
         let (case, insns) = match kind {
             SEQUENCE => sequence(rng, machine)?,
             _ => {
@@ -378,16 +382,25 @@ fn without_nops(case: &Case) -> Case {
             continue;
         }
         let (from, to) = ((insn.ip() - CODE) as usize, shorter.len);
-        shorter.code[to..to + insn.len()].copy_from_slice(&case.code[from..from + insn.len()]);
-        if insn.is_ip_rel_memory_operand() {
-            let at = to + decoder.get_constant_offsets(&insn).displacement_offset();
-            let target = insn.memory_displacement64().wrapping_sub(CODE + (to + insn.len()) as u64);
-            shorter.code[at..at + 4].copy_from_slice(&target.to_le_bytes()[..4]);
-        }
+        let bytes = moved(&case.code[from..from + insn.len()], &insn, CODE + to as u64);
+        shorter.code[to..to + insn.len()].copy_from_slice(&bytes);
         shorter.len += insn.len();
         shorter.insns += 1;
     }
     if shorter.insns == 0 { *case } else { shorter }
+}
+
+/// The instruction for another place: an address relative to rip stays what it is.
+pub fn moved(bytes: &[u8], insn: &Instruction, to: u64) -> Vec<u8> {
+    let mut moved = bytes.to_vec();
+    if insn.is_ip_rel_memory_operand() {
+        let mut decoder = Decoder::with_ip(64, bytes, insn.ip(), DecoderOptions::NONE);
+        let decoded = decoder.decode();
+        let at = decoder.get_constant_offsets(&decoded).displacement_offset();
+        let target = insn.memory_displacement64().wrapping_sub(to + insn.len() as u64);
+        moved[at..at + 4].copy_from_slice(&target.to_le_bytes()[..4]);
+    }
+    moved
 }
 
 /// Ways to make a state simpler, each for 16 registers or bits.

@@ -13,7 +13,7 @@ const TRAP_FLAG: i64 = 0x100;
 /// The XSAVE header's bit map of components, and the upper halves of the YMM registers, in the frame.
 const COMPONENTS_AT: usize = 512;
 const YMM_AT: usize = 576;
-const STATE_LEN: usize = YMM_AT + 256;
+pub const STATE_LEN: usize = YMM_AT + 256;
 const ARCH_SET_GS: i32 = 0x1001;
 /// `struct sigcontext`'s general registers by encoding number.
 const GREGS: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
@@ -234,7 +234,7 @@ fn fx_image<'a>(context: &libc::mcontext_t) -> &'a mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(context.fpregs.cast::<u8>(), STATE_LEN) }
 }
 
-fn put_fx(fx: &mut [u8], from: &Registers) {
+pub fn put_fx(fx: &mut [u8], from: &Registers) {
     fx[..2].copy_from_slice(&from.fcw.to_le_bytes());
     fx[2..4].copy_from_slice(&from.settled_fsw().to_le_bytes());
     fx[4] = from.ftw;
@@ -254,7 +254,7 @@ fn put_fx(fx: &mut [u8], from: &Registers) {
     fx[COMPONENTS_AT] |= 7;
 }
 
-fn get_fx(fx: &[u8], to: &mut Registers) {
+pub fn get_fx(fx: &[u8], to: &mut Registers) {
     to.fcw = u16::from_le_bytes([fx[0], fx[1]]);
     to.fsw = u16::from_le_bytes([fx[2], fx[3]]);
     to.ftw = fx[4];

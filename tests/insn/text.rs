@@ -283,7 +283,7 @@ pub fn line(case: &Case, found: &[Different]) -> String {
     )
 }
 
-fn disassembly(code: &[u8]) -> String {
+pub fn disassembly(code: &[u8]) -> String {
     let (mut at, mut texts) = (0, Vec::new());
     while at < code.len() {
         let insn = X86_64.disassemble(GuestAddr(CODE + at as u64), &code[at..]);

@@ -125,7 +125,7 @@ fn first_wrong(machine: &mut Machine, group: &Group, expected: &[Registers]) -> 
 }
 
 /// An access that faults may have stored a part of what it had to, and changed a part of what it was to load.
-fn differ(group: &Group, ours: &Registers, theirs: &Registers) -> bool {
+pub fn differ(group: &Group, ours: &Registers, theirs: &Registers) -> bool {
     let faulted = ours.status & 0xff >= 100 && ours.status == theirs.status;
     let word = group.words.get((ours.status >> 8) as usize).copied().unwrap_or(0);
     let mut ours = ours.clone();

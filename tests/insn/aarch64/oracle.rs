@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 
-const RECORD: usize = 816;
+pub const RECORD: usize = 816;
 /// Words of code that a group may have.
 pub const LONGEST: usize = 64;
 /// A model with everything that ours has, as far as the emulator knows it.
@@ -18,6 +18,13 @@ const OLD_CPU: &str = "max,sve=off";
 /// The emulator: `INSN_QEMU` names a newer one.
 fn emulator() -> String {
     std::env::var("INSN_QEMU").unwrap_or_else(|_| "qemu-aarch64".to_owned())
+}
+
+/// The emulator with that model.
+pub fn command() -> Command {
+    let mut command = Command::new(emulator());
+    command.args(["-cpu", if is_old() { OLD_CPU } else { CPU }]);
+    command
 }
 
 /// Features that this version of the emulator does not have.
@@ -74,13 +81,8 @@ pub struct Oracle {
 
 impl Oracle {
     pub fn start() -> Self {
-        let mut child = Command::new(emulator())
-            .args(["-cpu", if is_old() { OLD_CPU } else { CPU }])
-            .arg(program())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command().arg(program()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let (requests, waiting) = channel::<Vec<u8>>();
         std::thread::spawn(move || {
@@ -158,13 +160,13 @@ fn program() -> &'static Path {
     })
 }
 
-fn encode(r: &Registers, to: &mut Vec<u8>) {
+pub fn encode(r: &Registers, to: &mut Vec<u8>) {
     let words = r.x.iter().copied().chain([r.sp, r.nzcv, r.fpcr, r.fpsr, 0, 0, 0]);
     words.for_each(|word| to.extend(word.to_le_bytes()));
     r.v.iter().for_each(|v| to.extend(v.to_le_bytes()));
 }
 
-fn decode(record: &[u8]) -> Registers {
+pub fn decode(record: &[u8]) -> Registers {
     let word = |n: usize| u64::from_le_bytes(record[8 * n..8 * n + 8].try_into().unwrap());
     let vector = |n: usize| u128::from_le_bytes(record[304 + 16 * n..][..16].try_into().unwrap());
     Registers {

@@ -1,13 +1,19 @@
-// Loads a record's registers, runs the code at `patch`, stores the registers in outrec. The
+// Loads a record's registers, runs the code at `patch`, stores the registers in outrec. With SEQUENCES, which is their
+// size, there are many, the record has the address of one, and that finds what belongs in x30 in TPIDR_EL0. The
 // section is linked at a fixed address, so that pc-relative results are known; TPIDR_EL0 is the one
 // register free to hold x30 when everything else belongs to the instruction.
 #define SP_ 248
 #define NZCV 256
 #define FPCR 264
 #define FPSR 272
+#define CODE 280
 #define STATUS 288
 #define V 304
+#ifdef SEQUENCES
+    .section stub,"ax",%progbits
+#else
     .section stub,"awx",%progbits
+#endif
     .global run_one, patch, exits, faulted, inrec, outrec
     .balign 4096
 run_one:
@@ -41,15 +47,27 @@ run_one:
     .endr
     ldr x1,[x30,#SP_]
     mov sp,x1
+#ifdef SEQUENCES
+    ldr x1,[x30,#240]
+    msr tpidr_el0,x1
+#endif
     .irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29
     ldr x\r,[x30,#8*\r]
     .endr
-    ldr x30,[x30,#240]
     clrex
+#ifdef SEQUENCES
+    ldr x30,[x30,#CODE]
+    br x30
+    .org 0x1000
+patch:
+    .skip SEQUENCES
+#else
+    ldr x30,[x30,#240]
     b patch
     .org 0x1000
 patch:
     .skip 4*80
+#endif
 exits:
     b 1f
     b 2f
