@@ -1,9 +1,10 @@
 //! Host signals: faults of our own accesses, and the guest's signals on their way in.
 //!
 //! A host signal can land anywhere, also while this thread holds a lock, and running the guest's handler
-//! may need that lock. So the host handler only queues: it leaves one signal in the thread's [`Port`],
-//! raises the poll flag, and returns with all other signals blocked, so that the kernel keeps the rest in
-//! order. The run loop delivers at its next poll and restores the guest's mask.
+//! may need that lock. So the host handler only queues: it leaves the signal in the thread's [`Port`], raises the poll flag, and
+//! returns with the mask that the guest's handler is to have, or, behind another signal that waits, with all blocked, so that
+//! the kernel keeps the rest in order. The run loop delivers at its next poll, and sets the guest's mask where it is
+//! another one.
 //!
 //! An access that waits for its page (userfaultfd) reaches no poll, so a signal ends the wait: such an access is left as
 //! if it had failed, and its instruction is executed again after the guest's handler. Nobody knows which access
@@ -19,6 +20,7 @@ use crate::host::{fp, rule_stop};
 use std::arch::global_asm;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence};
+use std::sync::{Arc, OnceLock};
 
 /// Bits of a thread's poll flag.
 pub mod poll {
@@ -41,10 +43,37 @@ pub const fn bit(signal: i32) -> u64 {
 }
 
 const WORDS: usize = 16;
-/// Slot 0 is for signals that can be blocked, the last for one that asks a program to end while slot 0 is
-/// taken (it must end a rule that never returns); each open signal has its own.
-const SLOTS: usize = 7;
-const ENDING_SLOT: usize = 6;
+/// Slot 0 is for signals that can be blocked, the next one for a signal that comes behind it, and the last for one that asks a
+/// program to end while both are taken (it must end a rule that never returns); each open signal has its own.
+const SLOTS: usize = 8;
+const NEXT_SLOT: usize = 1;
+const ENDING_SLOT: usize = 7;
+
+/// What the guest's handlers block, by signal; no guest's mask where there is no handler. Host handlers read it.
+#[derive(Debug)]
+pub struct HandlerMasks([AtomicU64; 64]);
+
+/// No mask of a guest's: what is open cannot be blocked.
+const NO_MASK: u64 = u64::MAX;
+
+impl Default for HandlerMasks {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(NO_MASK) }; 64])
+    }
+}
+
+impl HandlerMasks {
+    /// Sets what the handler of a signal blocks, if it has one.
+    pub fn set(&self, signal: i32, mask: Option<u64>) {
+        let mask = mask.map_or(NO_MASK, |mask| mask & !OPEN_SIGNALS);
+        self.0[signal as usize - 1].store(mask, Ordering::Relaxed);
+    }
+
+    fn of(&self, signal: i32) -> Option<u64> {
+        let mask = self.0.get((signal as usize).checked_sub(1)?)?.load(Ordering::Relaxed);
+        (mask != NO_MASK).then_some(mask)
+    }
+}
 
 /// A queued signal: its `siginfo_t` (128 bytes); the number is the first word's low half.
 #[derive(Default, Debug)]
@@ -63,6 +92,11 @@ pub struct Port {
     /// Since which [epoch](crate::exec::recycle) the thread may have addresses of translated code; 0 while it runs none.
     inside: AtomicU64,
     slots: [PortSlot; SLOTS],
+    /// What the handlers of the thread's process block.
+    handler_masks: OnceLock<Arc<HandlerMasks>>,
+    /// The mask that the host handler has left the thread with, plus 1; 0 where it has blocked everything, and where no
+    /// signal has come since that was asked last.
+    left_mask: AtomicU64,
 }
 
 /// A signal taken from the port.
@@ -123,15 +157,36 @@ impl Port {
         Some(Arrived { signal, info })
     }
 
+    /// Says what the guest's handlers block. Once, before a signal comes.
+    pub fn set_handler_masks(&self, masks: &Arc<HandlerMasks>) {
+        let _ = self.handler_masks.set(Arc::clone(masks));
+    }
+
+    /// The mask that the thread has since the last signal, if the host handler has chosen it. Asked once for each.
+    pub fn take_left_mask(&self) -> Option<u64> {
+        self.left_mask.swap(0, Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Called by the handler: the mask that the guest's handler is to have where the thread has had `before`. `None` where others
+    /// wait, and so all is blocked.
+    fn mask_in_handler(&self, signal: i32, before: u64) -> Option<u64> {
+        let waits = |slot: &PortSlot| slot.full.load(Ordering::Relaxed) != 0;
+        let first = !self.slots.iter().any(waits);
+        let blocked = self.handler_masks.get()?.of(signal)?;
+        (first && OPEN_SIGNALS & bit(signal) == 0).then_some(before & !OPEN_SIGNALS | blocked)
+    }
+
     /// Called by the handler, with `info` the kernel's siginfo as words.
     fn put(&self, signal: i32, info: &[u64; WORDS]) {
+        let is_full = |index: usize| self.slots[index].full.load(Ordering::Acquire) != 0;
         let index = match signal {
-            libc::SIGSEGV => 1,
-            libc::SIGBUS => 2,
-            libc::SIGFPE => 3,
-            libc::SIGILL => 4,
-            libc::SIGTRAP => 5,
-            _ if self.slots[0].full.load(Ordering::Acquire) != 0 => ENDING_SLOT,
+            libc::SIGSEGV => 2,
+            libc::SIGBUS => 3,
+            libc::SIGFPE => 4,
+            libc::SIGILL => 5,
+            libc::SIGTRAP => 6,
+            _ if is_full(0) && is_full(NEXT_SLOT) => ENDING_SLOT,
+            _ if is_full(0) => NEXT_SLOT,
             _ => 0,
         };
         let slot = &self.slots[index];
@@ -268,6 +323,11 @@ pub fn install_fault_handlers() {
 pub fn set_mask(mask: u64) {
     let host = mask & !OPEN_SIGNALS;
     sys::syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, &raw const host as u64, 0, 8, 0, 0]);
+    // A signal may have come before: what it has left is not what there is now.
+    // SAFETY: `attach` demands that a port that is there lives.
+    if let Some(port) = unsafe { PORT.get().as_ref() } {
+        port.take_left_mask();
+    }
 }
 
 /// The same; the mask that it was.
@@ -316,8 +376,9 @@ extern "C" fn on_signal(signal: i32, info: *const [u64; WORDS], context: *mut li
         return;
     }
     // SAFETY: `attach` demands that the port outlives the thread's signals.
-    unsafe { (*port).put(signal, info) };
-    block_all_on_return(context, signal);
+    let port = unsafe { &*port };
+    block_on_return(port, context, signal);
+    port.put(signal, info);
     let pc = context.uc_mcontext.gregs[REG_RIP] as usize;
     if let Some(abort) = sys::rewind_for(pc) {
         context.uc_mcontext.gregs[REG_RIP] = abort as i64;
@@ -357,15 +418,19 @@ fn step_over_exception(context: &mut libc::ucontext_t) -> bool {
     fp::step_over(&mut image.mxcsr, &mut context.uc_mcontext.gregs[REG_EFL])
 }
 
-/// The thread goes on with everything but the open signals blocked; in a rule, signals that would end it stay as
-/// the guest has them until one has come.
-fn block_all_on_return(context: &mut libc::ucontext_t, signal: i32) {
+/// The thread goes on with what the guest's handler blocks; with everything blocked where another signal waits or an
+/// access may, and in a rule, where signals that would end it stay as the guest has them until one has come.
+fn block_on_return(port: &Port, context: &mut libc::ucontext_t, signal: i32) {
     let place = (&raw mut context.uc_sigmask).cast::<u64>();
-    let mut mask = !OPEN_SIGNALS;
-    if rule_stop::is_running() && rule_stop::ENDING & bit(signal) == 0 {
-        // SAFETY: the kernel filled the first 8 bytes of uc_sigmask; the field is larger.
-        mask &= !rule_stop::ENDING | unsafe { place.read() };
+    // SAFETY: the kernel filled the first 8 bytes of uc_sigmask; the field is larger.
+    let before = unsafe { place.read() };
+    let in_rule = rule_stop::is_running();
+    let handlers = port.mask_in_handler(signal, before).filter(|_| !in_rule && !pages_are_waited_for());
+    let mut mask = handlers.unwrap_or(!OPEN_SIGNALS);
+    if in_rule && rule_stop::ENDING & bit(signal) == 0 {
+        mask &= !rule_stop::ENDING | before;
     }
+    port.left_mask.store(handlers.map_or(0, |mask| mask + 1), Ordering::Relaxed);
     // SAFETY: as above.
     unsafe { place.write(mask) };
 }
@@ -449,5 +514,29 @@ impl LineBuffer {
     fn hex(&mut self, value: u64) {
         self.text("0x");
         self.digits(value, 16);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_signal_leaves_its_handlers_mask_and_those_behind_it_none() {
+        let (port, masks) = (Port::default(), Arc::new(HandlerMasks::default()));
+        let before = bit(libc::SIGHUP) | bit(libc::SIGSEGV);
+        assert_eq!(port.mask_in_handler(libc::SIGUSR1, before), None);
+        port.set_handler_masks(&masks);
+        assert_eq!(port.mask_in_handler(libc::SIGUSR1, before), None, "no handler");
+        masks.set(libc::SIGUSR1, Some(bit(libc::SIGUSR1) | bit(libc::SIGBUS)));
+        let expected = bit(libc::SIGHUP) | bit(libc::SIGUSR1);
+        assert_eq!(port.mask_in_handler(libc::SIGUSR1, before), Some(expected));
+        for signal in [libc::SIGUSR1, libc::SIGUSR2, libc::SIGTERM, libc::SIGALRM] {
+            port.put(signal, &[0; WORDS]);
+            assert_eq!(port.mask_in_handler(libc::SIGUSR1, before), None, "one waits");
+        }
+        let taken: Vec<i32> = std::iter::from_fn(|| port.take().map(|arrived| arrived.signal)).collect();
+        assert_eq!(taken, [libc::SIGUSR1, libc::SIGUSR2, libc::SIGTERM]);
+        assert_eq!(port.mask_in_handler(libc::SIGUSR1, before), Some(expected));
     }
 }

@@ -3,12 +3,12 @@
 use super::table::Done;
 use super::thread::Thread;
 use super::{alt_stack, read_guest, read_word, write_guest};
-use crate::host::signals::{self, Arrived, HostAction, OPEN_SIGNALS, bit};
+use crate::host::signals::{self, Arrived, HandlerMasks, HostAction, OPEN_SIGNALS, bit};
 use crate::host::sys;
 use crate::mem::{Memory, untagged};
 use guest::linux::{SignalDelivery, TrapSignal};
 use guest::{Fault, GuestAddr, Trap};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 pub const SIG_DFL: u64 = 0;
 pub const SIG_IGN: u64 = 1;
@@ -28,24 +28,50 @@ pub struct Action {
     pub mask: u64,
 }
 
+impl Action {
+    /// What it blocks while it handles `signal`, if it is a handler.
+    fn blocks(&self, signal: i32) -> Option<u64> {
+        let own = if self.flags & libc::SA_NODEFER as u64 == 0 { bit(signal) } else { 0 };
+        (self.handler > SIG_IGN).then_some(self.mask & !UNBLOCKABLE | own)
+    }
+}
+
 /// All actions; index 0 is signal 1.
-#[derive(Clone, Debug)]
-pub struct Actions([Action; 64]);
+#[derive(Debug)]
+pub struct Actions {
+    all: [Action; 64],
+    masks: Arc<HandlerMasks>,
+}
 
 impl Default for Actions {
     fn default() -> Self {
-        Self([Action::default(); 64])
+        Self { all: [Action::default(); 64], masks: Arc::default() }
+    }
+}
+
+/// A copy that changes by itself.
+impl Clone for Actions {
+    fn clone(&self) -> Self {
+        let mut copy = Self::default();
+        (1..=64).for_each(|signal| copy.set(signal, self.get(signal)));
+        copy
     }
 }
 
 impl Actions {
+    /// What the handlers block, for the host's.
+    #[must_use]
+    pub fn masks(&self) -> &Arc<HandlerMasks> {
+        &self.masks
+    }
+
     /// The actions that a process starts with: what the host ignores stays ignored.
     #[must_use]
     pub fn inherited() -> Self {
         let mut actions = Self::default();
         for signal in 1..=64 {
             if signals::current_action(signal).is_ok_and(|a| a.handler == SIG_IGN) {
-                actions.0[signal as usize - 1].handler = SIG_IGN;
+                actions.all[signal as usize - 1].handler = SIG_IGN;
             }
         }
         actions
@@ -56,24 +82,25 @@ impl Actions {
     pub fn ignoring(mask: u64) -> Self {
         let mut actions = Self::default();
         for signal in (1..=64).filter(|&signal| mask & bit(signal) != 0) {
-            actions.0[signal as usize - 1].handler = SIG_IGN;
+            actions.all[signal as usize - 1].handler = SIG_IGN;
         }
         actions
     }
 
     #[must_use]
     pub fn get(&self, signal: i32) -> Action {
-        self.0[signal as usize - 1]
+        self.all[signal as usize - 1]
     }
 
     pub fn set(&mut self, signal: i32, action: Action) {
-        self.0[signal as usize - 1] = action;
+        self.all[signal as usize - 1] = action;
+        self.masks.set(signal, action.blocks(signal));
     }
 
     /// Signals whose action satisfies the test, as a mask.
     #[must_use]
     pub fn matching(&self, test: impl Fn(&Action) -> bool) -> u64 {
-        (1..=64).filter(|&s| test(&self.0[s as usize - 1])).map(bit).fold(0, |a, b| a | b)
+        (1..=64).filter(|&s| test(&self.all[s as usize - 1])).map(bit).fold(0, |a, b| a | b)
     }
 }
 
@@ -204,10 +231,7 @@ fn enter_handler(
     }
     thread.state_replaced();
     alt_stack::entered_handler(&mut thread.alt_stack);
-    thread.mask |= action.mask & !UNBLOCKABLE;
-    if action.flags & libc::SA_NODEFER as u64 == 0 {
-        thread.mask |= bit(pending.signal);
-    }
+    thread.mask |= action.blocks(pending.signal).unwrap_or(0);
     if action.flags & libc::SA_RESETHAND as u32 as u64 != 0 {
         set_action(thread, pending.signal, Action::default());
     }

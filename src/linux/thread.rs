@@ -11,6 +11,7 @@ use crate::mem::Memory;
 use crate::rules::{CallEnd, Outcome, ThreadRules};
 use guest::linux::{AltStack, SyscallRequest};
 use guest::{Fault, Trap};
+use std::sync::PoisonError;
 use std::sync::{Arc, Mutex};
 
 /// What follows an exit.
@@ -61,6 +62,7 @@ impl Thread {
         space_limit: Arc<SpaceLimit>,
     ) -> Self {
         let rules = process.rules.as_ref().map(|rules| Box::new(ThreadRules::new(rules)));
+        vcpu.port.set_handler_masks(actions.lock().unwrap_or_else(PoisonError::into_inner).masks());
         vcpu.direct = (rules.is_none() && !strace::is_wanted(process)).then_some(direct::call);
         Self {
             process,
@@ -213,7 +215,9 @@ impl Thread {
             }
             signal::deliver_deferred(self);
         }
-        self.sync_mask();
+        if self.vcpu.port.take_left_mask() != Some(self.mask & !signals::OPEN_SIGNALS) {
+            self.sync_mask();
+        }
     }
 
     /// Gives the host thread the guest's mask, unless a signal is waiting: then whoever delivers that does.

@@ -193,6 +193,9 @@ on_every_tier! {
     births_by_hand(arch, tier) {
         program_same_as_native(arch, tier, "births", &[]);
     }
+    what_handlers_block(arch, tier) {
+        program_same_as_native(arch, tier, "masks", &[]);
+    }
     children_in_borrowed_memory_leave_nothing_behind(arch, tier) {
         program_same_as_native(arch, tier, "borrow", &[]);
     }
