@@ -328,7 +328,7 @@ pub fn compile_block(
     block: &Arc<Translation>,
     state: &GuestState,
 ) -> bool {
-    block.block.with(|ir| compile_lifted(emitter, cache, block, ir, state))
+    block.block.with_lifted(|ir| compile_lifted(emitter, cache, block, ir, state))
 }
 
 /// The same of a block's IR.

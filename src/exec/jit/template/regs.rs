@@ -85,6 +85,8 @@ impl Registers {
         self.last[..cells].fill(0);
         self.again.resize(VALUE_PLACES, false);
         self.again[..cells].fill(false);
+        // It counts as used.
+        self.last[usize::from(Val::NONE.0)] = u32::MAX;
         self.vconsts.clear();
         (self.ints, self.xmms) = ([None; 16], [None; 16]);
         (self.free_ints, self.free_xmms) = ([0; INTS.len()], [0; 16]);
@@ -134,11 +136,11 @@ impl Registers {
         self.locs[usize::from(v.0)] = loc;
     }
 
-    /// Notes a use by an op that is not the first of the block.
-    pub fn note_use(&mut self, v: Val, at: u32) {
+    /// Notes a use, at or before those noted so far, of a value that is needed until the op at `until`: not the first.
+    pub fn note_use(&mut self, v: Val, until: u32) {
         let place = usize::from(v.0);
         self.again[place] = self.last[place] != 0;
-        self.last[place] = at;
+        self.last[place] = until.max(self.last[place]);
     }
 
     pub fn is_used_once(&self, v: Val) -> bool {
