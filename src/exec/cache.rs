@@ -338,10 +338,8 @@ impl Cache {
 
     /// Runs `f`, with nothing invalidated meanwhile, if all these translations are in use still.
     pub fn if_current<T>(&self, translations: &[Arc<Translation>], f: impl FnOnce() -> T) -> Option<T> {
-        let inner = lock(&self.inner);
-        let current =
-            |t: &Arc<Translation>| inner.blocks.get(&t.key()).is_some_and(|kept| Arc::ptr_eq(kept, t));
-        translations.iter().all(current).then(f)
+        let _inner = lock(&self.inner);
+        translations.iter().all(|t| t.kept.load(Ordering::Acquire)).then(f)
     }
 
     /// Puts a block that was not lifted from guest memory into the cache: for those who compile single
@@ -366,7 +364,10 @@ impl Cache {
             page = next;
         }
         inner.saved.note(made);
-        inner.blocks.insert(key, Arc::clone(made));
+        made.kept.store(true, Ordering::Release);
+        if let Some(before) = inner.blocks.insert(key, Arc::clone(made)) {
+            before.kept.store(false, Ordering::Release);
+        }
     }
 
     /// Lifts one instruction at `pc`, to be run once.
@@ -463,7 +464,7 @@ pub const fn behind_page(pc: u64) -> u64 {
 
 /// Makes a translation that has left the cache unreachable.
 fn drop_translation(gone: &Translation) {
-    gone.valid.store(false, Ordering::Release);
+    gone.kept.store(false, Ordering::Release);
     saved::dropped(gone);
     jit::cut_off(gone);
 }

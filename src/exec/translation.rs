@@ -31,8 +31,9 @@ pub struct Translation {
     pub entry: AtomicU64,
     /// Whether a region was asked for already.
     pub asked: AtomicBool,
-    /// Cleared when its code has changed: it must not be entered any more.
-    pub valid: AtomicBool,
+    /// Whether it is in the cache: not any more once its code has changed, and then it must not be entered. Changed with the
+    /// cache locked.
+    pub kept: AtomicBool,
     /// The compiled regions that it is part of: most blocks are in none.
     regions: OnceBox<Mutex<Vec<Arc<jit::Compiled>>>>,
 }
@@ -181,7 +182,7 @@ impl Translation {
             reported: AtomicBool::new(false),
             entry: AtomicU64::new(0),
             asked: AtomicBool::new(false),
-            valid: AtomicBool::new(true),
+            kept: AtomicBool::new(false),
             regions: OnceBox::new(),
         }
     }

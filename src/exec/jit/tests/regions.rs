@@ -384,7 +384,7 @@ fn code_that_runs_is_left_when_it_is_invalidated() {
     cache().invalidate(&Invalidated { pages: vec![0x7_0000] });
     runner.join().unwrap();
     cache().unregister(&port);
-    assert_eq!((head.entry.load(Ordering::Acquire), head.valid.load(Ordering::Acquire)), (0, false));
+    assert_eq!((head.entry.load(Ordering::Acquire), head.kept.load(Ordering::Acquire)), (0, false));
 }
 
 #[test]
