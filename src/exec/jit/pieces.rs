@@ -103,8 +103,9 @@ struct Kept {
 
 /// Makes room for more, by less than doubling.
 fn grow<T>(all: &mut Vec<T>, more: usize) {
+    const LEAST: usize = 16 << 10;
     if all.capacity() - all.len() < more {
-        all.reserve_exact(more.max(all.len() / 4).max(256));
+        all.reserve_exact(more.max(all.len() / 4).max(LEAST / size_of::<T>()));
     }
 }
 

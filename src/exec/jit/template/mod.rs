@@ -153,13 +153,17 @@ impl LookBack for Ahead<'_> {
     fn stays(&mut self, at: usize, op: Op, values: &Values, effect: Effect) {
         let at = at as u32;
         self.order.push(at);
-        // Most are, and need not be told apart.
-        let is_value = matches!(effect, Effect::Pure | Effect::Float);
-        let until = if is_value { 0 } else { self.late.look_at(at, op) };
+        values.uses.into_iter().for_each(|v| self.regs.note_use(v, at));
         if let Op::Icmp { dst, a, b, cc, w } = op {
             self.compare(dst, Loc::Compare(cc, w, a, b), [a, b]);
         }
-        values.uses.into_iter().for_each(|v| self.regs.note_use(v, at.max(until)));
+        // Most are, and need not be told apart.
+        if !matches!(effect, Effect::Pure | Effect::Float) {
+            let until = self.late.look_at(at, op);
+            if until != 0 {
+                values.uses.into_iter().for_each(|v| self.regs.need_until(v, until));
+            }
+        }
     }
 }
 
@@ -176,7 +180,7 @@ impl Ahead<'_> {
             Some(_) => false,
         };
         if makes {
-            operands.into_iter().for_each(|v| self.regs.note_use(v, user));
+            operands.into_iter().for_each(|v| self.regs.need_until(v, user));
             self.regs.set_loc(dst, comparison);
         }
     }
