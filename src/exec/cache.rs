@@ -138,6 +138,9 @@ pub struct Cache {
     generation: AtomicU64,
 }
 
+/// A map with fewer blocks grows by larger steps: what is in it moves each time.
+const OFTEN_MOVED: usize = 4096;
+
 static CACHE: OnceLock<Cache> = OnceLock::new();
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -215,18 +218,19 @@ impl Cache {
 
     /// The translation at `pc`, made if need be.
     pub fn translation(&self, pc: u64, control: u64) -> Arc<Translation> {
-        let (translation, lifted) = self.look_up(pc, control);
+        let mut lifted = None;
+        let translation = self.look_up(pc, control, &mut lifted);
         if let Some(block) = lifted {
             block.recycle();
         }
         translation
     }
 
-    /// The same, with its IR as it was lifted if it was made now: to be run at once, for most code runs once.
-    pub fn look_up(&self, pc: u64, control: u64) -> (Arc<Translation>, Option<Block>) {
+    /// The same. If it was made now, its IR as it was lifted goes to `lifted`: to be run at once, for most code runs once.
+    pub fn look_up(&self, pc: u64, control: u64, lifted: &mut Option<Block>) -> Arc<Translation> {
         let key = Key { pc, control };
         if let Some(found) = lock(&self.inner).blocks.get(&key) {
-            return (Arc::clone(found), None);
+            return Arc::clone(found);
         }
         let before = self.generation.load(Ordering::Acquire);
         // Looking for saved blocks reads pages that nobody may ever need, with a lock held.
@@ -237,22 +241,24 @@ impl Cache {
                 self.keep_saved(&mut inner, found);
                 crate::debug::perf::write();
                 if let Some(kept) = inner.blocks.get(&key) {
-                    return (Arc::clone(kept), None);
+                    return Arc::clone(kept);
                 }
             } else {
                 found.iter().for_each(|found| saved::dropped(&found.translation));
             }
         }
-        let (made, block) = self.translate(pc, control);
-        let made = Arc::new(made);
+        let made = self.translate(pc, control, lifted);
         let mut inner = lock(&self.inner);
         if self.generation.load(Ordering::Acquire) == before {
             if let Some(kept) = inner.blocks.get(&key) {
-                return (Arc::clone(kept), None);
+                if let Some(block) = lifted.take() {
+                    block.recycle();
+                }
+                return Arc::clone(kept);
             }
             self.keep(&mut inner, key, &made);
         }
-        (made, block)
+        made
     }
 
     /// Keeps blocks whose code was saved.
@@ -338,10 +344,8 @@ impl Cache {
 
     /// Runs `f`, with nothing invalidated meanwhile, if all these translations are in use still.
     pub fn if_current<T>(&self, translations: &[Arc<Translation>], f: impl FnOnce() -> T) -> Option<T> {
-        let inner = lock(&self.inner);
-        let current =
-            |t: &Arc<Translation>| inner.blocks.get(&t.key()).is_some_and(|kept| Arc::ptr_eq(kept, t));
-        translations.iter().all(current).then(f)
+        let _inner = lock(&self.inner);
+        translations.iter().all(|t| t.kept.load(Ordering::Acquire)).then(f)
     }
 
     /// Puts a block that was not lifted from guest memory into the cache: for those who compile single
@@ -366,7 +370,14 @@ impl Cache {
             page = next;
         }
         inner.saved.note(made);
-        inner.blocks.insert(key, Arc::clone(made));
+        let count = inner.blocks.len();
+        if count == inner.blocks.capacity() && count < OFTEN_MOVED {
+            inner.blocks.reserve(3 * count);
+        }
+        made.kept.store(true, Ordering::Release);
+        if let Some(before) = inner.blocks.insert(key, Arc::clone(made)) {
+            before.kept.store(false, Ordering::Release);
+        }
     }
 
     /// Lifts one instruction at `pc`, to be run once.
@@ -403,8 +414,8 @@ impl Cache {
         self.env.arch.lift(&config, LiftLimits { max_insns }, window, GuestAddr(pc))
     }
 
-    /// The translation at `pc`, and its IR where it does not keep that.
-    fn translate(&self, pc: u64, control: u64) -> (Translation, Option<Block>) {
+    /// The translation at `pc`. Its IR goes to `lifted` where it does not keep that.
+    fn translate(&self, pc: u64, control: u64, lifted: &mut Option<Block>) -> Arc<Translation> {
         let mut window = Window::within(pc, self.limit(pc, control), Changes::AreNoticed);
         let block = self.lift(pc, control, max_block_insns(), &mut window);
         let origin = window.origin(&block);
@@ -412,11 +423,12 @@ impl Cache {
         if origin == Origin::Unknown {
             let block = translation::finished(block);
             crate::debug::trace_translation(self.env, &block);
-            return (Translation::of_block(block, control), None);
+            return Arc::new(Translation::of_block(block, control));
         }
         translation::verify(&block);
         crate::debug::trace_translation(self.env, &block);
-        (Translation::of_origin(&block, control, origin), Some(block))
+        let block = lifted.insert(block);
+        Arc::new(Translation::of_origin(block, control, origin))
     }
 
     /// Drops everything (another program was loaded).
@@ -468,7 +480,7 @@ pub const fn behind_page(pc: u64) -> u64 {
 
 /// Makes a translation that has left the cache unreachable.
 fn drop_translation(gone: &Translation) {
-    gone.valid.store(false, Ordering::Release);
+    gone.kept.store(false, Ordering::Release);
     saved::dropped(gone);
     jit::cut_off(gone);
 }

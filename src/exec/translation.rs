@@ -31,8 +31,9 @@ pub struct Translation {
     pub entry: AtomicU64,
     /// Whether a region was asked for already.
     pub asked: AtomicBool,
-    /// Cleared when its code has changed: it must not be entered any more.
-    pub valid: AtomicBool,
+    /// Whether it is in the cache: not any more once its code has changed, and then it must not be entered. Changed with the
+    /// cache locked.
+    pub kept: AtomicBool,
     /// The compiled regions that it is part of: most blocks are in none.
     regions: OnceBox<Mutex<Vec<Arc<jit::Compiled>>>>,
 }
@@ -77,16 +78,29 @@ impl Deref for Lifted {
 impl Lifted {
     /// Hands the IR to `f`, and does not keep it for that.
     pub fn with<T>(&self, f: impl FnOnce(&Block) -> T) -> T {
+        self.with_made(|| self.lift(), f)
+    }
+
+    /// The same for templates, which leave out themselves what the passes would drop.
+    pub fn with_lifted<T>(&self, f: impl FnOnce(&Block) -> T) -> T {
+        self.with_made(|| self.lift_anew(), f)
+    }
+
+    fn with_made<T>(&self, make: impl FnOnce() -> Block, f: impl FnOnce(&Block) -> T) -> T {
         if let Some(block) = self.block.get() {
             return f(block);
         }
-        let block = self.lift();
+        let block = make();
         let result = f(&block);
         block.recycle();
         result
     }
 
     fn lift(&self) -> Block {
+        finished(self.lift_anew())
+    }
+
+    fn lift_anew(&self) -> Block {
         let lifted = Cache::made_for().and_then(|env| match &self.origin {
             Origin::Unknown => None,
             Origin::Saved(number) => saved::lift(env, *number),
@@ -97,7 +111,9 @@ impl Lifted {
                 Some(lift_recorded(env, recorded, pc, control))
             }
         });
-        finished(lifted.expect("a block is there, or what it was lifted from"))
+        let block = lifted.expect("a block is there, or what it was lifted from");
+        verify(&block);
+        block
     }
 }
 
@@ -110,14 +126,14 @@ pub fn lift_recorded(env: &Env, mut code: Recorded<'_>, pc: GuestAddr, control: 
 
 /// The block after the passes.
 pub fn finished(mut block: Block) -> Block {
-    finish(&mut block);
+    verify(&block);
+    passes::optimize(&mut block);
+    verify(&block);
     block
 }
 
-/// Runs the passes over a block.
-pub fn finish(block: &mut Block) {
-    verify(block);
-    passes::optimize(block);
+/// Readies a lifted block for templates, which leave out themselves what the passes would drop.
+pub fn finish(block: &Block) {
     verify(block);
 }
 
@@ -166,7 +182,7 @@ impl Translation {
             reported: AtomicBool::new(false),
             entry: AtomicU64::new(0),
             asked: AtomicBool::new(false),
-            valid: AtomicBool::new(true),
+            kept: AtomicBool::new(false),
             regions: OnceBox::new(),
         }
     }

@@ -218,14 +218,11 @@ impl Vcpu {
                 Some(local) if local.pc == pc && local.translation.control == self.control => {
                     &local.translation
                 }
-                _ => match self.look_up(pc) {
+                _ => match self.look_up(pc, &mut lifted) {
                     None => return interrupted_before(GuestAddr(pc)),
                     // Most of what is new does not run again.
-                    Some((translation, Some(block))) => {
-                        lifted = Some(block);
-                        new.get_or_init(|| translation)
-                    }
-                    Some((translation, None)) => {
+                    Some(translation) if lifted.is_some() => new.get_or_init(|| translation),
+                    Some(translation) => {
                         let index = self.place_for(pc);
                         &self.local[index].insert(Local { pc, translation }).translation
                     }
@@ -297,14 +294,14 @@ impl Vcpu {
         done
     }
 
-    /// The translation at `pc`, and its IR if it is new; nothing where a signal has come first.
-    fn look_up(&self, pc: u64) -> Option<(Arc<Translation>, Option<Block>)> {
+    /// The translation at `pc`, whose IR goes to `lifted` if it is new; nothing where a signal has come first.
+    fn look_up(&self, pc: u64, lifted: &mut Option<Block>) -> Option<Arc<Translation>> {
         if !self.wait_for_code(pc) {
             return None;
         }
-        let found = self.cache.look_up(pc, self.control);
-        if offspring::is_reporting() && !found.0.reported.load(Ordering::Relaxed) {
-            found.0.reported.store(true, Ordering::Relaxed);
+        let found = self.cache.look_up(pc, self.control, lifted);
+        if offspring::is_reporting() && !found.reported.load(Ordering::Relaxed) {
+            found.reported.store(true, Ordering::Relaxed);
             offspring::report(Report::Block { pc, control: self.control });
         }
         Some(found)

@@ -15,14 +15,16 @@ const PAGE: u64 = 4096;
 /// The heap may take this much; what else we map lies above.
 const HEAP_END: u64 = HEAP_START + (16 << 30);
 
-/// A heap that is larger than this has huge pages from here on, where the kernel gives them: one fault, and one entry of the
-/// host's buffers, for what would be 512.
-const HUGE_FROM: u64 = HEAP_START + (4 << 20);
 const HUGE: u64 = 2 << 20;
+/// From here on the heap has huge pages, where the kernel gives them: one fault, and one entry of the host's buffers, for what
+/// would be 512. One takes the time of some 100 small ones.
+const HUGE_FROM: u64 = HEAP_START + HUGE;
+/// Where it begins: what starts with saved code at hand, and ends soon, needs no more than what lies before.
+const FIRST: u64 = HUGE_FROM - (256 << 10);
 
-/// The break, and the end of what is mapped for it. Only the allocator moves them, under its lock.
-static BREAK: AtomicU64 = AtomicU64::new(HEAP_START);
-static MAPPED: AtomicU64 = AtomicU64::new(HEAP_START);
+/// The break, and the end of what is there for it. Only the allocator moves them, under its lock.
+static BREAK: AtomicU64 = AtomicU64::new(FIRST);
+static READY: AtomicU64 = AtomicU64::new(FIRST);
 /// Where the next mapping of another kind goes.
 static NEXT: AtomicU64 = AtomicU64::new(HEAP_END);
 
@@ -92,22 +94,28 @@ pub fn unmap(addr: u64, len: u64) {
     free_places().push((addr, len));
 }
 
-/// Maps the heap further, up to `needed` at the least; where it ends then. What the allocator asks for it uses soon, and pages
-/// that come together cost a fifth of what a fault for each does.
-fn grow(mapped: u64, needed: u64) -> Option<u64> {
+/// Has the heap go on, up to `needed` at the least; how far it is there then. What the allocator asks for it uses soon, and
+/// pages that come together cost a fifth of what a fault for each does.
+fn grow(ready: u64, needed: u64) -> Option<u64> {
     const STEP: u64 = 32 << 10;
     if needed <= HUGE_FROM {
         // A larger heap grows by larger steps.
-        let step = ((mapped - HEAP_START) / 4).next_multiple_of(STEP).clamp(STEP, 4 * STEP);
-        let end = (mapped + (needed - mapped).next_multiple_of(step)).min(HUGE_FROM);
-        return map_at(mapped, end - mapped, libc::MAP_POPULATE).then_some(end);
+        let step = ((ready - FIRST) / 4).next_multiple_of(STEP).max(STEP);
+        let end = (ready + (needed - ready).next_multiple_of(step)).min(HUGE_FROM);
+        return map_at(ready, end - ready, libc::MAP_POPULATE).then_some(end);
     }
+    // Mapped as a whole, and asked for by parts: all of a huge page is there after the first one.
+    let mapped = if ready < HUGE_FROM { ready } else { ready.next_multiple_of(HUGE) };
     let end = needed.next_multiple_of(HUGE);
-    map_at(mapped, end - mapped, 0).then(|| {
+    if mapped < end {
+        if !map_at(mapped, end - mapped, 0) {
+            return None;
+        }
         sys::syscall(libc::SYS_madvise, [mapped, end - mapped, libc::MADV_HUGEPAGE as u64, 0, 0, 0]);
-        populated(mapped, end - mapped);
-        end
-    })
+    }
+    let end = needed.next_multiple_of(4 * STEP);
+    populated(ready, end - ready);
+    Some(end)
 }
 
 /// Moves the break by `increment` bytes, as `sbrk(2)`.
@@ -118,14 +126,14 @@ fn grow(mapped: u64, needed: u64) -> Option<u64> {
 pub unsafe extern "C" fn __sbrk(increment: isize) -> *mut c_void {
     let old = BREAK.load(Ordering::Relaxed);
     let new = old.wrapping_add_signed(increment as i64);
-    let mapped = MAPPED.load(Ordering::Relaxed);
+    let ready = READY.load(Ordering::Relaxed);
     // It never shrinks: the allocator takes what it gets from here to be zero.
     if new > HEAP_END - HUGE || increment < 0 {
         return usize::MAX as *mut c_void;
     }
-    if new > mapped {
-        let Some(end) = grow(mapped, new) else { return usize::MAX as *mut c_void };
-        MAPPED.store(end, Ordering::Relaxed);
+    if new > ready {
+        let Some(end) = grow(ready, new) else { return usize::MAX as *mut c_void };
+        READY.store(end, Ordering::Relaxed);
     }
     BREAK.store(new, Ordering::Relaxed);
     old as *mut c_void

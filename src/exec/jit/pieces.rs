@@ -6,6 +6,7 @@ use super::owed::Noted;
 use super::template::Forward;
 use super::{AfterFault, Back, Site};
 use guest::{Access, GuestAddr};
+use std::cell::Cell;
 
 /// A host instruction that accesses guest memory, by its offset into its piece.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +88,8 @@ pub struct Pieces {
     faults: Vec<u8>,
     owed: Vec<u8>,
     points: Vec<u8>,
+    /// Behind the piece that was asked for last: they are asked for one after the other when they are saved.
+    next: Cell<usize>,
 }
 
 /// A piece, and where what there is to know of it ends.
@@ -105,8 +108,9 @@ struct Kept {
 
 /// Makes room for more, by less than doubling.
 fn grow<T>(all: &mut Vec<T>, more: usize) {
+    const LEAST: usize = 16 << 10;
     if all.capacity() - all.len() < more {
-        all.reserve_exact(more.max(all.len() / 4).max(256));
+        all.reserve_exact(more.max(all.len() / 4).max(LEAST / size_of::<T>()));
     }
 }
 
@@ -154,7 +158,12 @@ impl Pieces {
 
     /// The piece that is at an offset into code memory.
     pub fn at(&self, offset: usize) -> Option<Piece<'_>> {
-        let after = self.all.partition_point(|kept| kept.code_at as usize <= offset);
+        let starts_before = |kept: &Kept| kept.code_at as usize <= offset;
+        let next = self.next.get();
+        let is_next = self.all.get(next).is_some_and(starts_before)
+            && !self.all.get(next + 1).is_some_and(starts_before);
+        let after = if is_next { next + 1 } else { self.all.partition_point(starts_before) };
+        self.next.set(after);
         let piece = self.piece(after.checked_sub(1)?);
         (offset - (piece.code_at as usize) < piece.code_len as usize).then_some(piece)
     }

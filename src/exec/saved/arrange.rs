@@ -71,11 +71,10 @@ pub struct Arranged {
 
 /// Arranges blocks, each with its guest code; says in blocks and units where that is.
 pub fn arrange(blocks: &mut [BlockRecord], code: &[&[u8]], units: &mut [UnitRecord]) -> Arranged {
-    let mut by_unit: Vec<u32> = (0..blocks.len() as u32).collect();
-    by_unit.sort_unstable_by_key(|&number| {
-        let block = &blocks[number as usize];
-        (block.unit, block.start, Reverse(block.guest_len))
-    });
+    let keys = blocks.iter().zip(0..);
+    let mut order: Vec<_> = keys.map(|(b, number)| (b.unit, b.start, Reverse(b.guest_len), number)).collect();
+    order.sort_unstable();
+    let mut by_unit: Vec<u32> = order.into_iter().map(|(.., number)| number).collect();
     let guest = Vec::with_capacity(code.iter().map(|bytes| bytes.len()).sum());
     let mut all = Arranged { guest, ..Arranged::default() };
     let mut at = 0;
@@ -83,9 +82,14 @@ pub fn arrange(blocks: &mut [BlockRecord], code: &[&[u8]], units: &mut [UnitReco
         let len = by_unit[at..].partition_point(|&one| blocks[one as usize].unit == number as u32);
         (unit.blocks_at, unit.blocks, unit.stretches_at) = (at as u32, len as u32, all.count as u32);
         all.add_unit(unit, &by_unit[at..at + len], blocks, code);
-        // From now on in the order of the table that they are in.
-        by_unit[at..at + len].sort_unstable();
         at += len;
+    }
+    // From now on in the order of the table that they are in.
+    let mut next: Vec<u32> = units.iter().map(|unit| unit.blocks_at).collect();
+    for (block, number) in blocks.iter().zip(0..) {
+        let place = &mut next[block.unit as usize];
+        by_unit[*place as usize] = number;
+        *place += 1;
     }
     Arranged { by_unit, ..all }
 }

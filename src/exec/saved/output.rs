@@ -1,16 +1,20 @@
 //! A file of saved code on its way out: written from front to back, each table as it is made, so that no more of it is in memory
-//! than a chunk. The sums, and the header with theirs, are known last and stand first.
+//! than some chunks. The sums, and the header with theirs, are known last and stand first.
 
 use super::format::{self, CHUNK, Counts, Key, PAGE};
 use super::hash;
 use super::image::Image;
 use crate::host::files::OwnedFile;
 
+/// How much is written at once: a larger piece takes the kernel less.
+const BATCH: usize = 8 * CHUNK;
+
 /// What has been written so far, and how that went.
 pub struct Output<'a> {
     file: &'a OwnedFile,
-    /// What is not written yet of the tables, and the sums of all chunks before.
-    chunk: Vec<u8>,
+    /// What is not written yet, from the start of a page; how much of that is in sums, or needs none; and the sums.
+    batch: Vec<u8>,
+    summed: usize,
     sums: Vec<u64>,
     is_good: bool,
     /// How long the tables are so far.
@@ -27,19 +31,20 @@ impl<'a> Output<'a> {
     ) -> Option<Self> {
         let padding = vec![0; counts.code_pages() - counts.code];
         let sums = code_sums(image, code, &padding)?;
-        let place_of_sums = vec![0; 8 * counts.sums()];
-        let parts = [&[0; PAGE], code, &padding, &place_of_sums];
-        let is_good = parts.into_iter().all(|part| file.write_all(part));
-        is_good.then(|| Self { file, chunk: Vec::with_capacity(2 * CHUNK), sums, is_good, len: 0 })
+        let is_good = [&[0; PAGE], code, &padding].into_iter().all(|part| file.write_all(part));
+        let summed = 8 * counts.sums();
+        let mut batch = Vec::with_capacity(counts.tables().len.min(BATCH) + summed + CHUNK);
+        batch.resize(summed, 0);
+        is_good.then_some(Self { file, batch, summed, sums, is_good, len: 0 })
     }
 
     /// Adds to the table at hand what `add` appends, which is short.
     #[inline]
     pub fn put(&mut self, add: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.chunk.len();
-        add(&mut self.chunk);
-        self.len += self.chunk.len() - before;
-        if self.chunk.len() >= CHUNK {
+        let before = self.batch.len();
+        add(&mut self.batch);
+        self.len += self.batch.len() - before;
+        if self.batch.len() - self.summed >= CHUNK {
             self.end_chunk();
         }
     }
@@ -67,23 +72,29 @@ impl<'a> Output<'a> {
     }
 
     fn end_chunk(&mut self) {
-        let len = self.chunk.len().min(CHUNK);
-        self.sums.push(hash::of(&self.chunk[..len]));
-        self.is_good = self.is_good && self.file.write_all(&self.chunk[..len]);
-        self.chunk.drain(..len);
+        let end = self.batch.len().min(self.summed + CHUNK);
+        self.sums.push(hash::of(&self.batch[self.summed..end]));
+        self.summed = end;
+        if end >= BATCH {
+            let pages = end - end % PAGE;
+            self.is_good = self.is_good && self.file.write_all(&self.batch[..pages]);
+            self.batch.drain(..pages);
+            self.summed -= pages;
+        }
     }
 
     /// Writes what is left: the tables' end, what stands behind them, and what is known only now. Whether all was written.
     pub fn finish(mut self, key: &Key, counts: &Counts, hints: &[u8]) -> bool {
-        if !self.chunk.is_empty() {
+        if self.summed < self.batch.len() {
             self.end_chunk();
         }
         debug_assert_eq!((self.len, self.sums.len()), (counts.tables().len, counts.sums()));
         let mut sums = Vec::with_capacity(8 * self.sums.len());
         format::put64(&mut sums, self.sums);
         let header = format::header(key, counts, hash::of(&sums));
+        self.batch.extend_from_slice(hints);
         self.is_good
-            && self.file.write_all(hints)
+            && self.file.write_all(&self.batch)
             && self.file.write_at(counts.sums_at() as u64, &sums)
             && self.file.write_at(0, &header)
     }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 // Where nothing is: not in this program, and not in its parent.
-static const uintptr_t nowhere[] = {0x7e8000010000, 0x7e8000300000, 0x7e8100000000, 0x7e8100001000, 0x7ec000000000};
+static const uintptr_t nowhere[] = {0x7e8000010000, 0x7e8000300000, 0x7e81001c0000, 0x7e81001c1000, 0x7ec000000000};
 #define PLACES (sizeof nowhere / sizeof *nowhere)
 
 static void said(const char *what, long result) {

@@ -34,6 +34,17 @@ pub enum Terminator {
     Resync { next: GuestAddr },
 }
 
+impl Terminator {
+    /// The value that it uses.
+    #[must_use]
+    pub const fn value(&self) -> Option<Val> {
+        match *self {
+            Self::Branch { cond: v, .. } | Self::Indirect { target: v, .. } => Some(v),
+            _ => None,
+        }
+    }
+}
+
 /// A guest instruction's place in a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InsnMark {

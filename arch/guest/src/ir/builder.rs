@@ -4,6 +4,7 @@
 //! slots and the fusion of a condition with the comparison that set its flags, because doing it while
 //! the ops are made costs less than a pass over them.
 
+use super::flags::needed;
 use super::{
     Block, Cond, FSize, FlagKind, FloatCc, InsnMark, IntCc, Kind, KnownSlots, MAX_CELLS, NanRule, Nans, Op,
     Reads, Terminator, Val, VecLen, Width, Writes, flag,
@@ -76,6 +77,21 @@ macro_rules! accesses {
 #[inline(always)]
 const fn has_address(op: &Op) -> bool {
     matches!(op, accesses!(_))
+}
+
+/// The op; if it sets flags, it names no value that the record does not need, so that nothing is computed for it.
+#[inline(always)]
+fn naming_needed(mut op: Op) -> Op {
+    if let Op::SetFlags { kind, a, b, r, .. } | Op::SetFlagsIf { kind, a, b, r, .. } = &mut op {
+        let [needs_a, needs_b, needs_r] = needed(*kind);
+        let any = if needs_a { *a } else { *r };
+        for (operand, needed) in [(a, needs_a), (b, needs_b), (r, needs_r)] {
+            if !needed {
+                *operand = any;
+            }
+        }
+    }
+    op
 }
 
 impl Block {
@@ -187,7 +203,7 @@ impl Builder {
     pub(super) fn push(&mut self, op: Op) {
         let op = if has_address(&op) && self.untags { self.without_tag(op) } else { op };
         self.note(op);
-        self.work.ops.push(op);
+        self.work.ops.push(naming_needed(op));
     }
 
     /// Notes that the instruction at hand reads state: for lifters that have its value at hand and use that.

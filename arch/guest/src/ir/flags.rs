@@ -32,7 +32,7 @@ pub const fn encode_kind(kind: FlagKind, w: Width) -> u64 {
 }
 
 /// Which of a record's `a`, `b` and `r` its kind needs. The others follow from them or mean nothing: they
-/// are not stored, and an op that sets flags may name anything there.
+/// are not stored, and an op that sets flags may name anything there; lifters' name what is needed.
 #[must_use]
 pub const fn needed(kind: FlagKind) -> [bool; 3] {
     match kind {

@@ -1,7 +1,6 @@
 //! Generic passes over a finished block: what neither lifter nor tier should think about.
 
-use super::flags::needed;
-use super::{Block, Effect, Kind, Op, Terminator, VALUE_PLACES, Val, Values, Writes};
+use super::{Block, Effect, Kind, Op, VALUE_PLACES, Val, Values, Writes};
 use crate::state::{STATE_SIZE, Slot};
 use std::cell::Cell;
 use std::ops::Range;
@@ -9,8 +8,9 @@ use std::ops::Range;
 /// What a pass over a block needs; it is used over and over.
 #[derive(Default)]
 struct Work {
-    /// By op: whether it stays.
+    /// By op: whether it stays; and how many do.
     keep: Vec<bool>,
+    kept: usize,
     /// By value: whether it is used.
     used: Vec<bool>,
 }
@@ -36,18 +36,6 @@ fn are_those_of(values: &Values, op: Op) -> bool {
     uses.resize(values.uses.len().max(uses.len()), Val::NONE);
     let result = op.result().map_or(Val::NONE, |(v, _)| v);
     *values == Values { result, uses: values.uses } && values.uses[..] == uses
-}
-
-/// An op that sets flags names no value that its record does not need, so that nothing is computed for it.
-fn name_needed_only(op: &mut Op) {
-    let (Op::SetFlags { kind, a, b, r, .. } | Op::SetFlagsIf { kind, a, b, r, .. }) = op else { return };
-    let [needs_a, needs_b, needs_r] = needed(*kind);
-    let any = if needs_a { *a } else { *r };
-    for (operand, needed) in [(a, needs_a), (b, needs_b), (r, needs_r)] {
-        if !needed {
-            *operand = any;
-        }
-    }
 }
 
 /// Notes which instructions lose a write to the state.
@@ -108,33 +96,57 @@ impl Overwritten {
     }
 }
 
+/// Who looks through a block from its end.
+pub trait LookBack {
+    /// Whether one of the ops that stay uses a value.
+    fn is_used(&self, v: Val) -> bool;
+
+    /// The op at an index stays. It is followed by that of the index below.
+    fn stays(&mut self, at: usize, op: Op, values: &Values, effect: Effect);
+}
+
 /// Backwards: an op stays if it does more than give a value, or its value is used by one that stays, and
-/// if the state it writes can be seen. Whether all of them do.
-fn find_live(block: &mut Block, Work { keep, used }: &mut Work) -> bool {
-    keep.clear();
-    keep.resize(block.ops.len(), true);
-    used.resize(VALUE_PLACES, true);
-    used[..usize::from(block.cells)].fill(false);
-    if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator {
-        used[usize::from(v.0)] = true;
-    }
+/// if the state it writes can be seen. What the terminator uses is known to `by`.
+#[inline]
+pub fn look_back(ops: &[Op], by: &mut impl LookBack) {
     let mut overwritten = Overwritten { bits: [0; STATE_SIZE / 64], words: 0..0 };
-    let (mut flags_overwritten, mut all) = (false, true);
-    for (index, op) in block.ops.iter_mut().enumerate().rev() {
-        name_needed_only(op);
-        let (values, effect, op) = (op.values(), op.effect(), *op);
+    let mut flags_overwritten = false;
+    for (at, &op) in ops.iter().enumerate().rev() {
+        let (values, effect) = (op.values(), op.effect());
         debug_assert!(are_those_of(&values, op), "{op}");
-        let unused = !used[usize::from(values.result.0)];
-        let dead = (unused && effect.droppable())
+        let dead = (!by.is_used(values.result) && effect.droppable())
             || (!matches!(effect, Effect::Pure | Effect::Float)
                 && writes_in_vain(op, &mut overwritten, &mut flags_overwritten));
-        if dead {
-            (keep[index], all) = (false, false);
-        } else {
-            values.uses.iter().for_each(|v| used[usize::from(v.0)] = true);
+        if !dead {
+            by.stays(at, op, &values, effect);
         }
     }
-    all
+}
+
+impl LookBack for Work {
+    fn is_used(&self, v: Val) -> bool {
+        self.used[usize::from(v.0)]
+    }
+
+    fn stays(&mut self, at: usize, _: Op, values: &Values, _: Effect) {
+        self.keep[at] = true;
+        self.kept += 1;
+        values.uses.iter().for_each(|v| self.used[usize::from(v.0)] = true);
+    }
+}
+
+/// Finds what stays of a block. Whether all of it does.
+fn find_live(block: &Block, work: &mut Work) -> bool {
+    work.keep.clear();
+    work.keep.resize(block.ops.len(), false);
+    work.kept = 0;
+    work.used.resize(VALUE_PLACES, true);
+    work.used[..usize::from(block.cells)].fill(false);
+    if let Some(v) = block.terminator.value() {
+        work.used[usize::from(v.0)] = true;
+    }
+    look_back(&block.ops, work);
+    work.kept == block.ops.len()
 }
 
 /// Whether all that an op does is overwritten. Notes what it writes and reads.

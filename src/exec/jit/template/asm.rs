@@ -162,24 +162,51 @@ impl Head {
         self.len += u32::from(code.len);
     }
 
+    /// A register as operand.
     #[inline]
-    fn modrm(&mut self, reg: u8, rm: Rm) {
-        match rm {
-            Rm::Reg(r) => self.push(0xc0 | reg << 3 | r.0 & 7),
-            Rm::Mem(base, disp) => {
-                let low = base.0 & 7;
-                let is_short = i32::from(disp as i8) == disp;
-                let mode = if disp == 0 && low != 5 { 0x00 } else { 0x80 - (u8::from(is_short) << 6) };
-                self.push(mode | reg << 3 | low);
-                if low == 4 {
-                    self.push(0x24);
-                }
-                // None, one byte, or four.
-                self.displacement_len = u32::from(mode >> 6 << 3) << u32::from(mode >> 7);
-                self.displacement = disp as u32;
-            }
-            Rm::Rip { .. } => self.push(reg << 3 | 5),
+    fn modrm_reg(&mut self, reg: u8, rm: Reg) {
+        self.push(0xc0 | reg << 3 | rm.0 & 7);
+    }
+
+    #[inline]
+    fn modrm_mem(&mut self, reg: u8, base: Reg, disp: i32) {
+        let low = base.0 & 7;
+        let is_short = i32::from(disp as i8) == disp;
+        let mode = if disp == 0 && low != 5 { 0x00 } else { 0x80 - (u8::from(is_short) << 6) };
+        self.push(mode | reg << 3 | low);
+        if low == 4 {
+            self.push(0x24);
         }
+        // None, one byte, or four.
+        self.displacement_len = u32::from(mode >> 6 << 3) << u32::from(mode >> 7);
+        self.displacement = disp as u32;
+    }
+
+    /// Relative to the instruction's end.
+    #[inline]
+    fn modrm_rip(&mut self, reg: u8) {
+        self.push(reg << 3 | 5);
+    }
+
+    /// What stands before the ModRM byte. `low` is the register that is the other operand, if one is, and `base` that, or
+    /// the one that the memory operand starts at.
+    #[inline]
+    fn of(code: Code, w: Width, reg: Reg, low: u8, base: u8) -> Self {
+        let mut head = Self::default();
+        if w == Width::W16 {
+            head.push(0x66);
+        }
+        if code.prefix != 0 {
+            head.push(code.prefix);
+        }
+        let rex = u8::from(w == Width::W64) << 3 | (reg.0 >> 3) << 2 | base >> 3;
+        // Without a prefix, byte registers 4 to 7 would be ah to bh.
+        let byte = w == Width::W8 || code.of_byte;
+        if rex != 0 || (byte && (low >= 4 || reg.0 >= 4)) {
+            head.push(0x40 | rex);
+        }
+        head.opcode(code);
+        head
     }
 }
 
@@ -204,40 +231,42 @@ impl Asm {
         self.code.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// An instruction with a ModRM byte. `w` decides about the operand size prefix and REX.W.
+    /// An instruction with a ModRM byte. `w` decides about the operand size prefix and REX.W. Which kind of operand there is
+    /// is known to most callers.
+    #[inline(always)]
     pub fn ins(&mut self, code: Code, w: Width, reg: Reg, rm: Rm) {
-        let mut head = Head::default();
-        if w == Width::W16 {
-            head.push(0x66);
+        match rm {
+            Rm::Reg(r) => self.ins_reg(code, w, reg, r),
+            Rm::Mem(base, disp) => self.ins_mem(code, w, reg, base, disp),
+            Rm::Rip { to, after } => self.ins_rip(code, w, reg, to, after),
         }
-        if code.prefix != 0 {
-            head.push(code.prefix);
-        }
-        let (low, base) = match rm {
-            Rm::Reg(r) => (r.0, r.0),
-            Rm::Mem(base, _) => (0, base.0),
-            Rm::Rip { .. } => (0, 0),
-        };
-        let rex = u8::from(w == Width::W64) << 3 | (reg.0 >> 3) << 2 | base >> 3;
-        // Without a prefix, byte registers 4 to 7 would be ah to bh.
-        let byte = w == Width::W8 || code.of_byte;
-        if rex != 0 || (byte && (low >= 4 || reg.0 >= 4)) {
-            head.push(0x40 | rex);
-        }
-        head.opcode(code);
-        head.modrm(reg.0 & 7, rm);
-        self.append(head, rm);
+    }
+
+    fn ins_reg(&mut self, code: Code, w: Width, reg: Reg, rm: Reg) {
+        let mut head = Head::of(code, w, reg, rm.0, rm.0);
+        head.modrm_reg(reg.0 & 7, rm);
+        self.append(head);
+    }
+
+    fn ins_mem(&mut self, code: Code, w: Width, reg: Reg, base: Reg, disp: i32) {
+        let mut head = Head::of(code, w, reg, 0, base.0);
+        head.modrm_mem(reg.0 & 7, base, disp);
+        self.append(head);
+    }
+
+    fn ins_rip(&mut self, code: Code, w: Width, reg: Reg, to: Label, after: u8) {
+        let mut head = Head::of(code, w, reg, 0, 0);
+        head.modrm_rip(reg.0 & 7);
+        self.append(head);
+        self.distance(to, after);
     }
 
     #[inline]
-    fn append(&mut self, head: Head, rm: Rm) {
+    fn append(&mut self, head: Head) {
         let end = self.code.len() + (head.len + head.displacement_len) as usize / 8;
         let bytes = u128::from(head.bytes) | u128::from(head.displacement) << head.len;
         self.code.extend_from_slice(&bytes.to_le_bytes());
         self.code.truncate(end);
-        if let Rm::Rip { to, after } = rm {
-            self.distance(to, after);
-        }
     }
 
     fn distance(&mut self, to: Label, after: u8) {
@@ -272,14 +301,17 @@ impl Asm {
     }
 
     /// Loads `w` bits, zero-extended.
+    #[inline(always)]
     pub fn load(&mut self, w: Width, to: Reg, from: Rm) {
-        match w {
-            Width::W8 => self.ins(op0f(0xb6), Width::W32, to, from),
-            Width::W16 => self.ins(op0f(0xb7), Width::W32, to, from),
-            _ => self.ins(op(0x8b), w, to, from),
-        }
+        let (code, w) = match w {
+            Width::W8 => (op0f(0xb6), Width::W32),
+            Width::W16 => (op0f(0xb7), Width::W32),
+            _ => (op(0x8b), w),
+        };
+        self.ins(code, w, to, from);
     }
 
+    #[inline(always)]
     pub fn store(&mut self, w: Width, from: Reg, to: Rm) {
         let code = if w == Width::W8 { op(0x88) } else { op(0x89) };
         self.ins(code, w, from, to);
@@ -327,11 +359,12 @@ impl Asm {
 
     /// The three-byte VEX form: its bits for registers above 7 are inverted.
     fn move_ymm(&mut self, code: u8, reg: Reg, place: Rm) {
-        let high = matches!(place, Rm::Mem(base, _) if base.0 >= 8);
+        let Rm::Mem(base, disp) = place else { unreachable!("its operand is in memory") };
         let mut head = Head::default();
+        let high = base.0 >= 8;
         [0xc4, if high { 0xc1 } else { 0xe1 }, 0x7c, code].into_iter().for_each(|byte| head.push(byte));
-        head.modrm(reg.0 & 7, place);
-        self.append(head, place);
+        head.modrm_mem(reg.0 & 7, base, disp);
+        self.append(head);
     }
 
     /// `vzeroupper`: otherwise what follows would wait for upper halves.

@@ -8,7 +8,7 @@ use super::Emitter;
 use super::asm::Reg;
 use super::regs::{Loc, state};
 use crate::exec::jit::owed::{Noted, OWED_SIZE, Owed, Source};
-use guest::ir::{Block, Effect, Op, Val, Width};
+use guest::ir::{Op, Val, Width};
 use guest::state::{ARCH_BASE, FLAG_KIND, STATE_SIZE, Slot};
 
 /// A write that has not been made.
@@ -70,37 +70,34 @@ const MOST_PENDING: usize = 40;
 const MOST_OWED: usize = 60_000;
 
 impl Late {
-    /// Looks a block through.
-    pub fn look_ahead(&mut self, block: &Block) {
+    /// Before a block of so many ops is looked through, from its end.
+    pub fn begin(&mut self, ops: usize) {
         self.pending.clear();
         self.soonest = u32::MAX;
         self.accesses.clear();
         self.owed.clear();
         self.until.clear();
-        self.until.resize(block.ops.len(), 0);
+        self.until.resize(ops, 0);
         self.forget_all();
-        for (at, &op) in block.ops.iter().enumerate().rev() {
-            // Most are, and need not be told apart.
-            if matches!(op.effect(), Effect::Pure | Effect::Float) {
-                continue;
-            }
-            match op {
-                Op::Put { w: Width::W64, slot, .. } if slot >= ARCH_BASE => self.until[at] = self.write(slot),
-                Op::SetFlags { .. } => self.until[at] = self.write(FLAG_KIND),
-                Op::Load { .. }
-                | Op::Store { .. }
-                | Op::Vload { .. }
-                | Op::Vstore { .. }
-                | Op::SideExit { .. } => self.accesses.push(at as u32),
-                Op::Get { slot, w, .. } => self.touch(slot, w.bytes() as u16),
-                Op::Put { slot, w, .. } => self.touch(slot, w.bytes() as u16),
-                Op::Vget { slot, n, .. } => self.touch(slot, 16 * n.units() as u16),
-                Op::Vput { slot, n, .. } => self.touch(slot, 16 * n.units() as u16),
-                Op::SetFlagsIf { .. } | Op::CondOp { .. } | Op::GetFlags { .. } => self.touch(FLAG_KIND, 8),
-                other if other.effect().may_exit() => self.forget_all(),
-                _ => {}
-            }
+    }
+
+    /// Looks at an op that is more than a value: the access that it writes for if that is all, or 0.
+    pub fn look_at(&mut self, at: u32, op: Op) -> u32 {
+        match op {
+            Op::Put { w: Width::W64, slot, .. } if slot >= ARCH_BASE => return self.writes(at, slot),
+            Op::SetFlags { .. } => return self.writes(at, FLAG_KIND),
+            Op::Load { .. }
+            | Op::Store { .. }
+            | Op::Vload { .. }
+            | Op::Vstore { .. }
+            | Op::SideExit { .. } => self.accesses.push(at),
+            Op::Get { slot, w, .. } | Op::Put { slot, w, .. } => self.touch(slot, w.bytes() as u16),
+            Op::Vget { slot, n, .. } | Op::Vput { slot, n, .. } => self.touch(slot, 16 * n.units() as u16),
+            Op::SetFlagsIf { .. } | Op::CondOp { .. } | Op::GetFlags { .. } => self.touch(FLAG_KIND, 8),
+            other if other.effect().may_exit() => self.forget_all(),
+            _ => {}
         }
+        0
     }
 
     /// Nothing is known to be written again.
@@ -112,8 +109,8 @@ impl Late {
         }
     }
 
-    /// All of the slot is written: the access that the write before is for.
-    fn write(&mut self, slot: Slot) -> u32 {
+    /// All of the slot is written by the op at `at`: the access that this is for.
+    fn writes(&mut self, at: u32, slot: Slot) -> u32 {
         if !slot.0.is_multiple_of(8) {
             self.touch(slot, 8);
             return 0;
@@ -121,7 +118,9 @@ impl Late {
         let now = Again { look: self.look, accesses: self.accesses.len() as u32 };
         let before = std::mem::replace(&mut self.again[usize::from(slot.0 / 8)], now);
         let last = self.accesses.get(before.accesses as usize).filter(|_| before.look == now.look);
-        last.copied().unwrap_or(0)
+        let until = last.copied().unwrap_or(0);
+        self.until[at as usize] = until;
+        until
     }
 
     /// These bytes of the state are read, or written in part; the flag record goes by the name of its first word.

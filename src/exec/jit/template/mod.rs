@@ -36,7 +36,8 @@ use super::slow;
 use aside::Aside;
 use asm::{Asm, Label, Reg};
 pub use exits::{BEHIND_ENTRY, ENTRY, Forward};
-use guest::ir::{Block, Crypto, Effect, FlagKind, Kind, NanRule, Op, Terminator, Val, VecLen, Width};
+use guest::ir::passes::{self, LookBack};
+use guest::ir::{Block, Crypto, Effect, FlagKind, Kind, NanRule, Op, Terminator, Val, Values, VecLen, Width};
 use guest::state::{GuestState, Slot};
 use guest::{Access, GuestAddr};
 use late::Late;
@@ -111,6 +112,8 @@ pub struct Emitter {
     references: Vec<SlotReference>,
     faults: Vec<FaultPoint>,
     late: Late,
+    /// The ops that stay, from the last to the first.
+    order: Vec<u32>,
     /// The op at hand, and the instruction it is of.
     at: u32,
     op: Op,
@@ -130,6 +133,57 @@ pub struct Emitter {
     weight_at: usize,
     /// How many ops are left to the interpreter that a region has code for.
     interpreted: usize,
+}
+
+/// What is found out of a block before code is made of it.
+struct Ahead<'a> {
+    block: &'a Block,
+    order: &'a mut Vec<u32>,
+    regs: &'a mut Registers,
+    late: &'a mut Late,
+}
+
+impl LookBack for Ahead<'_> {
+    #[inline]
+    fn is_used(&self, v: Val) -> bool {
+        self.regs.last(v) != 0
+    }
+
+    #[inline]
+    fn stays(&mut self, at: usize, op: Op, values: &Values, effect: Effect) {
+        let at = at as u32;
+        self.order.push(at);
+        values.uses.into_iter().for_each(|v| self.regs.note_use(v, at));
+        if let Op::Icmp { dst, a, b, cc, w } = op {
+            self.compare(dst, Loc::Compare(cc, w, a, b), [a, b]);
+        }
+        // Most are, and need not be told apart.
+        if !matches!(effect, Effect::Pure | Effect::Float) {
+            let until = self.late.look_at(at, op);
+            if until != 0 {
+                values.uses.into_iter().for_each(|v| self.regs.need_until(v, until));
+            }
+        }
+    }
+}
+
+impl Ahead<'_> {
+    /// Leaves a comparison to the only op that uses its result, if that can make it.
+    fn compare(&mut self, dst: Val, comparison: Loc, operands: [Val; 2]) {
+        if !self.regs.is_used_once(dst) {
+            return;
+        }
+        let user = self.regs.last(dst);
+        let makes = match self.block.ops.get(user as usize) {
+            None => matches!(self.block.terminator, Terminator::Branch { .. }),
+            Some(Op::Select { c, .. } | Op::TrapIf { c, .. } | Op::SideExit { c, .. }) => *c == dst,
+            Some(_) => false,
+        };
+        if makes {
+            operands.into_iter().for_each(|v| self.regs.need_until(v, user));
+            self.regs.set_loc(dst, comparison);
+        }
+    }
 }
 
 /// How many instructions there are from an op on to the next side exit.
@@ -158,6 +212,7 @@ impl Default for Emitter {
             references: Vec::new(),
             faults: Vec::new(),
             late: Late::default(),
+            order: Vec::new(),
             at: 0,
             op: Op::ClearEx {},
             pc: GuestAddr(0),
@@ -194,15 +249,18 @@ impl Emitter {
             self.count(insns_from(block, 0));
         }
         let mut marks = block.insns.iter().peekable();
-        for (at, &op) in block.ops.iter().enumerate() {
-            while let Some(mark) = marks.next_if(|m| m.first_op as usize <= at) {
+        let order = std::mem::take(&mut self.order);
+        for &at in order.iter().rev() {
+            let op = block.ops[at as usize];
+            while let Some(mark) = marks.next_if(|m| m.first_op <= at) {
                 self.pc = mark.pc;
             }
-            self.one(at as u32, op);
+            self.one(at, op);
             if counting == Counting::On && matches!(op, Op::SideExit { .. }) {
-                self.count(insns_from(block, at + 1));
+                self.count(insns_from(block, at as usize + 1));
             }
         }
+        self.order = order;
         self.at = block.ops.len() as u32;
         self.regs.unpin();
         self.terminator(block);
@@ -238,46 +296,15 @@ impl Emitter {
         self.else_packed = record.kind == FlagKind::SubInv;
     }
 
-    /// Finds each value's last use, and the comparisons that are made where their result is used.
+    /// Finds what stays of the block, each value's last use, and the comparisons that are made where their result is used.
     fn look_ahead(&mut self, block: &Block) {
-        let end = block.ops.len() as u32;
-        let regs = &mut self.regs;
-        for (op, at) in block.ops.iter().zip(0..) {
-            op.values().uses.into_iter().for_each(|v| regs.note_use(v, at));
+        self.late.begin(block.ops.len());
+        self.order.clear();
+        if let Some(v) = block.terminator.value() {
+            self.regs.note_use(v, block.ops.len() as u32);
         }
-        const NEVER: u32 = u32::MAX;
-        regs.last[usize::from(Val::NONE.0)] = NEVER;
-        if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.terminator
-        {
-            regs.note_use(v, end);
-        }
-        self.late.look_ahead(block);
-        for (op, at) in block.ops.iter().zip(0..) {
-            let Some(until) = self.late.until(at) else { continue };
-            for v in op.values().uses {
-                let last = &mut regs.last[usize::from(v.0)];
-                *last = (*last).max(until);
-            }
-        }
-        for op in &block.ops {
-            let Op::Icmp { dst, a, b, cc, w } = *op else { continue };
-            if !regs.is_used_once(dst) {
-                continue;
-            }
-            let user = regs.last[usize::from(dst.0)];
-            let tests = match block.ops.get(user as usize) {
-                None => matches!(block.terminator, Terminator::Branch { .. }),
-                Some(Op::Select { c, .. } | Op::TrapIf { c, .. } | Op::SideExit { c, .. }) => *c == dst,
-                Some(_) => false,
-            };
-            if tests {
-                for v in [a, b] {
-                    let last = &mut regs.last[usize::from(v.0)];
-                    *last = (*last).max(user);
-                }
-                regs.set_loc(dst, Loc::Compare(cc, w, a, b));
-            }
-        }
+        let (order, regs, late) = (&mut self.order, &mut self.regs, &mut self.late);
+        passes::look_back(&block.ops, &mut Ahead { block, order, regs, late });
     }
 
     fn one(&mut self, at: u32, op: Op) {

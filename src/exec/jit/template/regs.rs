@@ -58,14 +58,15 @@ fn free_at(at: u32, registers: &[u32]) -> u16 {
 pub const X0: Reg = Reg(0);
 pub const X1: Reg = Reg(1);
 
+/// Says of a value that more than one op uses it, or one more than once.
+const AGAIN: u32 = 1 << 31;
+
 /// What registers hold, and where values are.
 #[derive(Default, Debug)]
 pub struct Registers {
     pub locs: Vec<Loc>,
-    /// By value: the last op that uses it; that is never for [`Val::NONE`].
-    pub last: Vec<u32>,
-    /// By value: whether more than one op uses it, or one more than once.
-    again: Vec<bool>,
+    /// By value: the last op that uses it, or 0, and [`AGAIN`].
+    last: Vec<u32>,
     ints: [Option<Val>; 16],
     xmms: [Option<Val>; 16],
     /// By a register's place in [`INTS`], and by its number: the op from which on nobody needs what it holds.
@@ -83,8 +84,8 @@ impl Registers {
         self.locs[..cells].fill(Loc::Nowhere);
         self.last.resize(VALUE_PLACES, 0);
         self.last[..cells].fill(0);
-        self.again.resize(VALUE_PLACES, false);
-        self.again[..cells].fill(false);
+        // It counts as used, and that never ends.
+        self.last[usize::from(Val::NONE.0)] = u32::MAX;
         self.vconsts.clear();
         (self.ints, self.xmms) = ([None; 16], [None; 16]);
         (self.free_ints, self.free_xmms) = ([0; INTS.len()], [0; 16]);
@@ -134,19 +135,27 @@ impl Registers {
         self.locs[usize::from(v.0)] = loc;
     }
 
-    /// Notes a use by an op that is not the first of the block.
+    /// Notes a use, at or before those noted so far, by an op that is not the first.
+    #[inline]
     pub fn note_use(&mut self, v: Val, at: u32) {
-        let place = usize::from(v.0);
-        self.again[place] = self.last[place] != 0;
-        self.last[place] = at;
+        let last = &mut self.last[usize::from(v.0)];
+        *last = if *last == 0 { at } else { *last | AGAIN };
+    }
+
+    /// A value that is used is needed until the op at `until`.
+    pub fn need_until(&mut self, v: Val, until: u32) {
+        let last = &mut self.last[usize::from(v.0)];
+        *last = (*last & !AGAIN).max(until) | *last & AGAIN;
     }
 
     pub fn is_used_once(&self, v: Val) -> bool {
-        self.last(v) != 0 && !self.again[usize::from(v.0)]
+        (1..AGAIN).contains(&self.last[usize::from(v.0)])
     }
 
+    /// The last op that uses it; that is never for [`Val::NONE`].
+    #[inline]
     pub fn last(&self, v: Val) -> u32 {
-        self.last[usize::from(v.0)]
+        self.last[usize::from(v.0)] & !AGAIN
     }
 
     /// Frees the register of a value that nobody uses any more, before it would be free by itself.

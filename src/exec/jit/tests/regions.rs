@@ -20,6 +20,18 @@ pub fn block(
     insns: &[&dyn Fn(&mut Builder)],
     end: impl FnOnce(&mut Builder) -> Terminator,
 ) -> Block {
+    let mut block = lifted(pc, insns, end);
+    passes::optimize(&mut block);
+    assert_eq!(verify(&block), Ok(()));
+    block
+}
+
+/// The same before the passes.
+pub fn lifted(
+    pc: u64,
+    insns: &[&dyn Fn(&mut Builder)],
+    end: impl FnOnce(&mut Builder) -> Terminator,
+) -> Block {
     let mut b = Builder::new(GuestAddr(pc), NanRule::X86);
     for (i, insn) in insns.iter().enumerate() {
         b.begin_insn(GuestAddr(pc + i as u64), 1);
@@ -27,8 +39,7 @@ pub fn block(
     }
     b.begin_insn(GuestAddr(pc + insns.len() as u64), 1);
     let terminator = end(&mut b);
-    let mut block = b.finish(terminator);
-    passes::optimize(&mut block);
+    let block = b.finish(terminator);
     assert_eq!(verify(&block), Ok(()));
     block
 }
@@ -384,7 +395,7 @@ fn code_that_runs_is_left_when_it_is_invalidated() {
     cache().invalidate(&Invalidated { pages: vec![0x7_0000] });
     runner.join().unwrap();
     cache().unregister(&port);
-    assert_eq!((head.entry.load(Ordering::Acquire), head.valid.load(Ordering::Acquire)), (0, false));
+    assert_eq!((head.entry.load(Ordering::Acquire), head.kept.load(Ordering::Acquire)), (0, false));
 }
 
 #[test]

@@ -2,12 +2,14 @@
 //! their place.
 
 use super::random::differences;
-use super::regions::{X, Y, Z, block, counting_loop, jump, storing_loop};
+use super::regions::{X, Y, Z, block, counting_loop, jump, lifted, storing_loop};
 use super::*;
+use crate::exec::jit::jumps::Stack;
+use crate::exec::jit::lower::Counting;
 use crate::exec::jit::{LENGTHENED, code_memory};
 use crate::mem::{CodeInvalidation, Invalidated};
 use guest::ir::flags::FlagRecord;
-use guest::ir::{Builder, Cond, FlagKind, Order, Terminator, Width};
+use guest::ir::{Builder, Cond, FlagKind, Order, Terminator, Width, passes};
 use guest::{Access, Fault, FaultKind};
 use std::sync::atomic::Ordering;
 
@@ -259,4 +261,34 @@ fn a_branch_on_a_constant_goes_one_way() {
         let end = run_compiled(&head, &mut state, &Port::default(), &mut Compiled::new());
         assert_eq!(end, BlockEnd::Next(GuestAddr(target)));
     }
+}
+
+#[test]
+fn what_nobody_sees_gets_no_code() {
+    // Each instruction writes X and the flags, which only the last one and an access in between can let anybody see.
+    let sum = |b: &mut Builder| {
+        let (x, y) = (b.read_slot(X), b.read_slot(Y));
+        let (sum, _) = (b.add(Width::W64, x, y), b.mul(Width::W64, y, y));
+        b.write_slot(X, sum);
+        b.set_flags(FlagKind::Add, Width::W64, x, y, sum);
+    };
+    let load = |b: &mut Builder| {
+        let address = b.read_slot(Z);
+        let value = b.load(Width::W64, Order::Relaxed, address, 0);
+        b.write_slot(Y, value);
+    };
+    let raw = lifted(0x12_0000, &[&sum, &sum, &load, &sum, &sum], |b| {
+        let cond = b.condition(Cond::Eq);
+        Terminator::Branch { cond, taken: GuestAddr(0x12_0100), other: GuestAddr(0x12_0200) }
+    });
+    let mut optimized = raw.clone();
+    passes::optimize(&mut optimized);
+    assert!(optimized.ops.len() < raw.ops.len());
+    let emit = |block: &Block| {
+        let (mut emitter, stack) = (Emitter::default(), Stack::of(env().arch));
+        let made = emitter.emit(block, &GuestState::default(), stack, Counting::Off).unwrap();
+        let faults: Vec<_> = made.faults.iter().map(|point| (point.offset, point.pc)).collect();
+        (made.code.to_vec(), made.slots.to_vec(), faults, made.owed.to_vec())
+    };
+    assert_eq!(emit(&raw), emit(&optimized));
 }
