@@ -9,7 +9,7 @@ use super::jit::entry::{self, Context, Missed, OwnContext, exit};
 use super::jit::template::{self, Emitter};
 use super::jit::{self, AfterFault, BUDGET, Compiler, Follow, LENGTHENED, Limits, Moment};
 use super::saved;
-use super::translation::{self, Translation};
+use super::translation::Translation;
 use crate::host::fault_table::classify;
 use crate::host::fp;
 use crate::host::signals::Port;
@@ -69,7 +69,7 @@ impl TierPolicy {
         &self,
         cache: &'static Cache,
         translation: &Arc<Translation>,
-        lifted: Option<&mut Block>,
+        lifted: Option<&Block>,
         state: &GuestState,
         hot: Hot,
     ) -> Tier {
@@ -216,8 +216,7 @@ fn make_block(cache: &Cache, translation: &Arc<Translation>, state: &GuestState)
 }
 
 /// Makes code of a block that has not run yet, which is to be saved anyway.
-fn make_early(cache: &Cache, translation: &Arc<Translation>, ir: &mut Block, state: &GuestState) -> Tier {
-    translation::finish(ir);
+fn make_early(cache: &Cache, translation: &Arc<Translation>, ir: &Block, state: &GuestState) -> Tier {
     if template::supported() {
         with_emitter(|emitter| jit::compile_lifted(emitter, cache, translation, ir, state));
     }

@@ -132,11 +132,6 @@ pub fn finished(mut block: Block) -> Block {
     block
 }
 
-/// Readies a lifted block for templates, which leave out themselves what the passes would drop.
-pub fn finish(block: &Block) {
-    verify(block);
-}
-
 /// Checked builds verify every block: a violation is a lifter's or a pass's bug.
 pub fn verify(block: &Block) {
     if cfg!(debug_assertions)

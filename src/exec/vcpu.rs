@@ -238,7 +238,7 @@ impl Vcpu {
                 }
                 Allowed::Yes => {
                     let hot = self.compiled.take_hot();
-                    self.policy.choose(self.cache, translation, lifted.as_mut(), &self.state, hot)
+                    self.policy.choose(self.cache, translation, lifted.as_ref(), &self.state, hot)
                 }
                 Allowed::No => Tier::Interpreter,
             };
