@@ -52,7 +52,7 @@ on_both! {
     the_map_names_hot_functions(arch) {
         let place = directory(arch, "map");
         let (pid, ended) = run_in(&place, arch, &["-perfmap", "-cache", "off"], &fib(arch), &[]);
-        assert_eq!((ended.status, ended.stdout.as_str()), (0, "14930352\n"), "{}", ended.stderr);
+        assert_eq!((ended.status, ended.stdout.as_str()), (0, "39088169\n"), "{}", ended.stderr);
         let mut lines = map_of(pid);
         // From templates, and as the head of a region.
         assert!(names(&lines, "fib") >= 2, "{lines:?}");
@@ -69,7 +69,7 @@ on_both! {
         let options = ["-perfmap", "-cache", cache.to_str().unwrap()];
         let first = map_of(run_in(&place, arch, &options, &fib(arch), &[]).0);
         let (pid, ended) = run_in(&place, arch, &options, &fib(arch), &[]);
-        assert_eq!((ended.status, ended.stdout.as_str()), (0, "14930352\n"), "{}", ended.stderr);
+        assert_eq!((ended.status, ended.stdout.as_str()), (0, "39088169\n"), "{}", ended.stderr);
         let second = map_of(pid);
         assert!(second.iter().any(|line| line.2 == "fib" && first.contains(line)), "{first:?}\n{second:?}");
         std::fs::remove_dir_all(&place).unwrap();
@@ -87,7 +87,7 @@ on_both! {
     the_dump_has_names_and_code(arch) {
         let place = directory(arch, "dump");
         let (pid, ended) = run_in(&place, arch, &["-jitdump", "-perfmap", "-cache", "off"], &fib(arch), &[]);
-        assert_eq!((ended.status, ended.stdout.as_str()), (0, "14930352\n"), "{}", ended.stderr);
+        assert_eq!((ended.status, ended.stdout.as_str()), (0, "39088169\n"), "{}", ended.stderr);
         let lines = map_of(pid);
         let dump = std::fs::read(place.join(format!("jit-{pid}.dump"))).unwrap();
         assert_eq!(records(&dump, pid), lines);
