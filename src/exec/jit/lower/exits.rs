@@ -10,7 +10,7 @@ use crate::exec::jit::region::{Edge, RegionBlock};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, ExternalName, GlobalValueData, InstBuilder, TrapCode, types};
 use guest::ir::{Block, Hint, Terminator};
-use guest::state::PC;
+use guest::state::{JUMPED_FROM, PC};
 use guest::{GuestAddr, Trap};
 
 impl Lowering<'_, '_> {
@@ -52,7 +52,7 @@ impl Lowering<'_, '_> {
                     self.exit_to(target, exit::RESYNC);
                 } else {
                     if expects && hint != Hint::Return {
-                        self.count_miss(target, block.pc);
+                        self.count_miss(target, block);
                     }
                     self.indirect(target, hint, block.last_pc());
                 }
@@ -89,7 +89,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Counts that the computed jump of `block` leads elsewhere than expected. Of many such, one is told of.
-    fn count_miss(&mut self, target: ir::Value, block: GuestAddr) {
+    fn count_miss(&mut self, target: ir::Value, block: &Block) {
         let (flags, context) = (self.context_flags, self.context());
         let before = self.b.ins().load(types::I64, flags, context, entry::MISSES);
         let left = self.b.ins().iadd_imm_s(before, -1);
@@ -101,10 +101,12 @@ impl Lowering<'_, '_> {
         self.seal(&[tell, go_on]);
         self.b.switch_to_block(tell);
         let head = self.region.blocks[0].translation.pc;
-        for (pc, at) in [(block, entry::MISSED_BLOCK), (head, entry::MISSED_HEAD)] {
+        for (pc, at) in [(block.pc, entry::MISSED_BLOCK), (head, entry::MISSED_HEAD)] {
             let pc = self.iconst(pc.raw());
             self.b.ins().store(flags, pc, context, at);
         }
+        let here = self.iconst(block.last_pc().raw());
+        self.b.ins().store(self.state_flags, here, self.state, entry::at(JUMPED_FROM));
         self.exit_to(target, exit::MISSED);
         self.b.switch_to_block(go_on);
     }
