@@ -65,8 +65,8 @@ pub use pieces::{FAULT_SIZE, Piece};
 use pieces::{FaultPoint, Pieces};
 pub use region::{Follow, Limits};
 pub use reuse::{
-    Made, adopt, count, counted, enter, is_in_region, is_traced, made, note_regions, revive, runs_before,
-    runs_in_saved_traces, slot_targets, start_all, start_region,
+    Made, adopt, count, counted, enter, heads_of_regions, is_in_region, is_traced, made, note_regions,
+    revive, runs_before, runs_in_saved_traces, slot_targets, start_all, start_region,
 };
 pub use slow::{count as count_ops, reserve as reserve_ops, text as op_text};
 use smallvec::SmallVec;

@@ -7,11 +7,9 @@
 use super::compile_thread::Insist;
 use super::entry::Missed;
 use super::region::{self, Edge, Follow, Limits, RegionBlock};
-use super::{BUDGET, Compiler, is_in_region, left_region};
+use super::{BUDGET, Compiler, heads_of_regions, is_in_region, left_region};
 use crate::exec::cache::Cache;
-use crate::exec::saved;
 use crate::exec::translation::Translation;
-use crate::exec::window::Origin;
 use guest::GuestAddr;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -120,7 +118,8 @@ impl Background {
     /// Makes the region anew that was left for a block, so that it holds it. Whether it did.
     fn include(&mut self, cache: &Cache, block: &Arc<Translation>, arrived: u64) -> bool {
         let Some(head) = left_region(arrived, block.pc) else { return false };
-        if is_in_region_of(block, head) || region::has_loop(&self.grown(cache, block)) {
+        let is_inside = heads_of_regions(block).any(|other| other == head);
+        if is_inside || region::has_loop(&self.grown(cache, block)) {
             return false;
         }
         self.renew(cache, (head, block.control), |blocks| blocks.iter().any(|b| b.translation.pc == block.pc))
@@ -165,15 +164,6 @@ impl Background {
     fn grown(&self, cache: &Cache, head: &Arc<Translation>) -> Vec<RegionBlock> {
         region::planned(cache, head, HOT_LIMITS, &self.compiler.expected)
     }
-}
-
-/// Whether a block is part of the region of this head already.
-fn is_in_region_of(block: &Translation, head: GuestAddr) -> bool {
-    let is_in_saved = match *block.origin() {
-        Origin::Saved(number) => saved::heads(number).any(|(_, record)| record.pc == head.raw()),
-        _ => false,
-    };
-    is_in_saved || block.regions().iter().any(|region| region.current().is_some() && region.head().pc == head)
 }
 
 #[cfg(test)]

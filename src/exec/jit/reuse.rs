@@ -256,12 +256,20 @@ pub fn runs_in_saved_traces(translation: &Translation) -> u32 {
 
 /// Whether a block is part of a region, of its own or of another block's.
 pub fn is_in_region(translation: &Translation) -> bool {
+    heads_of_regions(translation).next().is_some()
+}
+
+/// The heads of the regions in use that a block is part of.
+pub fn heads_of_regions(translation: &Translation) -> impl Iterator<Item = GuestAddr> {
     let is_region = |head: &BlockRecord| saved::region_together(head).is_some_and(|one| one.counters == 0);
-    let in_saved = match *translation.origin() {
-        Origin::Saved(number) => saved::heads(number).any(|(_, head)| is_region(&head)),
-        _ => false,
+    let number = match *translation.origin() {
+        Origin::Saved(number) => Some(number),
+        _ => None,
     };
-    in_saved || translation.regions().iter().any(|region| !region.is_trace())
+    let saved = number.into_iter().flat_map(saved::heads).filter(move |(_, head)| is_region(head));
+    let in_use = |region: &Arc<Compiled>| !region.is_trace() && region.current().is_some();
+    let own = translation.regions().into_iter().filter(in_use);
+    saved.map(|(_, head)| GuestAddr(head.pc)).chain(own.map(|region| region.head().pc))
 }
 
 /// All code of this process, how many slots it has taken, and what there is to know of the pieces that this process has made.
